@@ -7,6 +7,7 @@ from pathlib import Path
 from starlette.types import ASGIApp
 
 from assistant.access.authenticator import Authenticator
+from assistant.api.approvals import ApprovalEndpoints
 from assistant.api.body.spool import prepare_spool
 from assistant.api.chat.endpoint import ChatEndpoint, ChatService, TurnStarter
 from assistant.api.chat.route import AgentCatalog
@@ -33,6 +34,7 @@ from assistant.api.sockets.conversation import SocketRoute
 from assistant.api.sockets.questions import SocketServices
 from assistant.api.usage import UsageEndpoints
 from assistant.api.workflows.endpoints import WorkflowEndpoints
+from assistant.approvals.book import ApprovalBook
 from assistant.contracts.channels import ChannelStatus, Hooks
 from assistant.contracts.metrics import Metrics
 from assistant.contracts.models import ModelInfo
@@ -74,6 +76,8 @@ class ApiServices:
     """For /v1/deliveries."""
     schedules: ScheduleEndpoints | None = None
     """For /v1/schedules."""
+    approvals: ApprovalBook | None = None
+    """For /v1/approvals."""
     hooks: Hooks | None = None
     """For POST /hooks/{name}."""
     workflows: WorkflowService | None = None
@@ -133,6 +137,8 @@ def create_app(services: ApiServices) -> ASGIApp:
         resources.append(MetricsEndpoints(metrics=services.metrics, depths=services.depths))
     if services.schedules is not None:
         resources.append(services.schedules)
+    if services.approvals is not None:
+        resources.append(ApprovalEndpoints(book=services.approvals, limits=settings.limits))
     if services.hooks is not None:
         resources.append(HookEndpoints(hooks=services.hooks))
     start = models.start if models else None

@@ -48,7 +48,8 @@ class ToolContext:
     """How many pictures a result may bring; 0: the model takes none."""
     agent: str = ""
     caller: str = ""
-    """As in `TurnRequest`; the person who is asked for approvals."""
+    """As in `TurnRequest`, as is `asker`."""
+    asker: str = ""
     approval: str = ""
     """The approval under which this very call runs; empty: none."""
 

@@ -11,6 +11,7 @@ import orjson
 from pydantic import Discriminator, TypeAdapter
 from pydantic_core import SchemaValidator
 
+from assistant.contracts.approvals import Approval
 from assistant.contracts.continuations import Continuation
 from assistant.contracts.documents import DocumentPicture, ReadDocument, ReadImage
 from assistant.contracts.errors import InvalidRequest
@@ -120,6 +121,10 @@ def decode_inbound(payload: str) -> InboundMessage:
 
 def decode_new_schedule(payload: str) -> NewSchedule:
     return _decoder(NewSchedule).validate_json(payload)
+
+
+def decode_approval(payload: str) -> Approval:
+    return _decoder(Approval).validate_json(payload)
 
 
 def decode_continuation(payload: str) -> Continuation:

@@ -1,11 +1,14 @@
 """A chat whose platform gave it a new id (a Telegram group that became a supergroup): what is stored of it follows."""
 
 from dataclasses import replace
+from typing import TypeVar
 
 from assistant.contracts.addresses import Address
+from assistant.contracts.approvals import Approval
 from assistant.contracts.continuations import Continuation
 from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.schedules import NewSchedule
+from assistant.store.approvals import rewrite_approvals
 from assistant.store.codec import decode_event, decode_inbound, decode_new_schedule, encode_json, from_micros, json_key, unescape
 from assistant.store.continuations import rewrite_continuations
 from assistant.store.database import SqlValue, Transaction
@@ -18,7 +21,7 @@ RENAME_SESSION = "UPDATE sessions SET owner = :owner, key = :key WHERE id = :id"
 RENAME_ATTACHMENTS = "UPDATE attachments SET owner = :owner, session = :key WHERE owner = :old AND session = :was"
 RENAME_SOURCES = tuple(
     f"UPDATE {table} SET session = :key WHERE owner = :old AND session = :was"  # noqa: S608 - names of ours
-    for table in ("memories", "ledger")
+    for table in ("memories", "ledger", "approval_grants")
 )
 WAITING_OF = "SELECT seq, session, payload FROM inbox WHERE owner = :old AND state IN ('waiting', 'taken')"
 RENAME_WAITING = "UPDATE inbox SET owner = :owner, session = :session, payload = :payload WHERE seq = :seq"
@@ -27,7 +30,10 @@ RENAME_QUEUED = "UPDATE outbox SET lane = :lane, owner = :owner, payload = :payl
 SCHEDULES_OF = "SELECT id, payload FROM schedules WHERE state IN ('active', 'paused', 'done') AND (owner = :old OR payload LIKE :named)"
 """A group moves once in its life: then all schedules may be looked at."""
 RENAME_SCHEDULE = "UPDATE schedules SET owner = :owner, payload = :payload WHERE id = :id"
-OWNED = tuple(f"UPDATE {table} SET owner = :owner WHERE owner = :old" for table in ("outbox", "jobs", "files", "responses", "ledger"))  # noqa: S608 - names of ours
+OWNED = tuple(
+    f"UPDATE {table} SET owner = :owner WHERE owner = :old"  # noqa: S608 - names of ours
+    for table in ("outbox", "jobs", "files", "responses", "ledger", "approval_grants")
+)
 MOVE_CHAT = """
     UPDATE chats SET chat_id = :now WHERE channel = :channel AND chat_id = :was
         AND NOT EXISTS (SELECT 1 FROM chats AS other WHERE other.channel = :channel AND other.chat_id = :now)"""
@@ -35,6 +41,8 @@ MOVE_SENDER = """
     UPDATE pairings SET sender_id = :now WHERE channel = :channel AND sender_id = :was
         AND NOT EXISTS (SELECT 1 FROM pairings AS other WHERE other.channel = :channel AND other.sender_id = :now)"""
 MOVE_PAIRED_CHAT = "UPDATE pairings SET chat_id = :now WHERE channel = :channel AND chat_id = :was"
+
+C = TypeVar("C", Approval, Continuation)
 
 
 def move_chat(connection: Transaction, channel: str, was: str, now: str) -> None:
@@ -61,6 +69,7 @@ def move_chat(connection: Transaction, channel: str, was: str, now: str) -> None
         (schedule_owner,) = json_key(new.owner)
         connection.execute(RENAME_SCHEDULE, {"id": schedule, "owner": schedule_owner, "payload": encode_json(new)})
     rewrite_continuations(connection, lambda each: _continued(each, channel, was, now))
+    rewrite_approvals(connection, lambda each: _continued(replace(each, asked=_there(each.asked, old, now)), channel, was, now))
     owner_moved(connection, old, owner)
     for statement in OWNED:
         connection.execute(statement, names)
@@ -86,7 +95,7 @@ def _rescheduled(new: NewSchedule, channel: str, was: str, now: str) -> NewSched
     return replace(new, owner=owner if new.owner == old else new.owner, session=session, address=address, home=home)
 
 
-def _continued(each: Continuation, channel: str, was: str, now: str) -> Continuation:
+def _continued(each: C, channel: str, was: str, now: str) -> C:
     old, owner = f"{channel}:{was}", f"{channel}:{now}"
     address = _there(each.address, old, now)
     if each.owner != old:
