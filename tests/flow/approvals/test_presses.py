@@ -15,7 +15,7 @@ from assistant.contracts.inbox import InboundMessage
 from assistant.contracts.messages import ToolMessage
 from assistant.contracts.outbox import OutboundEvent
 from assistant.testing.scripted import Reply, ScriptedModel, calling
-from tests.flow.approvals.tools import WHY, AskingGate, Press, Renewed
+from tests.flow.approvals.bells import WHY, AskingGate, Press, Renewed
 from tests.flow.inbound.chat import ALICE, BOB, EVE, said
 from tests.flow.inbound.conftest import rig as rig
 from tests.flow.inbound.rig import Rig, Server, words

@@ -48,10 +48,13 @@ class Press:
 
     async def run(self, params: Pressed, ctx: ToolContext) -> ToolResult:
         with self.log.open("a", encoding="utf-8") as log:
-            log.write(f"{params.what} {params.times}\n")
+            log.write(self.line(params, ctx))
         return ToolResult(
             text=f"pressed {params.what}", effects=(Effect(kind="called", text=f"pressed {params.what}", ref=ctx.call_place),)
         )
+
+    def line(self, params: Pressed, ctx: ToolContext) -> str:
+        return f"{params.what} {params.times}\n"
 
     def subject(self, params: Pressed, ctx: ToolContext) -> str:
         return params.what
@@ -59,10 +62,18 @@ class Press:
 
 @dataclass(slots=True)
 class Ring(Press):
-    """As that, and harmless to run again at the same place."""
+    """As that, and harmless to run again: it knows its place in the turn."""
 
     name: ClassVar[str] = "ring"
     happens_once: ClassVar[Literal[True]] = True
+
+    async def run(self, params: Pressed, ctx: ToolContext) -> ToolResult:
+        if not self.log.exists() or self.line(params, ctx) not in self.log.read_text(encoding="utf-8"):
+            await Press.run(self, params, ctx)
+        return ToolResult(text=f"rang {params.what}")
+
+    def line(self, params: Pressed, ctx: ToolContext) -> str:
+        return f"{params.what} {ctx.turn_id} {ctx.call_place}\n"
 
 
 class PressedLoudly(Pressed):
