@@ -11,13 +11,13 @@ from assistant import __version__
 from assistant.access.authenticator import Allowance
 from assistant.access.recipients import Recipients
 from assistant.agent.toolbox import Toolbox, close_tool
+from assistant.app.approvals import open_desk
 from assistant.app.memory import OpenMemory
 from assistant.app.models import OpenModel
 from assistant.app.schedules import Later
 from assistant.config import ConfigError, Loaded
 from assistant.config.agents import DEFAULTS, AgentSettings
 from assistant.config.errors import ConfigProblem
-from assistant.contracts.approvals import ApprovalDesk
 from assistant.contracts.channels import ChannelDirectory
 from assistant.contracts.documents import DocumentReader
 from assistant.contracts.errors import traceback_location
@@ -61,7 +61,6 @@ async def build_turns(
     opened: AsyncExitStack,
     metrics: Metrics,
     traces: "Traces | None",
-    desk: ApprovalDesk,
 ) -> Turns:
     """`models`: by agent, as `open_models` gives them. `opened`: closes the tools. Raises ConfigError where an agent names a tool that
     does not exist, or does not open."""
@@ -72,6 +71,7 @@ async def build_turns(
     for name, settings in agents.items():
         check_tool_names(sections[name], settings, kinds)
 
+    desk = open_desk(loaded, store, later)
     make_toolbox, make_turns = (Toolbox, Turns) if traces is None else (traces.toolbox, traces.turns)
 
     def agent(name: str, settings: AgentSettings) -> Agent:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from assistant import __version__
 from assistant.app.agent import build_turns
-from assistant.app.approvals import Approvals, open_approvals, open_desk
+from assistant.app.approvals import Approvals, open_approvals
 from assistant.app.ledger import build_meter
 from assistant.app.memory import OpenMemory, build_memory
 from assistant.app.models import OpenModel, open_models, open_registry
@@ -129,9 +129,8 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
         enabled = channels.dispatcher.enabled if channels else config.enabled_channels.__contains__
         deliveries = DeliveryService(store.outbox, enabled=enabled, watch=watch)
         later = open_later(store, directory, store.people)
-        desk = open_desk(loaded, store, later)
         memory = build_memory(loaded, models, registry, store, store.people, opened)
-        turns = await build_turns(loaded, models, store, directory, deliveries, reader, memory, later, opened, metrics, traces, desk)
+        turns = await build_turns(loaded, models, store, directory, deliveries, reader, memory, later, opened, metrics, traces)
         opened.push_async_callback(turns.close, grace=0)
         direct = Direct(
             reader=reader,

@@ -16,7 +16,7 @@ _THEIRS: Final = "Only the person who asked for it can answer this."
 
 
 class ApprovalCommands:
-    """A person answers their own questions, in any chat of theirs."""
+    """A person answers their own questions, in any of their chats."""
 
     def __init__(self, book: ApprovalBook, person_of: Callable[[str, str], Awaitable[str]], *, clock: Clock = utc_now) -> None:
         """`person_of`: (identity, name) → the person's id."""

@@ -38,7 +38,7 @@ MARKED = """
     WHERE k.session_id = :session AND m.seq = :seq AND k.seq >= :seq"""
 _PAYLOADS: Final[Mapping[str, tuple[str, ...]]] = {
     "inbox": ("payload",), "outbox": ("payload",), "responses": ("input", "body"), "jobs": ("payload", "results"),
-    "schedules": ("payload", "watch"),
+    "schedules": ("payload", "watch"), "approvals": ("payload",), "continuations": ("payload",),
 }  # fmt: skip
 """Where else words that were said are kept, each for some time."""
 _OVER: Final[Mapping[str, str]] = {
@@ -47,8 +47,10 @@ _OVER: Final[Mapping[str, str]] = {
     "responses": "state <> 'running'",
     "jobs": "ended IS NOT NULL",
     "schedules": "state IN ('done', 'cancelled')",
+    "approvals": "state NOT IN ('waiting', 'approved')",
+    "continuations": "state = 'done'",
 }
-_KEY: Final[Mapping[str, str]] = {"inbox": "seq", "outbox": "seq", "responses": "id", "jobs": "id", "schedules": "id"}
+_KEY: Final[Mapping[str, str]] = {**dict.fromkeys(_PAYLOADS, "id"), "inbox": "seq", "outbox": "seq"}
 Redact = Callable[[Transaction, str, Sequence[str]], object]
 """(connection, owner, texts): removes what mentions the texts, in this transaction."""
 

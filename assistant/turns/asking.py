@@ -63,12 +63,12 @@ def tool_context(request: TurnRequest, agent: Agent) -> ToolContext:
     )
 
 
-async def run_approved(request: TurnRequest, toolbox: Toolbox, ctx: ToolContext, emit: Emit) -> list[AssistantMessage | ToolMessage]:
+async def run_approved(request: TurnRequest, agent: Agent, toolbox: Toolbox, emit: Emit) -> list[AssistantMessage | ToolMessage]:
     """The step of a call that was approved: the call, as if the model had made it, and its result."""
     if request.first is None:
         return []
     step = AssistantMessage(id=new_id("msg"), tool_calls=(request.first,), finish_reason="tool_calls")
-    return [step, *await toolbox.run([request.first], replace(ctx, approval=request.approval), emit)]
+    return [step, *await toolbox.run([request.first], replace(tool_context(request, agent), approval=request.approval), emit)]
 
 
 def current_transcript(known: Transcript | None, history: History) -> Transcript:

@@ -244,15 +244,14 @@ class Turns:
             pictures=self._attachments.images,
             doubt=partial(doubt, request, turn, toolbox, transcript) if agent.claim_check else None,
         )
-        ctx = tool_context(request, agent)
-        if not made and (approved := await run_approved(request, toolbox, ctx, turn.emit)):
+        if not made and (approved := await run_approved(request, agent, toolbox, turn.emit)):
             await append(approved)
             made = steps_made(approved)
         images = await self._attachments.images(transcript.images) if transcript.images and agent.model.info.vision else {}
         asked = replace(
             model_request(request, agent, toolbox, choice), instructions=room.instructions, messages=await fitted(), images=images
         )
-        answer = await loop.run(replace(asked, compact=fitted), ctx, made=made)
+        answer = await loop.run(replace(asked, compact=fitted), tool_context(request, agent), made=made)
         transcript.learn(answer.last.usage.prompt_tokens, room)
         return transcript, answer
 
