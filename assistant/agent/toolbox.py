@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
@@ -225,22 +225,33 @@ class Toolbox:
     async def _checked(self, call: ToolCall, tool: Tool[Any], params: BaseModel, ctx: ToolContext) -> ToolMessage | None:
         """The result of a call that waits for a person's yes; None: it may run. Raises ToolFailed where it must not, and StoreUnavailable."""
         actions = actions_of(tool)
-        if actions <= READS:
+        if actions <= READS and not ctx.approval:
             return None
         subject = tool.subject(params, ctx) if isinstance(tool, NamesSubject) else ""
-        planned = PlannedCall(tool=tool.name, actions=actions, arguments=params.model_dump(mode="json"), subject=subject)
+        arguments, repeats = params.model_dump(mode="json"), self.may_repeat(tool.name)
+        planned = PlannedCall(tool=tool.name, actions=actions, arguments=arguments, subject=subject, repeats=repeats)
         ruling = ALLOWED
-        for gate in self._gates:  # the strictest counts
+        for gate in self._gates if not actions <= READS else ():  # the strictest counts
             ruled = await gate.rule(planned, ctx)
             ruling = ruled if ruled.verdict == "refuse" or ruling.verdict == "allow" else ruling
-        if ruling.verdict == "allow":
+        if ruling.verdict == "allow" and not ctx.approval:
             return None
         if ruling.verdict == "refuse" or self._desk is None:
             raise ToolFailed(ruling.why if ruling.why.startswith("Not ") else f"Not run: {ruling.why}")
         if await self._desk.granted(planned, ctx):
             return None
+        if ctx.approval:
+            raise ToolFailed("Not run: this is not the call that was approved. Ask the person again if it is still needed.")
         pending = await self._desk.ask(planned, ctx, ruling.why)
         return replace(_message(call, waits_text(pending), ok=False), pending=pending, provenance="system")
+
+    def read(self, call: ToolCall) -> Mapping[str, Json] | None:
+        """The arguments of a call as the tool takes them, with the defaults; None: there is no such tool, or it does not take them."""
+        try:
+            tool, params = self._validated(call)
+        except ToolFailed:
+            return None
+        return None if tool is None else params.model_dump(mode="json")
 
     def _prepared(
         self, call: ToolCall, tool: Tool[Any] | None, params: Any, ctx: ToolContext

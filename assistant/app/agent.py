@@ -13,6 +13,7 @@ from assistant.access.authenticator import Allowance
 from assistant.access.recipients import Recipients
 from assistant.access.session_gate import SessionGate
 from assistant.agent.toolbox import Toolbox, close_tool
+from assistant.app.approvals import open_desk
 from assistant.app.mcp import OpenMcp
 from assistant.app.memory import OpenMemory
 from assistant.app.models import OpenModel
@@ -84,6 +85,7 @@ async def build_turns(parts: AgentParts, opened: AsyncExitStack, traces: "Traces
     for name, settings in agents.items():
         check_tool_names(sections[name], settings, kinds)
 
+    desk = open_desk(loaded, store, parts.later)
     make_toolbox, make_turns = (Toolbox, Turns) if traces is None else (traces.toolbox, traces.turns)
 
     def agent(name: str, settings: AgentSettings) -> Agent:
@@ -94,6 +96,7 @@ async def build_turns(parts: AgentParts, opened: AsyncExitStack, traces: "Traces
             metrics=parts.metrics,
             more=parts.mcp.of_agent(settings),
             gate=open_gate(settings, store, parts.directory),
+            desk=desk,
         )
         instructions = Instructions(settings.instructions or INSTRUCTIONS, loaded.workspace)
         return Agent(

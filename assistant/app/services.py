@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from assistant import __version__
 from assistant.app.agent import AgentParts, build_turns
+from assistant.app.approvals import Approvals, open_approvals
 from assistant.app.ledger import build_meter
 from assistant.app.mcp import build_mcp
 from assistant.app.memory import OpenMemory, build_memory
@@ -85,6 +86,7 @@ class Services:
     workflows: WorkflowService
     workflow_models: WorkflowModels
     """The workflows that requests can name as models."""
+    approvals: Approvals
     schedules: ScheduleService
     task_book: TaskBook
     tasks: TaskService
@@ -186,6 +188,7 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
             task_book=task_book,
             tasks=tasks,
             schedules=build_schedules(loaded, store, turns, workflows, store.people, web),
+            approvals=open_approvals(loaded, store, turns),
             channels=channels,
             meter=meter,
             reports=UsageReports(store=store.ledger, budgets=meter.budgets, people=store.people),

@@ -17,6 +17,7 @@ Scope = Literal[
     "memory",
     "schedules",
     "tasks",
+    "approvals",
     "usage",
     "audit",
     "metrics",

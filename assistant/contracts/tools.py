@@ -59,6 +59,7 @@ class ToolContext:
     only_tools: frozenset[str] | None = None
     """As in `TurnRequest`, as is `inherits`."""
     inherits: frozenset[Provenance] = frozenset()
+    asker: str = ""
     approval: str = ""
     """The approval under which this very call runs; empty: none."""
 

@@ -39,6 +39,7 @@ MARKED = """
 _PAYLOADS: Final[Mapping[str, tuple[str, ...]]] = {
     "inbox": ("payload",), "outbox": ("payload",), "responses": ("input", "body"), "jobs": ("payload", "results"),
     "schedules": ("payload", "watch"), "tasks": ("payload", "outcome"),
+    "approvals": ("payload",), "continuations": ("payload",),
 }  # fmt: skip
 """Where else words that were said are kept, each for some time."""
 _OVER: Final[Mapping[str, str]] = {
@@ -48,8 +49,10 @@ _OVER: Final[Mapping[str, str]] = {
     "jobs": "ended IS NOT NULL",
     "schedules": "state IN ('done', 'cancelled')",
     "tasks": "ended IS NOT NULL",
+    "approvals": "state NOT IN ('waiting', 'approved')",
+    "continuations": "state = 'done'",
 }
-_KEY: Final[Mapping[str, str]] = {"inbox": "seq", "outbox": "seq", "responses": "id", "jobs": "id", "schedules": "id", "tasks": "id"}
+_KEY: Final[Mapping[str, str]] = {**dict.fromkeys(_PAYLOADS, "id"), "inbox": "seq", "outbox": "seq"}
 Redact = Callable[[Transaction, str, Sequence[str]], object]
 """(connection, owner, texts): removes what mentions the texts, in this transaction."""
 

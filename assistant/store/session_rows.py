@@ -2,6 +2,7 @@
 
 from assistant.contracts.messages import Usage
 from assistant.contracts.sessions import Session
+from assistant.store.approval_rows import remove_with_session
 from assistant.store.codec import decode_provenances, escape, from_micros, unescape
 from assistant.store.database import SqlRow, Transaction
 
@@ -12,11 +13,6 @@ SESSION = f"{_SESSION} WHERE owner = :owner AND key = :key"
 SESSION_BY_KEY = f"{_SESSION} WHERE key = :key ORDER BY updated DESC, id DESC LIMIT 1"
 MESSAGES = "SELECT seq, turn_id, at, payload FROM messages WHERE session_id = :id AND seq > :after ORDER BY seq LIMIT :limit"
 REMOVE_SESSION = "DELETE FROM sessions WHERE id = :id"
-KEEP_RESULTS = """
-    UPDATE tasks SET handover = 'kept' WHERE owner = :owner AND session = :key AND handover = 'handed'
-        AND EXISTS (SELECT 1 FROM continuations WHERE continuations.id = tasks.continuation AND continuations.state = 'waiting')"""
-REMOVE_CONTINUATIONS = "DELETE FROM continuations WHERE owner = :owner AND session = :key AND state = 'waiting'"
-REMOVE_PROFILE = "DELETE FROM session_profiles WHERE owner = :owner AND session = :key"
 STALE_ONCE = """
     SELECT id, owner, key FROM sessions WHERE substr(key, 1, 5) = 'once:' AND updated < :before
         AND NOT EXISTS (SELECT 1 FROM turns WHERE turns.session_id = sessions.id AND turns.state = 'running')
@@ -56,11 +52,10 @@ def session_of(row: SqlRow) -> Session:
     )
 
 
-def remove_session(connection: Transaction, row: SqlRow) -> list[str]:
+def remove_session(connection: Transaction, row: SqlRow, at: int) -> list[str]:
     """Remove the session of a row (id, owner, key, …); returns the digests of its attachments."""
     session, owner, key = row[:3]
     digests = connection.execute(REMOVE_USED_ATTACHMENTS, {"owner": owner, "key": key})
-    for statement in (REMOVE_PROFILE, KEEP_RESULTS, REMOVE_CONTINUATIONS):
-        connection.execute(statement, {"owner": owner, "key": key})
+    remove_with_session(connection, owner, key, at)
     connection.execute(REMOVE_SESSION, {"id": session})
     return [digest for (digest,) in digests]

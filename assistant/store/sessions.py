@@ -13,6 +13,7 @@ from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.own_words import sources
 from assistant.contracts.sessions import CachedUpTo, History, NewTurn, Session, StoredMessage, TurnState, accepted
 from assistant.contracts.util import Clock, new_id, utc_now
+from assistant.store.approval_rows import settle_with_turn, start_over_in
 from assistant.store.audit import add_deeds, prepare_deeds, read_by
 from assistant.store.codec import (
     decode_cut,
@@ -64,16 +65,12 @@ OF_ANOTHER = "SELECT 1 FROM turns WHERE id = :turn AND ended IS NULL AND runner 
 RESUME_TURN = "UPDATE turns SET runner = :runner, lease = :lease WHERE id = :turn AND state = 'running' RETURNING session_id"
 SESSION_OF_ROW = "SELECT messages, context_from, revision FROM sessions WHERE id = :id"
 CUT_AT = "SELECT seq, results_from, text, tokens, made_by, at FROM summaries WHERE session_id = :id AND seq = :seq"
-START_OVER = (
-    "UPDATE sessions SET context_from = messages + 1, read = 0, revision = revision + 1 WHERE owner = :owner AND key = :key RETURNING id"
-)
 GROW_SESSION = """
     UPDATE sessions SET messages = messages + :count, updated = :at, prompt_tokens = prompt_tokens + :prompt,
         completion_tokens = completion_tokens + :completion, cached_tokens = cached_tokens + :cached, read = read | :read
     WHERE id = :id RETURNING messages"""
 USE_ATTACHMENT = "UPDATE attachments SET used = 1 WHERE id = :attachment AND owner = :owner AND session = :key"
 SETTLE_INBOX = "UPDATE inbox SET state = :state, ended = :at, runner = NULL WHERE turn = :turn AND state = 'taken'"
-SETTLE_CONTINUATION = "UPDATE continuations SET state = 'done', ended = :at, runner = NULL WHERE turn = :turn AND state = 'taken'"
 PULSE = "INSERT INTO pulse (id, at) VALUES (1, :at) ON CONFLICT (id) DO UPDATE SET at = excluded.at"
 
 
@@ -243,7 +240,7 @@ class Sessions:
                     return 0, False, 0  # a process that seemed dead: what it answers is the other one's to answer
             if inbound:
                 connection.execute(SETTLE_INBOX, {"turn": turn_id, "state": "answered", "at": now})
-                connection.execute(SETTLE_CONTINUATION, {"turn": turn_id, "at": now})
+                settle_with_turn(connection, turn_id, now)
                 self.settles(connection, turn_id, state)
                 end_with_turn(connection, self._notifier, turn_id, [str(each.values["id"]) for each in drafts], now, error)
             add_events(connection, drafts, self._notifier)
@@ -302,12 +299,12 @@ class Sessions:
         return await _each(decoded, await self._database.read(read))
 
     async def start_over(self, owner: str, key: str) -> bool:
-        return bool(await self._database.execute(START_OVER, {"owner": escape(owner), "key": escape(key)}))
+        return await self._database.write(lambda connection: start_over_in(connection, escape(owner), escape(key)))
 
     async def delete(self, owner: str | None, key: str) -> bool:
         def remove(connection: Transaction, _: int | None = None) -> Sequence[str] | None:
             found = find_session(connection, owner, key)
-            return remove_session(connection, found[0]) if found else None
+            return remove_session(connection, found[0], self._now()) if found else None
 
         digests = await (self._database.write(remove) if owner is None else self.line.last(*identity(owner, key), remove))
         if digests:
@@ -317,7 +314,7 @@ class Sessions:
     async def purge(self, before: datetime) -> int:
         def remove(connection: Transaction) -> tuple[int, list[str]]:
             stale = connection.execute(STALE_ONCE, {"before": to_micros(before), "limit": _MANY_ROWS})
-            return len(stale), [digest for row in stale for digest in remove_session(connection, row)]
+            return len(stale), [digest for row in stale for digest in remove_session(connection, row, self._now())]
 
         purged = 0
         while True:

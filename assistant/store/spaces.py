@@ -15,7 +15,8 @@ from assistant.store.history import owner_moved
 from assistant.store.memories import move_memories
 
 OWNED: Final = (
-    *("attachments", "audit", "continuations", "files", "inbox", "jobs", "ledger", "outbox", "responses", "schedules", "sessions", "tasks"),
+    *("approval_grants", "approvals", "attachments", "audit", "continuations", "files", "inbox", "jobs"),
+    *("ledger", "outbox", "responses", "schedules", "sessions", "tasks"),
 )
 """The tables whose rows belong to a space, by their column `owner`: they are moved, exported and deleted with it."""
 OF_MEMORY: Final = ("memories", "memory_tombstones", "memory_owners", "session_profiles")
@@ -40,9 +41,13 @@ RENAME = (
     "UPDATE ledger SET session = :key WHERE owner = :old AND session = :was",
     "UPDATE tasks SET session = :key WHERE owner = :old AND session = :was",
     "UPDATE audit SET session = :key WHERE owner = :old AND session = :was",
+    "UPDATE approvals SET session = :key WHERE owner = :old AND session = :was",
+    "UPDATE approval_grants SET session = :key WHERE owner = :old AND session = :was",
 )
 UNSENT_IN = "SELECT seq, payload, expires FROM outbox WHERE owner = :old AND state IN ('queued', 'sending')"
 REWRITE_EVENT = "UPDATE outbox SET payload = :payload WHERE seq = :seq"
+ANSWERS = tuple(f"UPDATE {table} SET person = :owner WHERE person = :old" for table in ("approvals", "approval_grants"))  # noqa: S608 - as below
+"""Who may answer."""
 OWN = tuple(f"UPDATE {table} SET owner = :owner WHERE owner = :old" for table in OWNED)  # noqa: S608 - names of ours
 AT_WORK = (
     "SELECT 1 FROM turns, sessions WHERE sessions.id = turns.session_id AND sessions.owner = :owner AND turns.ended IS NULL LIMIT 1",
@@ -110,7 +115,7 @@ def move_space(connection: Transaction, old: str, owner: str) -> None:
     rewrite_continuations(connection, lambda each: _continued(each, unescape(old), unescape(owner), shown))
     move_memories(connection, old, owner)
     owner_moved(connection, old, owner)
-    for statement in OWN:
+    for statement in (*OWN, *ANSWERS):
         connection.execute(statement, names)
     for subject in (old, owner):
         connection.execute(FORGET_SUMS, {"subject": f"person:{subject}"})

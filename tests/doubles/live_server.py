@@ -67,17 +67,18 @@ def live_server(
     command: str = "serve",
     args: Sequence[str] = (),
     within: float = 20.0,
+    program: str = "assistant.cli",
 ) -> Generator[LiveServer]:
     """`nanobot serve` (or `chat-server`) on a free loopback port, its state in `home`; stopped by SIGTERM on the way out.
 
-    Of this process's environment it sees next to nothing (no keys); `env` is added. Raises ServerFailed where it is not ready `within`
-    seconds, or still there ten seconds after SIGTERM (it is killed then).
+    Of this process's environment it sees next to nothing (no keys); `env` is added. `program`: the module that is run. Raises
+    ServerFailed where it is not ready `within` seconds, or still there ten seconds after SIGTERM (it is killed then).
     """
     home.mkdir(parents=True, exist_ok=True)
     file = home / "config.json"
     file.write_text(json.dumps(config), encoding="utf-8")
     log = home / "server.log"
-    line = [sys.executable, "-m", "assistant.cli", command, "--config", str(file), "--port", "0", *args]
+    line = [sys.executable, "-m", program, command, "--config", str(file), "--port", "0", *args]
     with log.open("wb") as output:
         begun = time.perf_counter()
         process = subprocess.Popen(line, cwd=home, env=_environment(home, env or {}), stdout=output, stderr=subprocess.STDOUT)
