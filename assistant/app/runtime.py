@@ -178,7 +178,7 @@ class Runtime:
                 "memory": services.memory.command,
                 "usage": UsageCommand(services.reports),
                 **services.later.commands.handlers,
-                "tasks": TaskCommand(services.task_book),
+                "tasks": TaskCommand(services.tasks.book),
             },
         )
         services.meter.tell = BudgetNotices(store=store, people=store.people, channels=dict(enabled)).tell
@@ -299,7 +299,7 @@ def _api_services(runtime: Runtime, authenticator: Authenticator) -> ApiServices
             expire_after=timedelta(seconds=config.deliver.expire_after),
         ),
         schedules=ScheduleEndpoints(book=services.later.book, words=services.later.words, reach=reach, limits=config.api.limits),
-        tasks=services.task_book,
+        tasks=services.tasks.book,
         hooks=next((channel for channel in opened if isinstance(channel, Hooks)), None),
         idempotency=store.idempotency,
         responses=store.responses,

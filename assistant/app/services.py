@@ -19,7 +19,7 @@ from assistant.config import ConfigError, Loaded
 from assistant.config.errors import ConfigProblem
 from assistant.config.extensions import ConfiguredChannels
 from assistant.config.folders import make_home, make_workspace
-from assistant.config.schema import TraceSettings
+from assistant.config.schema import Config, TraceSettings
 from assistant.contracts.channels import Channel, ChannelContext, ChannelDirectory, ChannelFailed
 from assistant.contracts.documents import DocumentReader
 from assistant.contracts.errors import traceback_location
@@ -82,7 +82,6 @@ class Services:
     workflow_models: WorkflowModels
     """The workflows that requests can name as models."""
     schedules: ScheduleService
-    task_book: TaskBook
     tasks: TaskService
     channels: OpenChannels | None
     """None: this process only writes to the outbox, and a server on the same store sends."""
@@ -132,18 +131,12 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
         deliveries = DeliveryService(store.outbox, enabled=enabled, watch=watch)
         later = open_later(store, directory, store.people)
         memory = build_memory(loaded, models, registry, store, store.people, opened)
-        task_book = TaskBook(store.tasks, store.sessions, [MAIN, *config.named_agents])
-        turns = await build_turns(loaded, models, store, directory, deliveries, reader, memory, later, task_book, opened, metrics, traces)
-        tasks = TaskService(store=store, book=task_book, turns=turns, settings=config.tasks)
+        book = TaskBook(store.tasks, store.sessions, [MAIN, *config.named_agents])
+        turns = await build_turns(loaded, models, store, directory, deliveries, reader, memory, later, book, opened, metrics, traces)
+        tasks = TaskService(store=store, book=book, turns=turns, settings=config.tasks)
         opened.push_async_callback(tasks.close, grace=0)
         opened.push_async_callback(turns.close, grace=0)
-        direct = Direct(
-            reader=reader,
-            document_chars=config.agent.document_chars,
-            document_pictures=config.documents.pictures,
-            timeout=config.api.timeout,
-        )
-        opened.push_async_callback(direct.close)
+        direct = _open_direct(config, reader, opened)
         workflows = build_workflows(loaded, {name: file for name, file in offers.items() if file}, store, turns, deliveries, reader)
         workflow_models = WorkflowModels(workflows, tuple(offers))
         opened.push_async_callback(workflow_models.close)
@@ -163,13 +156,23 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
             workflows=workflows,
             workflow_models=workflow_models,
             schedules=build_schedules(loaded, store, turns, workflows, store.people),
-            task_book=task_book,
             tasks=tasks,
             channels=channels,
             meter=meter,
             reports=UsageReports(store=store.ledger, budgets=meter.budgets, people=store.people),
             metrics=metrics,
         )
+
+
+def _open_direct(config: Config, reader: CachingReader, opened: AsyncExitStack) -> Direct:
+    direct = Direct(
+        reader=reader,
+        document_chars=config.agent.document_chars,
+        document_pictures=config.documents.pictures,
+        timeout=config.api.timeout,
+    )
+    opened.push_async_callback(direct.close)
+    return direct
 
 
 async def _open_models(loaded: Loaded, metering: Metering, opened: AsyncExitStack) -> tuple[Mapping[str, OpenModel], ModelRegistry]:

@@ -23,7 +23,7 @@ TaskKind = Literal["turn", "run"]
 TaskState = Literal["waiting", "running", "done", "failed", "stopped"]
 ENDED_TASK: Final[frozenset[TaskState]] = frozenset({"done", "failed", "stopped"})
 Handover = Literal["", "handed", "read", "kept", "dismissed"]
-"""What became of its result. "": nothing yet. "handed": the session that asked goes on with it. "read": the turn that asked waited for it.
+"""Where its result is. "": not handed over yet. "handed": it is the next turn of the session that asked. "read": the turn that asked waited for it.
 "kept": that session is gone."""
 
 

@@ -65,7 +65,7 @@ class TaskService:
         self._store = store.tasks
         self._own = store.runner.id
         self._notifier = store.notifier
-        self._book = book
+        self.book = book
         self._turns = turns
         self._settings = settings
         self._clock = clock
@@ -127,7 +127,7 @@ class TaskService:
         await self._store.end(task_id, state, outcome.error)
         self._stops.pop(task_id, None)
         self._cancelled.discard(task_id)
-        self._book.changed(task_id)
+        self.book.changed(task_id)
 
     async def look(self) -> bool:
         """Do all that there is to do now. False: there is nothing to look after."""
@@ -194,7 +194,7 @@ class TaskService:
         self._cancelled.discard(task_id)
         log.info("task.ended task=%s", task_id)
         self._notifier.announced()
-        self._book.changed(task_id)
+        self.book.changed(task_id)
         self._heard.set()
 
     async def _ran(self, held: HeldTask) -> bool:

@@ -74,7 +74,7 @@ class Served:
     async def until(self, holds: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
         """The tasks, the newest first, once `holds` of them."""
         async with asyncio.timeout(WITHIN):
-            while not holds(found := await self.tasks()):
+            while not holds(found := await self.tasks()):  # noqa: ASYNC110 - another process changes them
                 await asyncio.sleep(0.02)
         return found
 
@@ -89,7 +89,7 @@ class Served:
     async def until_said(self, count: int, session: str = "s") -> list[tuple[str, str]]:
         """As `said`, once there is so much, and no turn runs any more."""
         async with asyncio.timeout(WITHIN):
-            while len(found := await self.said(session)) < count:
+            while len(found := await self.said(session)) < count:  # noqa: ASYNC110 - likewise
                 await asyncio.sleep(0.02)
         return found
 
@@ -107,7 +107,7 @@ class Served:
     async def progress(self, requests: int) -> None:
         """Until the model was asked so often, or nothing is left to be done."""
         async with asyncio.timeout(WITHIN):
-            while self.model.stats.requests < requests and any(task["ended_at"] is None for task in await self.tasks()):
+            while self.model.stats.requests < requests and any(task["ended_at"] is None for task in await self.tasks()):  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
 
     async def results(self, session: str = "s") -> list[str]:
@@ -130,7 +130,9 @@ async def start(tmp_path: Path) -> AsyncGenerator[Asks]:
         model.configure(keep=500)
 
         async def starts(**config: Any) -> Served:
-            server = await asyncio.to_thread(stack.enter_context, live_server(tmp_path / "home", config={**with_model(model.url), **config}))
+            server = await asyncio.to_thread(
+                stack.enter_context, live_server(tmp_path / "home", config={**with_model(model.url), **config})
+            )
             client = await stack.enter_async_context(httpx2.AsyncClient(base_url=server.url, timeout=WITHIN))
             return Served(server, model, client, tmp_path / "home")
 

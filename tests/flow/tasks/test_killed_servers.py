@@ -94,14 +94,16 @@ async def test_two_servers_do_each_task_once_and_one_goes_on_with_those_of_the_o
     first.kill()
     first.model.release()
     ended = await second.ended(12)
-    assert Counter(task["answer"] for task in ended) == Counter([f"{word} {n}" for word, most in (("once", 8), ("later", 4)) for n in range(most)])
+    assert Counter(task["answer"] for task in ended) == Counter(
+        [f"{word} {n}" for word, most in (("once", 8), ("later", 4)) for n in range(most)]
+    )
     for number in range(4):
         assert len(await second.until_said(6, f"t{number}")) == 6
 
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_no_result_is_lost_or_handed_over_twice_however_often_servers_die(start: Asks, seed: int) -> None:
-    chance = random.Random(seed)  # noqa: S311 - not a secret
+    chance = random.Random(seed)
     served: Served = await start()
     for number in range(4):
         await served.ask(delegating(f"CALLTOOLS {TWO_STEPS}", background=True), f"s{number}")
