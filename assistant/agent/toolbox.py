@@ -20,7 +20,7 @@ from assistant.contracts.messages import Json, ToolCall, ToolMessage
 from assistant.contracts.metrics import TOOL_SECONDS, TOOLS, Metrics
 from assistant.contracts.models import ToolSpec
 from assistant.contracts.sessions import SessionFiles
-from assistant.contracts.tools import ClosableTool, HappensOnce, ReportsEffects, Tool, ToolContext, ToolResult, TurnTool
+from assistant.contracts.tools import ClosableTool, HappensOnce, ReportsEffects, RunsBeside, Tool, ToolContext, ToolResult, TurnTool
 from assistant.contracts.turns import Emit, ToolFinished, ToolStarted
 from assistant.contracts.util import new_id
 
@@ -105,20 +105,23 @@ class Toolbox:
         return tuple([call for call in calls if call.name in names]) if names else ()
 
     async def run(self, calls: Sequence[ToolCall], ctx: ToolContext, emit: Emit, *, step: int = 0) -> list[ToolMessage]:
-        """Run the calls; one message each, in the order of the calls. Neighbours that only read run side by side. Never raises
+        """Run the calls; one message each, in the order of the calls. Neighbours that only read, or say so, run side by side. Never raises
         for what a tool or the model did wrong; cancelling it cancels the running tools. `step`: of the turn, from 0."""
         refusal = f"Not run: at most {MAX_CALLS} calls are run at once. Ask again for what is still needed."
         refused = [_message(call, refusal, ok=False) for call in calls[MAX_CALLS:]]
         placed = [(call, replace(ctx, call_id=call.id, call_place=f"{step}.{number}")) for number, call in enumerate(calls[:MAX_CALLS])]
         done: list[ToolMessage] = []
-        for reads_only, group in groupby(placed, lambda pair: self._reads_only(pair[0])):
-            if reads_only:
+        for beside, group in groupby(placed, lambda pair: self._runs_beside(pair[0])):
+            if beside:
                 async with asyncio.TaskGroup() as side_by_side:
                     tasks = [side_by_side.create_task(self._run_one(call, its, emit)) for call, its in group]
                 done += [task.result() for task in tasks]
             else:
                 done += [await self._run_one(call, its, emit) for call, its in group]
         return done + refused
+
+    def _runs_beside(self, call: ToolCall) -> bool:
+        return self._reads_only(call) or isinstance(self._tools.get(call.name), RunsBeside)
 
     def _reads_only(self, call: ToolCall) -> bool:
         tool = self._tools.get(call.name)

@@ -54,6 +54,8 @@ class NewTask:
     """The agents that asked, the nearest last: the helper has no tool that one of them lacks, and their permissions hold, too."""
     only_tools: tuple[str, ...] | None = None
     """As in `TurnRequest`: of the turn that asked, and what it chose; None: all that `within` allows."""
+    parent_tools: tuple[str, ...] | None = None
+    """The `only_tools` of the turn that asked: they hold for the turn that its result begins, too."""
     inherits: tuple[Provenance, ...] = ()
     """What had been read where it was asked."""
     address: Address | None = None

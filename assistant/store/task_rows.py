@@ -64,6 +64,7 @@ WHY: Final = {
     "stopped": "it was stopped",
     "cut": "its turn was cut off",
     "twice": "the server was cut off during it, twice",
+    "bug": "there is an error in this server; its log says where",
     "late": "it did not end by its deadline",
     "run": "the server ended while it ran, and the command with it",
 }

@@ -188,8 +188,13 @@ class TaskService:
         """Run its turn until the end is stored; tried again while the store or the session's lane refuses it."""
         task_id = held.new.id
         for tries in count(1):
-            if await self._ran(held):
-                break
+            try:
+                if await self._ran(held):
+                    break
+            except Exception as bug:
+                log.exception("task.bug error=%s", traceback_location(bug), exc_info=False)
+                if await self._try(self._store.end(task_id, "failed", WHY["bug"]), task_id):
+                    break
             await asyncio.sleep(backoff(tries, longest=_LONGEST_WAIT))
         self._cancelled.discard(task_id)
         log.info("task.ended task=%s", task_id)

@@ -59,6 +59,7 @@ def tool_context(request: TurnRequest, agent: Agent) -> ToolContext:
         agent=request.agent,
         caller=request.caller,
         only_tools=request.only_tools,
+        within=request.within,
         inherits=request.inherits,
     )
 
