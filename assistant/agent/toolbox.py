@@ -185,7 +185,10 @@ class Toolbox:
         ruling = ALLOWED
         for gate in self._gates:  # the strictest counts
             ruled = await gate.rule(planned, ctx)
-            ruling = ruled if ruled.verdict == "refuse" or ruling.verdict == "allow" else ruling
+            if ruled.verdict == "refuse" or ruling.verdict == "allow":
+                ruling = ruled
+            if ruling.verdict == "refuse":
+                break
         if ruling.verdict == "allow":
             return None
         if ruling.verdict == "refuse" or self._desk is None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,6 @@ import pytest
 from tests.doubles.live_server import LiveServer, live_server, with_model
 from tests.doubles.model_server import ModelServer
 
-Asks = Callable[..., Any]
 WITHIN = 30
 HELPERS = b"You are a helper"
 """What only the requests of helpers hold."""
@@ -122,11 +121,15 @@ class Served:
         self.server.process.wait()
 
 
+Asks = Callable[..., Awaitable[Served]]
+
+
 @pytest.fixture
 async def start(tmp_path: Path) -> AsyncGenerator[Asks]:
     """Starts a server on `tmp_path`, beside those that run or were killed. `model`: its model's own double."""
     async with AsyncExitStack() as stack:
-        model = await stack.enter_async_context(HoldingModel())
+        model = HoldingModel()
+        await stack.enter_async_context(model)
         model.configure(keep=500)
 
         async def starts(**config: Any) -> Served:
