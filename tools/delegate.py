@@ -97,6 +97,7 @@ class Delegate:
             inherits=tuple(sorted(ctx.inherits)),
             address=ctx.address,
             caller=ctx.caller,
+            asker=ctx.asker,
             background=params.background,
             depth=parent.new.depth + 1 if parent else 1,
         )

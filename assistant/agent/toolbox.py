@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import partial
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from assistant.contracts.approvals import ApprovalDesk, waits_text
 from assistant.contracts.errors import InvalidRequest, StoreUnavailable, ToolFailed, traceback_location
-from assistant.contracts.gate import ALLOWED, READS, Gate, NamesSubject, OpenGate, PlannedCall, actions_of, brought_by
+from assistant.contracts.gate import ALLOWED, READS, Gate, NamesSubject, OpenGate, PlannedCall, Ruling, actions_of, brought_by
 from assistant.contracts.messages import Json, ToolCall, ToolMessage
 from assistant.contracts.metrics import TOOL_SECONDS, TOOLS, Metrics
 from assistant.contracts.models import ToolSpec
@@ -178,25 +178,40 @@ class Toolbox:
     async def _checked(self, call: ToolCall, tool: Tool[Any], params: BaseModel, ctx: ToolContext) -> ToolMessage | None:
         """The result of a call that waits for a person's yes; None: it may run. Raises ToolFailed where it must not, and StoreUnavailable."""
         actions = actions_of(tool)
-        if actions <= READS:
+        if actions <= READS and not ctx.approval:
             return None
         subject = tool.subject(params, ctx) if isinstance(tool, NamesSubject) else ""
-        planned = PlannedCall(tool=tool.name, actions=actions, arguments=params.model_dump(mode="json"), subject=subject)
-        ruling = ALLOWED
-        for gate in self._gates:  # the strictest counts
-            ruled = await gate.rule(planned, ctx)
-            if ruled.verdict == "refuse" or ruling.verdict == "allow":
-                ruling = ruled
-            if ruling.verdict == "refuse":
-                break
-        if ruling.verdict == "allow":
+        arguments, repeats = params.model_dump(mode="json"), self.may_repeat(tool.name)
+        planned = PlannedCall(tool=tool.name, actions=actions, arguments=arguments, subject=subject, repeats=repeats)
+        ruling = ALLOWED if actions <= READS else await self._ruled(planned, ctx)
+        if ruling.verdict == "allow" and not ctx.approval:
             return None
         if ruling.verdict == "refuse" or self._desk is None:
             raise ToolFailed(f"Not run: {ruling.why}")
         if await self._desk.granted(planned, ctx):
             return None
+        if ctx.approval:
+            raise ToolFailed("Not run: this is not the call that was approved. Ask the person again if it is still needed.")
         pending = await self._desk.ask(planned, ctx, ruling.why)
         return replace(_message(call, waits_text(pending), ok=False), pending=pending, provenance="system")
+
+    def read(self, call: ToolCall) -> Mapping[str, Json] | None:
+        """The arguments of a call as the tool takes them, with the defaults; None: there is no such tool, or it does not take them."""
+        try:
+            tool, params = self._validated(call)
+        except ToolFailed:
+            return None
+        return None if tool is None else params.model_dump(mode="json")
+
+    async def _ruled(self, planned: PlannedCall, ctx: ToolContext) -> Ruling:
+        """What the gates say: the strictest counts."""
+        ruling = ALLOWED
+        for gate in self._gates:
+            ruled = await gate.rule(planned, ctx)
+            if ruled.verdict == "refuse":
+                return ruled
+            ruling = ruled if ruling.verdict == "allow" else ruling
+        return ruling
 
     def _prepared(
         self, call: ToolCall, tool: Tool[Any] | None, params: Any, ctx: ToolContext

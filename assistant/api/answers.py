@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 from fastapi import Query
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from assistant.contracts.effects import EffectKind
 from assistant.contracts.errors import NotFound
 from assistant.contracts.messages import FinishReason
+from assistant.contracts.turns import TurnFinished
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -127,10 +128,27 @@ class EffectAnswer(Answer):
     ref: str
 
 
+class PendingAnswer(Answer):
+    """A call that waits for a person's yes: `POST /v1/approvals/{id}`."""
+
+    id: str
+    code: str = Field(description="What `/approve` takes in a chat.")
+    tool: str
+    text: str = Field(description="The whole call, for people.")
+    why: str
+    expires_at: Time
+
+
 class OwnAnswer(Answer):
-    """What nanobot adds to an answer in OpenAI's form: what was done, in order. Absent where nothing was."""
+    """What nanobot adds to an answer in OpenAI's form: what was done, in order, and what waits for a person's yes. Absent where there is neither."""
 
     effects: list[EffectAnswer]
+    pending: list[PendingAnswer]
+
+
+def own_answer(end: TurnFinished) -> bytes:
+    """`OwnAnswer` as JSON; empty where there is nothing to tell."""
+    return OwnAnswer.model_validate(end).model_dump_json().encode() if end.effects or end.pending else b""
 
 
 class ChatChoice(BaseModel):

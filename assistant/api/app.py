@@ -7,6 +7,7 @@ from pathlib import Path
 from starlette.types import ASGIApp
 
 from assistant.access.authenticator import Authenticator
+from assistant.api.approvals import ApprovalEndpoints
 from assistant.api.body.spool import prepare_spool
 from assistant.api.chat.endpoint import ChatEndpoint, ChatService, TurnStarter
 from assistant.api.chat.route import AgentCatalog
@@ -34,6 +35,7 @@ from assistant.api.sockets.questions import SocketServices
 from assistant.api.tasks import TaskEndpoints
 from assistant.api.usage import UsageEndpoints
 from assistant.api.workflows.endpoints import WorkflowEndpoints
+from assistant.approvals.book import ApprovalBook
 from assistant.contracts.channels import ChannelStatus, Hooks
 from assistant.contracts.metrics import Metrics
 from assistant.contracts.models import ModelInfo
@@ -78,6 +80,8 @@ class ApiServices:
     """For /v1/schedules."""
     tasks: TaskBook | None = None
     """For /v1/tasks."""
+    approvals: ApprovalBook | None = None
+    """For /v1/approvals."""
     hooks: Hooks | None = None
     """For POST /hooks/{name}."""
     workflows: WorkflowService | None = None
@@ -139,6 +143,8 @@ def create_app(services: ApiServices) -> ASGIApp:
         resources.append(services.schedules)
     if services.tasks is not None:
         resources.append(TaskEndpoints(book=services.tasks))
+    if services.approvals is not None:
+        resources.append(ApprovalEndpoints(book=services.approvals, limits=settings.limits))
     if services.hooks is not None:
         resources.append(HookEndpoints(hooks=services.hooks))
     start = models.start if models else None

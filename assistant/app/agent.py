@@ -17,6 +17,7 @@ from assistant.app.schedules import Later
 from assistant.config import ConfigError, Loaded
 from assistant.config.agents import DEFAULTS, AgentSettings
 from assistant.config.errors import ConfigProblem
+from assistant.contracts.approvals import ApprovalDesk
 from assistant.contracts.channels import ChannelDirectory
 from assistant.contracts.documents import DocumentReader
 from assistant.contracts.errors import traceback_location
@@ -62,6 +63,7 @@ async def build_turns(
     opened: AsyncExitStack,
     metrics: Metrics,
     traces: "Traces | None",
+    desk: ApprovalDesk,
 ) -> Turns:
     """`models`: by agent, as `open_models` gives them. `opened`: closes the tools. Raises ConfigError where an agent names a tool that
     does not exist, or does not open."""
@@ -77,7 +79,7 @@ async def build_turns(
     def agent(name: str, settings: AgentSettings) -> Agent:
         model, services = models[name].provider, tool_services(name, settings, loaded, store, directory, deliveries, memory, later, tasks)
         toolbox = make_toolbox(
-            open_tools(sections[name], settings, kinds, config.tools.by_name(), services, opened), attachments, metrics=metrics
+            open_tools(sections[name], settings, kinds, config.tools.by_name(), services, opened), attachments, metrics=metrics, desk=desk
         )
         instructions = Instructions(settings.instructions or INSTRUCTIONS, loaded.workspace)
         return Agent(

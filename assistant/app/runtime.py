@@ -34,6 +34,7 @@ from assistant.contracts.errors import NanobotError
 from assistant.contracts.turns import MAIN
 from assistant.delivery.dispatcher import Dispatcher
 from assistant.delivery.supervisor import Supervisors
+from assistant.inbound.continuations import ContinuationService
 from assistant.inbound.files import Fetcher
 from assistant.inbound.replies import Writer
 from assistant.inbound.service import InboundService
@@ -65,6 +66,12 @@ class Runtime:
 
     def __init__(self, services: Services) -> None:
         self.services = services
+        self._continued = ContinuationService(
+            store=services.store.continuations,
+            notifier=services.store.notifier,
+            turns=services.turns,
+            expire_after=timedelta(seconds=services.loaded.config.deliver.expire_after),
+        )
         self._gateway = None if services.channels is None else self._open_gateway(services.channels)
         self._upkeep: list[asyncio.Task[None]] = []
 
@@ -79,10 +86,12 @@ class Runtime:
         await self.services.memory.learning.start()
         await self.services.workflows.begin(takes_over=True)
         await self.services.tasks.start()
+        await self._continued.start()
         self.services.store.history.start()
         if self._gateway is not None:
             await self.services.schedules.start()
-        self._upkeep = [asyncio.create_task(work) for work in (self._preload(), self._sweep(), _trim_memory())]
+        upkeep = (self._preload(), self._sweep(), _trim_memory(), self.services.approvals.expire_in_time())
+        self._upkeep = [asyncio.create_task(work) for work in upkeep]
 
     async def stop(self, grace: float) -> None:
         """Within `grace` seconds: accept no more, let turns end, then nodes; hand back what did not end; settle what is being sent."""
@@ -103,6 +112,7 @@ class Runtime:
         await self.services.tasks.close(left(kept / 2))
         await self.services.workflows.close(left(kept))
         await self.services.workflow_models.close()
+        await self._continued.close(left(kept / 2))
         if self._gateway is not None:
             await self._gateway.inbound.close(left(kept / 2))
             await self._gateway.dispatcher.close(left())
@@ -111,6 +121,7 @@ class Runtime:
         """Close the channels and end what still runs. Safe after `stop`, and without it."""
         await self.services.schedules.close(0)
         await self.services.tasks.close(0)
+        await self._continued.close(0)
         if self._gateway is not None:
             await self._gateway.inbound.close(0)
             await self._gateway.dispatcher.close(0)
@@ -173,12 +184,14 @@ class Runtime:
                 quoting=frozenset(name for name, settings in enabled.items() if settings.quotes_in_private),
             ),
             model=services.agents[MAIN].id,
+            continued=self._continued,
             overview=self._overview,
             commands={
                 "memory": services.memory.command,
                 "usage": UsageCommand(services.reports),
                 **services.later.commands.handlers,
                 "tasks": TaskCommand(services.tasks.book),
+                **services.approvals.commands.handlers,
             },
         )
         services.meter.tell = BudgetNotices(store=store, people=store.people, channels=dict(enabled)).tell
@@ -212,6 +225,7 @@ class Runtime:
                 await store.outbox.purge(sent)
                 await store.inbox.purge(sent)
                 await store.continuations.purge(sent)
+                await store.approvals.purge(sent)
                 await store.occurrences.purge(sent)
                 await store.limits.sweep(now)
                 await store.ledger.recover()
@@ -300,6 +314,7 @@ def _api_services(runtime: Runtime, authenticator: Authenticator) -> ApiServices
         ),
         schedules=ScheduleEndpoints(book=services.later.book, words=services.later.words, reach=reach, limits=config.api.limits),
         tasks=services.tasks.book,
+        approvals=services.approvals.book,
         hooks=next((channel for channel in opened if isinstance(channel, Hooks)), None),
         idempotency=store.idempotency,
         responses=store.responses,

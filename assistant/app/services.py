@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from assistant import __version__
 from assistant.app.agent import build_turns
+from assistant.app.approvals import Approvals, open_approvals, open_desk
 from assistant.app.ledger import build_meter
 from assistant.app.memory import OpenMemory, build_memory
 from assistant.app.models import OpenModel, open_models, open_registry
@@ -81,6 +82,7 @@ class Services:
     workflows: WorkflowService
     workflow_models: WorkflowModels
     """The workflows that requests can name as models."""
+    approvals: Approvals
     schedules: ScheduleService
     tasks: TaskService
     channels: OpenChannels | None
@@ -130,9 +132,10 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
         enabled = channels.dispatcher.enabled if channels else config.enabled_channels.__contains__
         deliveries = DeliveryService(store.outbox, enabled=enabled, watch=watch)
         later = open_later(store, directory, store.people)
+        desk = open_desk(loaded, store, later)
         memory = build_memory(loaded, models, registry, store, store.people, opened)
         book = TaskBook(store.tasks, store.sessions, [MAIN, *config.named_agents])
-        turns = await build_turns(loaded, models, store, directory, deliveries, reader, memory, later, book, opened, metrics, traces)
+        turns = await build_turns(loaded, models, store, directory, deliveries, reader, memory, later, book, opened, metrics, traces, desk)
         tasks = TaskService(store=store, book=book, turns=turns, settings=config.tasks)
         opened.push_async_callback(tasks.close, grace=0)
         opened.push_async_callback(turns.close, grace=0)
@@ -155,6 +158,7 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
             reader=reader,
             workflows=workflows,
             workflow_models=workflow_models,
+            approvals=open_approvals(loaded, store, turns),
             schedules=build_schedules(loaded, store, turns, workflows, store.people),
             tasks=tasks,
             channels=channels,

@@ -297,6 +297,8 @@ def _answer(talk: TerminalChat, message: str, files: Sequence[Path]) -> bool:
 def _note(answer: TurnFinished) -> None:
     for effect in answer.effects:
         typer.echo(harmless(f"✓ {effect.text}"), err=True)
+    for each in answer.pending:
+        typer.echo(harmless(f"? {each.text}\n  {each.why} nanobot approvals approve {each.code}"), err=True)
     if answer.finish_reason == "length":
         typer.echo("(The answer reached its limit of tokens: agents.defaults.maxTokens.)", err=True)
     if answer.finish_reason == "content_filter":

@@ -14,7 +14,7 @@ from assistant.providers.choice import NoSuchProvider
 
 _NAMES: Final = (
     *("serve", "chat-server", "chat", "send", "deliveries", "channels", "pairing", "people", "keys", "budgets", "usage"),
-    *("sessions", "memory", "schedule", "tasks", "workflows", "doctor", "config"),
+    *("sessions", "memory", "schedule", "tasks", "approvals", "workflows", "doctor", "config"),
 )
 _MODULES: Final = {"chat-server": "chat_server", "send": "deliveries", "pairing": "channels"}
 """Of the commands that have no module of their name."""

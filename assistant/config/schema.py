@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, create_model, field_validator, model_vali
 
 from assistant.access.settings import AuthSettings
 from assistant.api.settings import ApiSettings
+from assistant.approvals.settings import ApprovalSettings
 from assistant.config.agents import DEFAULTS, AgentSettings, AgentsSettings, ModelPreset
 from assistant.config.extensions import ChannelsSettings, ToolsSettings
 from assistant.config.folders import machine_zone
@@ -67,6 +68,7 @@ class Config(Settings):
     attachments: AttachmentSettings = AttachmentSettings()
     documents: DocumentSettings = DocumentSettings()
     memory: MemorySettings = MemorySettings()
+    approvals: ApprovalSettings = ApprovalSettings()
     workflows: WorkflowSettings = WorkflowSettings()
     tasks: TaskSettings = TaskSettings()
     budgets: tuple[BudgetSettings, ...] = ()

@@ -8,7 +8,19 @@ from typing import Final, Literal, Protocol, get_args
 from assistant.contracts.errors import RateLimited
 
 Scope = Literal[
-    "chat", "models", "sessions", "deliveries", "files", "workflows", "memory", "schedules", "tasks", "usage", "metrics", "admin"
+    "chat",
+    "models",
+    "sessions",
+    "deliveries",
+    "files",
+    "workflows",
+    "memory",
+    "schedules",
+    "tasks",
+    "approvals",
+    "usage",
+    "metrics",
+    "admin",
 ]
 """A key's rights: `chat` is every way to call a model or an agent; `admin` is all of them, and routes without a scope."""
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)

@@ -43,6 +43,8 @@ class PlannedCall:
     arguments: Mapping[str, Json]
     """As validated, with the defaults."""
     subject: str = ""
+    repeats: bool = False
+    """Whether it may run again at the same place where it was cut off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,9 +75,12 @@ COMMANDS: Mapping[str, str] = {
     "snooze": "Put a reminder off",
     "done": "What I was reminded of is done",
     "usage": "What you used, and what is left of your budget",
+    "approvals": "What waits for my yes",
+    "approve": "Let it run",
+    "deny": "Do not run it",
 }
 """The commands of every chat, each with what it does, as platforms offer them. `assistant.inbound.service` answers them."""
-WITH_ARGUMENTS: Final = frozenset({"link", "memory", "schedule", "snooze", "done", "usage"})
+WITH_ARGUMENTS: Final = frozenset({"link", "memory", "schedule", "snooze", "done", "usage", "approvals", "approve", "deny"})
 """Those behind which more can be written. Discord offers a field for it."""
 
 

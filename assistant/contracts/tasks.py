@@ -60,6 +60,7 @@ class NewTask:
     """What had been read where it was asked."""
     address: Address | None = None
     caller: str = ""
+    asker: str = ""
     background: bool = False
     """No one waits: its end makes the session that asked go on."""
     depth: int = 1

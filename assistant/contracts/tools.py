@@ -49,9 +49,9 @@ class ToolContext:
     """How many pictures a result may bring; 0: the model takes none."""
     agent: str = ""
     caller: str = ""
-    """As in `TurnRequest`; the person who is asked for approvals."""
+    """As in `TurnRequest`, as are `asker`, `only_tools`, `within` and `inherits`; the person who is asked for approvals."""
+    asker: str = ""
     only_tools: frozenset[str] | None = None
-    """As in `TurnRequest`, as are `within` and `inherits`."""
     within: tuple[str, ...] = ()
     inherits: frozenset[Provenance] = frozenset()
     approval: str = ""

@@ -9,7 +9,7 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.causes import MESSAGE, Cause, Payer
 from assistant.contracts.effects import Effect, PendingApproval
 from assistant.contracts.errors import NanobotError
-from assistant.contracts.messages import AssistantMessage, Extras, FinishReason, ToolMessage, Usage, Verbatim, no_extras
+from assistant.contracts.messages import AssistantMessage, Extras, FinishReason, ToolCall, ToolMessage, Usage, Verbatim, no_extras
 from assistant.contracts.models import Sampling, ToolChoice, ToolSpec
 from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.provenance import Provenance
@@ -110,6 +110,12 @@ class TurnRequest:
     cause: Cause = MESSAGE
     caller: str = ""
     """The credential or sender that asked, where it is not `owner`; its limits hold, too."""
+    asker: str = ""
+    """The person whose wish it is, where that is not `owner`: in a group. Approvals are theirs to give."""
+    first: ToolCall | None = None
+    """Run before the model is asked, as if it had called it: the call that was approved."""
+    approval: str = ""
+    """The approval of `first`."""
     reply: "Reply | None" = None
     """For a turn of the inbox: what goes out when it ends. Such a turn is always `resumable`."""
     keep: "Keep | None" = None

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import count
@@ -31,9 +31,18 @@ class TurnRunner:
     """Runs the turns of the inbox, from taking messages to an end that is stored."""
 
     def __init__(
-        self, *, turns: Turns, inbox: InboxStore, fetcher: Fetcher, writer: Writer, conversations: Mapping[str, Conversation | None]
+        self,
+        *,
+        turns: Turns,
+        inbox: InboxStore,
+        fetcher: Fetcher,
+        writer: Writer,
+        conversations: Mapping[str, Conversation | None],
+        person_of: Callable[[str, str], Awaitable[str]],
     ) -> None:
+        """`person_of`: (identity, name) → the person's id."""
         self._turns = turns
+        self._person_of = person_of
         self._inbox = inbox
         self._fetcher = fetcher
         self._writer = writer
@@ -100,6 +109,10 @@ class TurnRunner:
         )
         async with shown:
             await shown.begin()
+            try:
+                asker = "" if message.private else await self._person_of(identity_of(message), message.sender.name)
+            except StoreUnavailable:
+                return
             content = await content_of(taken.messages, self._fetcher, conversation)
             request = TurnRequest(
                 id=taken.turn_id,
@@ -109,6 +122,7 @@ class TurnRunner:
                 content=content,
                 stream=shown.listens,
                 address=message.address,
+                asker=asker,
                 reply=ChatReply(taken, self._writer, shown),
             )
             try:

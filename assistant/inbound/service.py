@@ -16,6 +16,7 @@ from assistant.contracts.inbox import ChatCommand, CommandCall, InboundMessage, 
 from assistant.contracts.people import OWNER_ID
 from assistant.contracts.util import derived_id
 from assistant.inbound import phrases as words
+from assistant.inbound.continuations import ContinuationService
 from assistant.inbound.files import Fetcher
 from assistant.inbound.links import ChatLinks
 from assistant.inbound.preview import attempt
@@ -46,12 +47,13 @@ class InboundService:
         fetcher: Fetcher,
         writer: Writer,
         model: str,
+        continued: ContinuationService,
         overview: Callable[[], Awaitable[Sequence[str]]],
         commands: Mapping[str, ChatCommand] = MappingProxyType({}),
         at_work: int = 64,
     ) -> None:
-        """`conversations`: of the channels that were opened, by name. `model`: its name, for /status. `overview`: lines that /status tells the
-        owner in private. `commands`: further ones, by name. `at_work`: sessions at once."""
+        """`conversations`: of the channels that were opened, by name. `model`: its name, for /status. `continued`: the turns that sessions
+        owe. `overview`: lines that /status tells the owner in private. `commands`: further ones, by name. `at_work`: sessions at once."""
         self._people = store.people
         self._outbox = store.outbox
         self._linking = ChatLinks(store.links)
@@ -65,7 +67,10 @@ class InboundService:
         self._model = model
         self._overview = overview
         self._pairing = PairingCodes(store.pairings, store.outbox, writer)
-        self._runner = TurnRunner(turns=turns, inbox=store.inbox, fetcher=fetcher, writer=writer, conversations=conversations)
+        self._continued = continued
+        self._runner = TurnRunner(
+            turns=turns, inbox=store.inbox, fetcher=fetcher, writer=writer, conversations=conversations, person_of=store.people.of
+        )
         self._workers = KeyedWorkers("session", self._work, most=at_work)
         self._waiting: Counter[SessionKey] = Counter()
         self._renamed: dict[str, str] = {}
@@ -168,13 +173,13 @@ class InboundService:
                 return words.HELP
             case "id":
                 return words.ids(message.address.chat_id, message.address.thread_id, message.sender.id)
-            case "stop" if self._runner.works_on(key):
+            case "stop" if self._works_on(key):
                 return words.STOPPED_WITH_MORE if self._waiting[key] else words.STOPPED
             case "stop":
                 return words.NOTHING_TO_STOP
             case "new":
                 await self._turns.start_over(*key)
-                return words.NEW_STOPPED if self._runner.works_on(key) else words.NEW
+                return words.NEW_STOPPED if self._works_on(key) else words.NEW
             case "compact":
                 tell = partial(self._writer.of_cut, message, place)
                 summed_up = await self._sessions.get(*key) and await self._turns.compact(*key, tell=tell)
@@ -185,7 +190,7 @@ class InboundService:
                 return words.status(
                     model=self._model,
                     messages=session.messages if session else 0,
-                    working=self._runner.works_on(key),
+                    working=self._works_on(key),
                     waiting=self._waiting[key],
                     more=more,
                 )
@@ -193,6 +198,9 @@ class InboundService:
                 return await command(CommandCall(place=place, message=message, arguments=message.command.arguments))
             case _:
                 return None
+
+    def _works_on(self, key: SessionKey) -> bool:
+        return self._runner.works_on(key) or self._continued.works_on(key)
 
     async def _answer_command(self, name: str, message: InboundMessage, place: SessionRef, answer: str) -> str:
         id = derived_id("evt", "command", message.address.channel, message.external_id)
@@ -202,6 +210,7 @@ class InboundService:
         accepted = await self._inbox.accept(message, place, answered=True, outbound=[event])
         if accepted.new and name in ("stop", "new"):  # only now: a repeated command stops nothing
             self._runner.stop((place.owner, place.session))
+            self._continued.stop((place.owner, place.session))
         return accepted.id
 
     async def _work(self, key: SessionKey) -> None:

@@ -11,6 +11,7 @@ import orjson
 from pydantic import Discriminator, TypeAdapter
 from pydantic_core import SchemaValidator
 
+from assistant.contracts.approvals import Approval
 from assistant.contracts.continuations import Continuation
 from assistant.contracts.documents import DocumentPicture, ReadDocument, ReadImage
 from assistant.contracts.errors import InvalidRequest
@@ -129,6 +130,10 @@ def decode_new_task(payload: str) -> NewTask:
 
 def decode_outcome(payload: str) -> TaskOutcome:
     return _decoder(TaskOutcome).validate_json(payload)
+
+
+def decode_approval(payload: str) -> Approval:
+    return _decoder(Approval).validate_json(payload)
 
 
 def decode_continuation(payload: str) -> Continuation:

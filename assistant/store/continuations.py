@@ -8,11 +8,12 @@ from typing import Final
 from assistant.contracts.continuations import Continuation, TakenContinuation
 from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.util import Clock, derived_id, utc_now
+from assistant.store.approval_rows import settle_with_turn
 from assistant.store.codec import decode_continuation, encode_json, json_column, json_key, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
 from assistant.store.outbox_rows import add_events, prepare_event
 from assistant.store.processes import Notifier, Runner, dead_among
-from assistant.store.sessions import SETTLE_CONTINUATION, interrupt
+from assistant.store.sessions import interrupt
 
 ADD = """
     INSERT INTO continuations (id, owner, session, state, turn, at, ended, runner, crashes, payload)
@@ -96,7 +97,7 @@ class ContinuationStore:
                 if crashes < _MOST_CRASHES:
                     connection.execute(TAKE_OVER, {"turn": turn, "runner": self._runner.id, "crashes": crashes})
                     continue
-                connection.execute(SETTLE_CONTINUATION, {"turn": turn, "at": now})
+                settle_with_turn(connection, turn, now)
                 interrupt(connection, turn, now)
                 add_events(connection, [prepare_event(event, now) for event in notice(taken)], self._notifier)
             return [taken for taken, _ in again], len(left) - len(again)

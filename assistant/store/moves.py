@@ -1,11 +1,14 @@
 """A chat whose platform gave it a new id (a Telegram group that became a supergroup): what is stored of it follows."""
 
 from dataclasses import replace
+from typing import TypeVar
 
 from assistant.contracts.addresses import Address
+from assistant.contracts.approvals import Approval
 from assistant.contracts.continuations import Continuation
 from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.schedules import NewSchedule
+from assistant.store.approvals import rewrite_approvals
 from assistant.store.codec import (
     decode_event,
     decode_inbound,
@@ -27,7 +30,7 @@ RENAME_SESSION = "UPDATE sessions SET owner = :owner, key = :key WHERE id = :id"
 RENAME_ATTACHMENTS = "UPDATE attachments SET owner = :owner, session = :key WHERE owner = :old AND session = :was"
 RENAME_SOURCES = tuple(
     f"UPDATE {table} SET session = :key WHERE owner = :old AND session = :was"  # noqa: S608 - names of ours
-    for table in ("memories", "ledger", "tasks")
+    for table in ("memories", "ledger", "approval_grants", "tasks")
 )
 WAITING_OF = "SELECT seq, session, payload FROM inbox WHERE owner = :old AND state IN ('waiting', 'taken')"
 RENAME_WAITING = "UPDATE inbox SET owner = :owner, session = :session, payload = :payload WHERE seq = :seq"
@@ -40,7 +43,7 @@ REWRITE_TASK = "UPDATE tasks SET payload = :payload WHERE id = :id"
 RENAME_SCHEDULE = "UPDATE schedules SET owner = :owner, payload = :payload WHERE id = :id"
 OWNED = tuple(
     f"UPDATE {table} SET owner = :owner WHERE owner = :old"  # noqa: S608 - names of ours
-    for table in ("outbox", "jobs", "files", "responses", "ledger", "tasks")
+    for table in ("outbox", "jobs", "files", "responses", "ledger", "approval_grants", "tasks")
 )
 MOVE_CHAT = """
     UPDATE chats SET chat_id = :now WHERE channel = :channel AND chat_id = :was
@@ -49,6 +52,8 @@ MOVE_SENDER = """
     UPDATE pairings SET sender_id = :now WHERE channel = :channel AND sender_id = :was
         AND NOT EXISTS (SELECT 1 FROM pairings AS other WHERE other.channel = :channel AND other.sender_id = :now)"""
 MOVE_PAIRED_CHAT = "UPDATE pairings SET chat_id = :now WHERE channel = :channel AND chat_id = :was"
+
+C = TypeVar("C", Approval, Continuation)
 
 
 def move_chat(connection: Transaction, channel: str, was: str, now: str) -> None:
@@ -79,6 +84,7 @@ def move_chat(connection: Transaction, channel: str, was: str, now: str) -> None
         asked = decode_new_task(payload)
         asked = replace(asked, address=_there(asked.address, f"{channel}:{was}", now))
         connection.execute(REWRITE_TASK, {"id": task, "payload": encode_json(asked)})
+    rewrite_approvals(connection, lambda each: _continued(replace(each, asked=_there(each.asked, old, now)), channel, was, now))
     owner_moved(connection, old, owner)
     for statement in OWNED:
         connection.execute(statement, names)
@@ -104,7 +110,7 @@ def _rescheduled(new: NewSchedule, channel: str, was: str, now: str) -> NewSched
     return replace(new, owner=owner if new.owner == old else new.owner, session=session, address=address, home=home)
 
 
-def _continued(each: Continuation, channel: str, was: str, now: str) -> Continuation:
+def _continued(each: C, channel: str, was: str, now: str) -> C:
     old, owner = f"{channel}:{was}", f"{channel}:{now}"
     address = _there(each.address, old, now)
     if each.owner != old:

@@ -11,6 +11,7 @@ from assistant.contracts.messages import AssistantMessage, Message, ToolMessage,
 from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.sessions import CachedUpTo, History, NewTurn, Session, StoredMessage, TurnState, accepted
 from assistant.contracts.util import Clock, new_id, utc_now
+from assistant.store.approval_rows import remove_with_session, settle_with_turn, start_over_in
 from assistant.store.codec import decode_cut, decode_message, encode_message, escape, from_micros, identity, optional, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
 from assistant.store.history import HistoryIndex
@@ -18,7 +19,6 @@ from assistant.store.line import LEAVE, RESUMED, SessionLine
 from assistant.store.occurrence_rows import end_with_turn
 from assistant.store.outbox_rows import add_events, prepare_event
 from assistant.store.processes import Notifier, Runner, dead_among
-from assistant.store.task_rows import KEEP_RESULTS
 
 TOUCH_SESSION = """
     UPDATE sessions SET messages = messages + :count, updated = :at WHERE id = :id
@@ -46,7 +46,6 @@ OF_ANOTHER = "SELECT 1 FROM turns WHERE id = :turn AND ended IS NULL AND runner 
 RESUME_TURN = "UPDATE turns SET runner = :runner, lease = :lease WHERE id = :turn AND state = 'running' RETURNING session_id"
 SESSION_OF_ROW = "SELECT messages, context_from, revision FROM sessions WHERE id = :id"
 CUT_AT = "SELECT seq, results_from, text, tokens, made_by, at FROM summaries WHERE session_id = :id AND seq = :seq"
-START_OVER = "UPDATE sessions SET context_from = messages + 1, revision = revision + 1 WHERE owner = :owner AND key = :key RETURNING id"
 GROW_SESSION = """
     UPDATE sessions SET messages = messages + :count, updated = :at, prompt_tokens = prompt_tokens + :prompt,
         completion_tokens = completion_tokens + :completion, cached_tokens = cached_tokens + :cached
@@ -56,7 +55,6 @@ SESSION = f"{_SESSION} WHERE owner = :owner AND key = :key"
 SESSION_BY_KEY = f"{_SESSION} WHERE key = :key ORDER BY updated DESC, id DESC LIMIT 1"
 MESSAGES = "SELECT seq, turn_id, at, payload FROM messages WHERE session_id = :id AND seq > :after ORDER BY seq LIMIT :limit"
 REMOVE_SESSION = "DELETE FROM sessions WHERE id = :id"
-REMOVE_PROFILE = "DELETE FROM session_profiles WHERE owner = :owner AND session = :key"
 STALE_ONCE = """
     SELECT id, owner, key FROM sessions WHERE substr(key, 1, 5) = 'once:' AND updated < :before
         AND NOT EXISTS (SELECT 1 FROM turns WHERE turns.session_id = sessions.id AND turns.state = 'running')
@@ -64,19 +62,16 @@ STALE_ONCE = """
 REMOVE_USED_ATTACHMENTS = "DELETE FROM attachments WHERE owner = :owner AND session = :key AND used = 1 RETURNING digest"
 USE_ATTACHMENT = "UPDATE attachments SET used = 1 WHERE id = :attachment AND owner = :owner AND session = :key"
 SETTLE_INBOX = "UPDATE inbox SET state = :state, ended = :at, runner = NULL WHERE turn = :turn AND state = 'taken'"
-SETTLE_CONTINUATION = "UPDATE continuations SET state = 'done', ended = :at, runner = NULL WHERE turn = :turn AND state = 'taken'"
-REMOVE_CONTINUATIONS = "DELETE FROM continuations WHERE owner = :owner AND session = :key AND state = 'waiting'"
 PULSE = "INSERT INTO pulse (id, at) VALUES (1, :at) ON CONFLICT (id) DO UPDATE SET at = excluded.at"
 
-_OWNED = "owner = :owner"
 _EARLIER = "(updated, id) < (SELECT updated, id FROM sessions WHERE key = :before{owned} ORDER BY updated, id LIMIT 1)"
 
 
 def sessions_of(*, everybody: bool, before: bool) -> str:
     """The statement that lists sessions, the latest first. `before`: those after the one with the key `:before`."""
-    conditions = ["substr(key, 1, 5) <> 'once:'", *([] if everybody else [_OWNED])]
+    conditions = ["substr(key, 1, 5) <> 'once:'", *([] if everybody else ["owner = :owner"])]
     if before:
-        conditions.append(_EARLIER.format(owned="" if everybody else f" AND {_OWNED}"))
+        conditions.append(_EARLIER.format(owned="" if everybody else " AND owner = :owner"))
     return f"{_SESSION} WHERE {' AND '.join(conditions)} ORDER BY updated DESC, id DESC LIMIT :limit"
 
 
@@ -230,7 +225,7 @@ class Sessions:
                     return 0, False, 0  # a process that seemed dead: what it answers is the other one's to answer
             if inbound:
                 connection.execute(SETTLE_INBOX, {"turn": turn_id, "state": "answered", "at": now})
-                connection.execute(SETTLE_CONTINUATION, {"turn": turn_id, "at": now})
+                settle_with_turn(connection, turn_id, now)
                 self.settles(connection, turn_id, state)
                 end_with_turn(connection, self._notifier, turn_id, [str(each.values["id"]) for each in drafts], now, error)
             add_events(connection, drafts, self._notifier)
@@ -289,12 +284,12 @@ class Sessions:
         return await _each(decoded, await self._database.read(read))
 
     async def start_over(self, owner: str, key: str) -> bool:
-        return bool(await self._database.execute(START_OVER, {"owner": escape(owner), "key": escape(key)}))
+        return await self._database.write(lambda connection: start_over_in(connection, escape(owner), escape(key)))
 
     async def delete(self, owner: str | None, key: str) -> bool:
         def remove(connection: Transaction, _: int | None = None) -> Sequence[str] | None:
             found = _find(connection, owner, key)
-            return _remove(connection, found[0]) if found else None
+            return _remove(connection, found[0], self._now()) if found else None
 
         digests = await (self._database.write(remove) if owner is None else self.line.last(*identity(owner, key), remove))
         if digests:
@@ -304,7 +299,7 @@ class Sessions:
     async def purge(self, before: datetime) -> int:
         def remove(connection: Transaction) -> tuple[int, list[str]]:
             stale = connection.execute(STALE_ONCE, {"before": to_micros(before), "limit": _MANY_ROWS})
-            return len(stale), [digest for row in stale for digest in _remove(connection, row)]
+            return len(stale), [digest for row in stale for digest in _remove(connection, row, self._now())]
 
         purged = 0
         while True:
@@ -344,12 +339,11 @@ def _session(row: SqlRow) -> Session:
     )
 
 
-def _remove(connection: Transaction, row: SqlRow) -> list[str]:
+def _remove(connection: Transaction, row: SqlRow, at: int) -> list[str]:
     """Remove the session of a row (id, owner, key, …); returns the digests of its attachments."""
     session, owner, key = row[:3]
     digests = connection.execute(REMOVE_USED_ATTACHMENTS, {"owner": owner, "key": key})
-    for statement in (REMOVE_PROFILE, KEEP_RESULTS, REMOVE_CONTINUATIONS):
-        connection.execute(statement, {"owner": owner, "key": key})
+    remove_with_session(connection, owner, key, at)
     connection.execute(REMOVE_SESSION, {"id": session})
     return [digest for (digest,) in digests]
 

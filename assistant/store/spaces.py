@@ -14,7 +14,10 @@ from assistant.store.database import SqlRow, SqlValue, Transaction
 from assistant.store.history import owner_moved
 from assistant.store.memories import move_memories
 
-OWNED: Final = ("attachments", "continuations", "files", "inbox", "jobs", "ledger", "outbox", "responses", "schedules", "sessions", "tasks")
+OWNED: Final = (
+    *("approval_grants", "approvals", "attachments", "continuations", "files", "inbox", "jobs"),
+    *("ledger", "outbox", "responses", "schedules", "sessions", "tasks"),
+)
 """The tables whose rows belong to a space, by their column `owner`: they are moved, exported and deleted with it."""
 OF_MEMORY: Final = ("memories", "memory_tombstones", "memory_owners", "session_profiles")
 """Those too, but they move by rules of their own (`memories.move_memories`)."""
@@ -37,9 +40,13 @@ RENAME = (
     "UPDATE memories SET session = :key WHERE owner = :old AND session = :was",
     "UPDATE ledger SET session = :key WHERE owner = :old AND session = :was",
     "UPDATE tasks SET session = :key WHERE owner = :old AND session = :was",
+    "UPDATE approvals SET session = :key WHERE owner = :old AND session = :was",
+    "UPDATE approval_grants SET session = :key WHERE owner = :old AND session = :was",
 )
 UNSENT_IN = "SELECT seq, payload, expires FROM outbox WHERE owner = :old AND state IN ('queued', 'sending')"
 REWRITE_EVENT = "UPDATE outbox SET payload = :payload WHERE seq = :seq"
+ANSWERS = tuple(f"UPDATE {table} SET person = :owner WHERE person = :old" for table in ("approvals", "approval_grants"))  # noqa: S608 - as below
+"""Who may answer."""
 OWN = tuple(f"UPDATE {table} SET owner = :owner WHERE owner = :old" for table in OWNED)  # noqa: S608 - names of ours
 AT_WORK = (
     "SELECT 1 FROM turns, sessions WHERE sessions.id = turns.session_id AND sessions.owner = :owner AND turns.ended IS NULL LIMIT 1",
@@ -107,7 +114,7 @@ def move_space(connection: Transaction, old: str, owner: str) -> None:
     rewrite_continuations(connection, lambda each: _continued(each, unescape(old), unescape(owner), shown))
     move_memories(connection, old, owner)
     owner_moved(connection, old, owner)
-    for statement in OWN:
+    for statement in (*OWN, *ANSWERS):
         connection.execute(statement, names)
     for subject in (old, owner):
         connection.execute(FORGET_SUMS, {"subject": f"person:{subject}"})

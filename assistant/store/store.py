@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.util import Clock, utc_now
 from assistant.store.api_keys import ApiKeys
+from assistant.store.approvals import ApprovalStore
 from assistant.store.attachments import AttachmentStore, FileStore
 from assistant.store.blobs import MediaFolder
 from assistant.store.channels import PairingStore, StoredChannelStates
@@ -58,6 +59,7 @@ class Store:
     attachments: AttachmentStore
     outbox: OutboxStore
     inbox: InboxStore
+    approvals: ApprovalStore
     continuations: ContinuationStore
     pairings: PairingStore
     channel_states: StoredChannelStates
@@ -115,6 +117,7 @@ async def open_store(
         attachments=kept_files,
         outbox=OutboxStore(database, runner, notifier, media, clock=clock),
         inbox=InboxStore(database, runner, notifier, clock=clock),
+        approvals=ApprovalStore(database, notifier, clock=clock),
         continuations=ContinuationStore(database, runner, notifier, clock=clock),
         pairings=PairingStore(database, clock=clock),
         channel_states=StoredChannelStates(database, runner),

@@ -272,6 +272,7 @@ class TaskStore:
             provenance="tool",
             address=new.address,
             caller=new.caller,
+            asker=new.asker,
             only_tools=new.parent_tools,
         )
         add_continuation(connection, self._notifier, continuation, self._clock())

@@ -246,6 +246,7 @@ class TaskService:
             address=new.address,
             cause=Cause(kind="task", id=new.id),
             caller=new.caller,
+            asker=new.asker,
             reply=TaskReply(new.id, self._store),
         )
 

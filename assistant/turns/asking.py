@@ -1,14 +1,15 @@
 """What a turn asks of its agent: the request for the model, the context for the tools, the transcript that both see."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from assistant.agent.toolbox import Toolbox
 from assistant.contracts.errors import InvalidRequest, TurnCancelled
-from assistant.contracts.messages import UserMessage
+from assistant.contracts.messages import AssistantMessage, ToolMessage, UserMessage
 from assistant.contracts.models import ModelProvider, ModelRequest, NamedTool, Sampling, ToolChoice
 from assistant.contracts.sessions import History
 from assistant.contracts.tools import ToolContext
-from assistant.contracts.turns import TurnRequest
+from assistant.contracts.turns import Emit, TurnRequest
+from assistant.contracts.util import new_id
 from assistant.turns.prompt import Context, Transcript
 
 
@@ -61,7 +62,16 @@ def tool_context(request: TurnRequest, agent: Agent) -> ToolContext:
         only_tools=request.only_tools,
         within=request.within,
         inherits=request.inherits,
+        asker=request.asker,
     )
+
+
+async def run_approved(request: TurnRequest, toolbox: Toolbox, ctx: ToolContext, emit: Emit) -> list[AssistantMessage | ToolMessage]:
+    """The step of a call that was approved: the call, as if the model had made it, and its result."""
+    if request.first is None:
+        return []
+    step = AssistantMessage(id=new_id("msg"), tool_calls=(request.first,), finish_reason="tool_calls")
+    return [step, *await toolbox.run([request.first], replace(ctx, approval=request.approval), emit)]
 
 
 def current_transcript(known: Transcript | None, history: History) -> Transcript:

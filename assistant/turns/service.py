@@ -27,7 +27,7 @@ from assistant.contracts.transcripts import fit
 from assistant.contracts.turns import MAIN, AgentFacts, HistoryMessage, TextDelta, TurnFailed, TurnFinished, TurnRequest
 from assistant.contracts.util import new_id
 from assistant.store.attachments import AttachmentStore
-from assistant.turns.asking import Agent, choice_of, current_transcript, last_words, model_request, tool_context
+from assistant.turns.asking import Agent, choice_of, current_transcript, last_words, model_request, run_approved, tool_context
 from assistant.turns.claims import doubt
 from assistant.turns.compaction import Compacted, Compaction, MadeCut, Tell
 from assistant.turns.handle import Lanes, LaneTicket, RunningTurn, RunningTurns, kept, reason, remove_uploads
@@ -216,7 +216,9 @@ class Turns:
             history = await self._history(request, agent)
             turn.begun = True
             transcript = await self._load(request, message, history)
-            if meters:  # one that is resumed is not refused any more: its message was accepted
+            if (
+                meters and not request.approval
+            ):  # what was accepted is not refused any more: a message that is resumed, a call that was approved
                 said = [HistoryMessage(content=request.content)]
                 tokens = estimated_tokens(said, request.instructions, request.sampling)
                 turn.admission = await self.allowance.admit(request.caller or request.owner, tokens)
@@ -244,11 +246,15 @@ class Turns:
             pictures=self._attachments.images,
             doubt=partial(doubt, request, turn, toolbox, transcript) if agent.claim_check else None,
         )
+        ctx = tool_context(request, agent)
+        if not made and (approved := await run_approved(request, toolbox, ctx, turn.emit)):
+            await append(approved)
+            made = steps_made(approved)
         images = await self._attachments.images(transcript.images) if transcript.images and agent.model.info.vision else {}
         asked = replace(
             model_request(request, agent, toolbox, choice), instructions=room.instructions, messages=await fitted(), images=images
         )
-        answer = await loop.run(replace(asked, compact=fitted), tool_context(request, agent), made=made)
+        answer = await loop.run(replace(asked, compact=fitted), ctx, made=made)
         transcript.learn(answer.last.usage.prompt_tokens, room)
         return transcript, answer
 

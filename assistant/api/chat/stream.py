@@ -8,6 +8,7 @@ import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from assistant.api.answers import own_answer
 from assistant.api.middleware.errors import FailedAfterActing
 from assistant.api.middleware.request import state_of
 from assistant.api.sse import DONE, EventStream, disconnected, error_event
@@ -22,7 +23,7 @@ _ID = "chatcmpl-"
 
 
 def completion(finished: TurnFinished, *, created: int, model: str) -> bytes:
-    did = {"nanobot": {"effects": finished.effects}} if finished.effects else {}
+    own = own_answer(finished)
     return orjson.dumps(
         {
             "id": _ID + finished.turn_id.removeprefix("turn_"),
@@ -31,7 +32,7 @@ def completion(finished: TurnFinished, *, created: int, model: str) -> bytes:
             "model": model,
             "choices": [_choice(*answer) for answer in enumerate(finished.answers or (finished,))],
             "usage": usage(finished.usage),
-            **did,
+            **({"nanobot": orjson.Fragment(own)} if own else {}),
         }
     )
 
@@ -75,8 +76,8 @@ class Chunks:
         reasons = rest or [self._choice(0, b"{}", b"null", finished.finish_reason)]
         if self._with_usage:
             reasons.append(self._head + b',"choices":[],"usage":' + orjson.dumps(usage(finished.usage)) + b"}\n\n")
-        if finished.effects:
-            reasons[-1] = reasons[-1].removesuffix(b"}\n\n") + b',"nanobot":' + orjson.dumps({"effects": finished.effects}) + b"}\n\n"
+        if own := own_answer(finished):
+            reasons[-1] = reasons[-1].removesuffix(b"}\n\n") + b',"nanobot":' + own + b"}\n\n"
         return b"".join([*reasons, DONE])
 
     def failure(self, error: NanobotError) -> bytes:

@@ -53,7 +53,7 @@ class ResponseBuilder:
                     "incomplete_details": reason,
                     "output": self._output(end),
                     "usage": usage,
-                    "nanobot": OwnAnswer.model_validate(end) if end.effects else None,
+                    "nanobot": OwnAnswer.model_validate(end) if end.effects or end.pending else None,
                 }
             )
         return self._finished

@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import Message, Receive, Scope, Send
 
 from assistant.access.principals import Principal
+from assistant.api.answers import own_answer
 from assistant.api.body.spool import spooled
 from assistant.api.complaints import validated
 from assistant.api.middleware.request import principal
@@ -296,7 +297,7 @@ def _about(event: ToolStarted | ToolFinished | TurnFinished | TurnFailed, questi
             provider = question.provider
             return [
                 wire.chunk("", done=True),
-                wire.message(event.text, thread=thread, provider=provider, model=event.model, effects=event.effects),
+                wire.message(event.text, thread=thread, provider=provider, model=event.model, own=own_answer(event)),
             ]
         case TurnFailed(error=TurnCancelled()) if stopped:
             return []  # the client gets `generation_stopped`

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal, cast
 
 import orjson
@@ -12,7 +11,6 @@ from assistant.api.body.spool import Spool
 from assistant.api.chat.read import check_said, take_in_part
 from assistant.api.chat.wire import FileData, FilePart, ImagePart, ImageUrl, TextPart, WireModel, content_tag, part_tag
 from assistant.api.sockets.codec import Frame
-from assistant.contracts.effects import Effect
 from assistant.contracts.errors import InvalidRequest, NanobotError
 from assistant.contracts.turns import ToolFinished, ToolStarted, Upload, UserText
 from assistant.contracts.util import display_name
@@ -156,12 +154,11 @@ def message(
     provider: str | None = None,
     model: str | None = None,
     workflow: str | None = None,
-    effects: Sequence[Effect] = (),
+    own: bytes = b"",
 ) -> Frame:
-    """`provider` and `model` for a model's answer, `workflow` for a workflow's. `effects`: what was done, in the frame's `nanobot`."""
-    did = {"nanobot": {"effects": [{"kind": each.kind, "text": each.text, "ref": each.ref} for each in effects]}} if effects else {}
+    """`provider` and `model` for a model's answer, `workflow` for a workflow's. `own`: `answers.own_answer`, in the frame's `nanobot`."""
     return {
-        **did,
+        **({"nanobot": orjson.loads(own)} if own else {}),
         "type": "message",
         "role": "assistant",
         "content": text,

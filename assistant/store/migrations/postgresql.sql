@@ -37,6 +37,54 @@ CREATE UNIQUE INDEX api_keys_by_digest ON api_keys (digest);
 
 CREATE UNIQUE INDEX api_keys_by_previous ON api_keys (previous);
 
+CREATE TABLE approval_grants (
+	id VARCHAR NOT NULL,
+	owner VARCHAR NOT NULL,
+	session VARCHAR NOT NULL,
+	person VARCHAR NOT NULL,
+	agent VARCHAR NOT NULL,
+	tool VARCHAR NOT NULL,
+	likeness VARCHAR NOT NULL,
+	at BIGINT NOT NULL,
+	PRIMARY KEY (id)
+);
+
+CREATE INDEX approval_grants_by_owner ON approval_grants (owner, session);
+
+CREATE TABLE approvals (
+	id VARCHAR NOT NULL,
+	code VARCHAR NOT NULL,
+	owner VARCHAR NOT NULL,
+	session VARCHAR NOT NULL,
+	person VARCHAR NOT NULL,
+	state VARCHAR NOT NULL,
+	answer VARCHAR,
+	turn VARCHAR NOT NULL,
+	place VARCHAR NOT NULL,
+	run VARCHAR,
+	created BIGINT NOT NULL,
+	expires BIGINT NOT NULL,
+	started BIGINT,
+	ended BIGINT,
+	digest VARCHAR NOT NULL,
+	payload VARCHAR NOT NULL,
+	PRIMARY KEY (id)
+);
+
+CREATE INDEX approvals_approved ON approvals (run) WHERE state = 'approved';
+
+CREATE INDEX approvals_by_code ON approvals (code);
+
+CREATE INDEX approvals_by_owner ON approvals (owner, session);
+
+CREATE INDEX approvals_by_person ON approvals (person, created, id);
+
+CREATE INDEX approvals_by_turn ON approvals (turn);
+
+CREATE INDEX approvals_ended ON approvals (ended);
+
+CREATE INDEX approvals_waiting ON approvals (expires) WHERE state = 'waiting';
+
 CREATE TABLE attachments (
 	id VARCHAR NOT NULL,
 	owner VARCHAR NOT NULL,

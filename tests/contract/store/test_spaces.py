@@ -13,6 +13,7 @@ from assistant.contracts.inbox import Pairing, Sender
 from assistant.contracts.memory import MemorySource, Statement
 from assistant.contracts.people import OWNER_ID, PersonNotFound
 from assistant.contracts.workflows import NewJob
+from assistant.store.approvals import Outcome
 from assistant.store.attachments import KeptFile
 from assistant.store.spaces import NOT_OF_A_SPACE, OF_MEMORY, OWNED
 from assistant.store.store import Store
@@ -22,6 +23,7 @@ from tests.clocks import TurnedClock
 from .came_in import message, place
 from .charged import a_call
 from .sent import claimed, event
+from .test_approval_store import approval
 from .test_continuation_store import continuation
 from .test_file_store import READ, bytes_of, keep, upload
 from .test_moves import conversation, history
@@ -57,6 +59,9 @@ async def filled(store: Store, owner: str, folder: Path, clock: TurnedClock) -> 
     source = MemorySource(session="api:default", message="msg_1", seq=1)
     await store.memories.add(owner, Statement(text=f"I know {owner}", about="knowing", source=source), explicit=True)
     await store.tasks.add(a_task(f"task_{owner}", owner=owner, session="api:default"))
+    asked = approval(owner, clock)
+    await store.approvals.add(asked, None)
+    await store.approvals.answer(owner, asked.id, "session", lambda _: Outcome(state="approved", go=None), edit=True)
     await store.continuations.add(continuation(f"goes on for {owner}", owner=owner, session="api:default"))
     data = owner.encode()
     await store.attachments.keep(owner, "api:default", upload(folder, data), READ)

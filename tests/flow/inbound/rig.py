@@ -10,15 +10,20 @@ from typing import Any
 
 from assistant.access.recipients import Senders
 from assistant.app.schedules import Later, open_later
+from assistant.approvals.book import ApprovalBook
+from assistant.approvals.commands import ApprovalCommands
+from assistant.approvals.desk import StoredDesk
 from assistant.contracts.access import Limits
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelSettings
+from assistant.contracts.gate import Gate
 from assistant.contracts.inbox import InboundMessage
 from assistant.contracts.messages import Message, Text, UserMessage
 from assistant.contracts.models import ModelProvider
 from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.people import PeopleDirectory, UnknownPeople
 from assistant.contracts.tools import Tool
+from assistant.inbound.continuations import ContinuationService
 from assistant.inbound.files import Fetcher
 from assistant.inbound.replies import Writer
 from assistant.inbound.service import InboundService
@@ -33,6 +38,7 @@ from tests.flow.turns.house import NO_LIMITS, House
 
 FRIENDS = ChannelSettings(enabled=True, allow_from=("1", "2"), owners=("1",))
 START = datetime.now(UTC)
+EXPIRE_AFTER = timedelta(hours=1)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,6 +51,8 @@ class Server:
     chat: Chat
     clock: TurnedClock
     spool: Path
+    continued: ContinuationService
+    book: ApprovalBook
     _rung: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -79,6 +87,7 @@ class Server:
     async def stop(self, grace: float = 0) -> None:
         """End in order, as a server does."""
         await self.turns.close(grace)
+        await self.continued.close()
         await self.inbound.close()
 
 
@@ -108,10 +117,19 @@ class Rig:
         turn_seconds: float = 20,
         store: Store | None = None,
         budget: Limits = NO_LIMITS,
+        gate: Gate | None = None,
     ) -> AsyncGenerator[Server]:
+        """`gate`: which calls need a person's yes; None: none does."""
         store = store or self.store
         clock, chat = self.clock, chat or Chat()
-        turns = House(store, self.folder).turns(model, tools=tools, timeout=turn_seconds, budget=budget)
+        desk = StoredDesk(
+            store.approvals, store.people, folder=_folder, chat=self.later(store).words.chat, expire_after=EXPIRE_AFTER, clock=clock
+        )
+        turns = House(store, self.folder).turns(model, tools=tools, timeout=turn_seconds, budget=budget, gate=gate, desk=desk)
+        book = ApprovalBook(store.approvals, folder=_folder, reads=lambda agent, call: turns.agents[agent].toolbox.read(call), clock=clock)
+        continued = ContinuationService(
+            store=store.continuations, notifier=store.notifier, turns=turns, expire_after=timedelta(days=1), clock=clock
+        )
 
         async def overview() -> Sequence[str]:
             return ["Channels: chat is connected"]
@@ -126,17 +144,28 @@ class Rig:
             model=model.info.id,
             at_work=at_work,
             overview=overview,
+            continued=continued,
             commands={
                 "memory": MemoryCommand(store, MemoryService(store, StoredSearch(store.database, store.history)), learns=True),
                 **self.later(store).commands.handlers,
+                **ApprovalCommands(book, store.people.of, clock=clock).handlers,
             },
         )
         await inbound.start()
-        server = Server(store=store, turns=turns, inbound=inbound, chat=chat, clock=clock, spool=self.folder / "spool")
+        await continued.start()
+        spool = self.folder / "spool"
+        server = Server(store=store, turns=turns, inbound=inbound, chat=chat, clock=clock, spool=spool, continued=continued, book=book)
         try:
             yield server
         finally:
             await server.stop()
+
+
+FOLDER = "/work"
+
+
+def _folder(_: str) -> str:
+    return FOLDER
 
 
 @dataclass(frozen=True, slots=True)

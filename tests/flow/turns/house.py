@@ -8,6 +8,8 @@ from typing import Any
 from assistant.access.authenticator import Allowance
 from assistant.agent.toolbox import Toolbox
 from assistant.contracts.access import Limits
+from assistant.contracts.approvals import ApprovalDesk
+from assistant.contracts.gate import Gate
 from assistant.contracts.messages import Message, Text, UserMessage
 from assistant.contracts.models import ModelProvider, Sampling
 from assistant.contracts.sessions import BeforeCut
@@ -46,10 +48,12 @@ class House:
         summariser: ModelProvider | None = None,
         before: BeforeCut | None = None,
         deadline: float = 30,
+        gate: Gate | None = None,
+        desk: ApprovalDesk | None = None,
     ) -> Turns:
         """`others`: more agents, by id, each with a model of its own."""
         files = self.store.attachments
-        toolbox = Toolbox([ListAttachments(files), ReadAttachment(files), *tools], files)
+        toolbox = Toolbox([ListAttachments(files), ReadAttachment(files), *tools], files, gate=gate, desk=desk)
 
         def agent(name: str, model: ModelProvider) -> Agent:
             return Agent(
