@@ -92,6 +92,16 @@ class Served:
                 await asyncio.sleep(0.02)
         return found
 
+    async def settled(self, session: str, *, asked: int) -> list[dict[str, Any]]:
+        """The messages of a session once it was asked so often, and the last turn has ended: with an answer, or cut off."""
+        async with asyncio.timeout(WITHIN):
+            while True:
+                found = (await self.client.get(f"/v1/sessions/{session}")).json().get("data", [])
+                users = [message["role"] for message in found].count("user")
+                if users >= asked and (found[-1]["content"] == "done" or found[-1].get("cut_off")):
+                    return found
+                await asyncio.sleep(0.02)
+
     def asking(self, text: str) -> "asyncio.Task[dict[str, Any] | None]":
         """Asks beside the test. None: the server died."""
 
