@@ -1,5 +1,6 @@
 """What a turn asks of its agent: the request for the model, the context for the tools, the transcript that both see."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from assistant.agent.toolbox import Toolbox
@@ -72,6 +73,12 @@ async def run_approved(request: TurnRequest, toolbox: Toolbox, ctx: ToolContext,
         return []
     step = AssistantMessage(id=new_id("msg"), tool_calls=(request.first,), finish_reason="tool_calls")
     return [step, *await toolbox.run([request.first], replace(ctx, approval=request.approval), emit)]
+
+
+def toolbox_of(request: TurnRequest, agents: Mapping[str, Agent]) -> Toolbox:
+    """What a turn may use. Raises as `Toolbox.for_turn`."""
+    box = agents[request.agent].toolbox.for_turn(request.only_tools, request.tools, request.client_tools)
+    return box.guarded([agents[name].toolbox for name in request.within]) if request.within else box
 
 
 def current_transcript(known: Transcript | None, history: History) -> Transcript:

@@ -67,6 +67,7 @@ async def test_tasks_of_a_chat_are_stopped_and_done_again_by_their_number(served
     await served.model.held(0)
     served.model.holds = ()
     assert (await said(telegram, ANNA, "/tasks retry 1")).startswith("Again: ")
+    await telegram.until(lambda: "1" in telegram.texts(ANNA))
     assert "nothing to dismiss" in await said(telegram, ANNA, "/tasks dismiss 1")
     assert "/tasks lists" in await said(telegram, ANNA, "/tasks eat 1")
 
