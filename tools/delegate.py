@@ -50,6 +50,7 @@ class Delegate:
     actions: ClassVar[frozenset[Action]] = frozenset({"spends"})
     brings: ClassVar[Provenance] = "tool"
     happens_once: ClassVar[Literal[True]] = True
+    runs_beside: ClassVar[Literal[True]] = True
     timeout: ClassVar[float] = _LONGEST_WAIT + 30
 
     def __init__(self, settings: DelegateSettings, services: ToolServices) -> None:
@@ -90,11 +91,13 @@ class Delegate:
             session=ctx.session,
             turn_id=ctx.turn_id,
             agent=params.agent or self._agent,
-            within=(*(parent.new.within if parent else ()), self._agent),
+            within=(*ctx.within, self._agent),
             only_tools=None if allowed is None else tuple(sorted(allowed)),
+            parent_tools=None if ctx.only_tools is None else tuple(sorted(ctx.only_tools)),
             inherits=tuple(sorted(ctx.inherits)),
             address=ctx.address,
             caller=ctx.caller,
+            asker=ctx.asker,
             background=params.background,
             depth=parent.new.depth + 1 if parent else 1,
         )

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from assistant.contracts.approvals import ApprovalDesk, waits_text
 from assistant.contracts.errors import InvalidRequest, StoreUnavailable, ToolFailed, traceback_location
-from assistant.contracts.gate import ALLOWED, READS, Gate, NamesSubject, OpenGate, PlannedCall, actions_of, brought_by
+from assistant.contracts.gate import ALLOWED, READS, Gate, NamesSubject, OpenGate, PlannedCall, Ruling, actions_of, brought_by
 from assistant.contracts.messages import Json, ToolCall, ToolMessage
 from assistant.contracts.metrics import TOOL_SECONDS, TOOLS, Metrics
 from assistant.contracts.models import ToolSpec
@@ -26,6 +26,7 @@ from assistant.contracts.tools import (
     HappensOnce,
     HasSpec,
     ReportsEffects,
+    RunsBeside,
     SessionTools,
     Tool,
     ToolContext,
@@ -154,14 +155,14 @@ class Toolbox:
         return tuple([call for call in calls if call.name in names]) if names else ()
 
     async def run(self, calls: Sequence[ToolCall], ctx: ToolContext, emit: Emit, *, step: int = 0) -> list[ToolMessage]:
-        """Run the calls; one message each, in the order of the calls. Neighbours that only read run side by side. Never raises
+        """Run the calls; one message each, in the order of the calls. Neighbours that only read, or say so, run side by side. Never raises
         for what a tool or the model did wrong; cancelling it cancels the running tools. `step`: of the turn, from 0."""
         refusal = f"Not run: at most {MAX_CALLS} calls are run at once. Ask again for what is still needed."
         refused = [_message(call, refusal, ok=False) for call in calls[MAX_CALLS:]]
         placed = [(call, replace(ctx, call_id=call.id, call_place=f"{step}.{number}")) for number, call in enumerate(calls[:MAX_CALLS])]
         done: list[ToolMessage] = []
-        for reads_only, group in groupby(placed, lambda pair: self._reads_only(pair[0])):
-            if reads_only:
+        for beside, group in groupby(placed, lambda pair: self._runs_beside(pair[0])):
+            if beside:
                 async with asyncio.TaskGroup() as side_by_side:
                     tasks = [side_by_side.create_task(self._run_one(call, its, emit)) for call, its in group]
                 done += [task.result() for task in tasks]
@@ -169,6 +170,9 @@ class Toolbox:
                 done += [await self._run_one(call, its, emit) for call, its in group]
         await self._look_again()
         return done + refused
+
+    def _runs_beside(self, call: ToolCall) -> bool:
+        return self._reads_only(call) or isinstance(self._tools.get(call.name), RunsBeside)
 
     def _reads_only(self, call: ToolCall) -> bool:
         tool = self._tools.get(call.name)
@@ -230,10 +234,7 @@ class Toolbox:
         subject = tool.subject(params, ctx) if isinstance(tool, NamesSubject) else ""
         arguments, repeats = params.model_dump(mode="json"), self.may_repeat(tool.name)
         planned = PlannedCall(tool=tool.name, actions=actions, arguments=arguments, subject=subject, repeats=repeats)
-        ruling = ALLOWED
-        for gate in self._gates if not actions <= READS else ():  # the strictest counts
-            ruled = await gate.rule(planned, ctx)
-            ruling = ruled if ruled.verdict == "refuse" or ruling.verdict == "allow" else ruling
+        ruling = ALLOWED if actions <= READS else await self._ruled(planned, ctx)
         if ruling.verdict == "allow" and not ctx.approval:
             return None
         if ruling.verdict == "refuse" or self._desk is None:
@@ -252,6 +253,16 @@ class Toolbox:
         except ToolFailed:
             return None
         return None if tool is None else params.model_dump(mode="json")
+
+    async def _ruled(self, planned: PlannedCall, ctx: ToolContext) -> Ruling:
+        """What the gates say: the strictest counts."""
+        ruling = ALLOWED
+        for gate in self._gates:
+            ruled = await gate.rule(planned, ctx)
+            if ruled.verdict == "refuse":
+                return ruled
+            ruling = ruled if ruling.verdict == "allow" else ruling
+        return ruling
 
     def _prepared(
         self, call: ToolCall, tool: Tool[Any] | None, params: Any, ctx: ToolContext

@@ -43,7 +43,7 @@ class TaskAnswer(Answer):
     answer: str
     error: str = Field(description="Why it failed.")
     handover: Handover = Field(
-        description='"": not yet. handed: the session that asked goes on with it. read: by the turn that waited. kept: that session is gone.'
+        description='"": not yet. handed: to the session that asked. read: by the turn that waited. kept: that session is gone.'
     )
     effects: list[EffectAnswer]
     usage: TaskUsage

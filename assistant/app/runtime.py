@@ -192,7 +192,7 @@ class Runtime:
                 "memory": services.memory.command,
                 "usage": UsageCommand(services.reports),
                 **services.later.commands.handlers,
-                "tasks": TaskCommand(services.task_book),
+                "tasks": TaskCommand(services.tasks.book),
                 **services.approvals.commands.handlers,
             },
         )
@@ -324,7 +324,7 @@ def _api_services(runtime: Runtime, authenticator: Authenticator) -> ApiServices
             expire_after=timedelta(seconds=config.deliver.expire_after),
         ),
         schedules=ScheduleEndpoints(book=services.later.book, words=services.later.words, reach=reach, limits=config.api.limits),
-        tasks=services.task_book,
+        tasks=services.tasks.book,
         approvals=services.approvals.book,
         hooks=next((channel for channel in opened if isinstance(channel, Hooks)), None),
         idempotency=store.idempotency,

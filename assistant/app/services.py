@@ -22,7 +22,7 @@ from assistant.config import ConfigError, Loaded
 from assistant.config.errors import ConfigProblem
 from assistant.config.extensions import ConfiguredChannels
 from assistant.config.folders import make_home, make_workspace, shipped_workspace
-from assistant.config.schema import TraceSettings
+from assistant.config.schema import Config, TraceSettings
 from assistant.contracts.channels import Channel, ChannelContext, ChannelDirectory, ChannelFailed
 from assistant.contracts.documents import DocumentReader
 from assistant.contracts.errors import traceback_location
@@ -88,7 +88,6 @@ class Services:
     """The workflows that requests can name as models."""
     approvals: Approvals
     schedules: ScheduleService
-    task_book: TaskBook
     tasks: TaskService
     channels: OpenChannels | None
     """None: this process only writes to the outbox, and a server on the same store sends."""
@@ -160,13 +159,7 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
         tasks = TaskService(store=store, book=task_book, turns=turns, settings=config.tasks)
         opened.push_async_callback(tasks.close, grace=0)
         opened.push_async_callback(turns.close, grace=0)
-        direct = Direct(
-            reader=reader,
-            document_chars=config.agent.document_chars,
-            document_pictures=config.documents.pictures,
-            timeout=config.api.timeout,
-        )
-        opened.push_async_callback(direct.close)
+        direct = _open_direct(config, reader, opened)
         workflows = build_workflows(loaded, {name: file for name, file in offers.items() if file}, store, turns, deliveries, reader)
         workflow_models = WorkflowModels(workflows, tuple(offers))
         opened.push_async_callback(workflow_models.close)
@@ -185,7 +178,6 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
             reader=reader,
             workflows=workflows,
             workflow_models=workflow_models,
-            task_book=task_book,
             tasks=tasks,
             schedules=build_schedules(loaded, store, turns, workflows, store.people, web),
             approvals=open_approvals(loaded, store, turns),
@@ -202,6 +194,17 @@ def _open_folders(loaded: Loaded) -> SkillShelf:
     make_home(loaded.home)
     make_workspace(loaded.workspace)
     return open_shelf(loaded.workspace, loaded.home, shipped_workspace() / OWN)
+
+
+def _open_direct(config: Config, reader: CachingReader, opened: AsyncExitStack) -> Direct:
+    direct = Direct(
+        reader=reader,
+        document_chars=config.agent.document_chars,
+        document_pictures=config.documents.pictures,
+        timeout=config.api.timeout,
+    )
+    opened.push_async_callback(direct.close)
+    return direct
 
 
 async def _open_models(loaded: Loaded, metering: Metering, opened: AsyncExitStack) -> tuple[Mapping[str, OpenModel], ModelRegistry]:

@@ -91,6 +91,9 @@ class ApprovalBook:
             address=approval.address,
             caller=approval.caller,
             asker=approval.person if approval.person != approval.owner else "",
+            only_tools=approval.only_tools,
+            within=approval.within,
+            inherits=approval.inherits,
         )
 
     def _as_of_now(self, approval: Approval) -> Approval:

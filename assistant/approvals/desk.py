@@ -82,6 +82,9 @@ class StoredDesk:
             caller=ctx.caller,
             created=now,
             expires_at=now + self._expire_after,
+            only_tools=None if ctx.only_tools is None else tuple(sorted(ctx.only_tools)),
+            within=ctx.within,
+            inherits=tuple(sorted(ctx.inherits)),
         )
         kept = await self._store.add(approval, question_event(approval))
         if kept is None:

@@ -14,21 +14,8 @@ from assistant.providers.choice import NoSuchProvider
 
 _NAMES: Final = (
     *("serve", "chat-server", "chat", "send", "deliveries", "channels", "pairing", "people", "keys", "budgets", "usage"),
-    *(
-        "sessions",
-        "memory",
-        "skills",
-        "mcp",
-        "mcp-server",
-        "schedule",
-        "tasks",
-        "workflows",
-        "approvals",
-        "permissions",
-        "audit",
-        "doctor",
-        "config",
-    ),
+    *("sessions", "memory", "skills", "mcp", "mcp-server", "schedule", "tasks", "workflows"),
+    *("approvals", "permissions", "audit", "doctor", "config"),
 )
 _MODULES: Final = {"chat-server": "chat_server", "send": "deliveries", "pairing": "channels", "mcp-server": "mcp_server"}
 """Of the commands that have no module of their name."""

@@ -13,6 +13,7 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.effects import PendingApproval
 from assistant.contracts.errors import NanobotError, NotFound
 from assistant.contracts.gate import PlannedCall
+from assistant.contracts.provenance import Provenance
 from assistant.contracts.tools import ToolContext
 from assistant.contracts.util import derived_id
 
@@ -64,6 +65,10 @@ class Approval:
     state: ApprovalState = "waiting"
     answer: ApprovalWord | None = None
     ended: datetime | None = None
+    only_tools: tuple[str, ...] | None = None
+    """Of the turn that called, as are `within` and `inherits`: the turn that follows the answer is bound by them, too."""
+    within: tuple[str, ...] = ()
+    inherits: tuple[Provenance, ...] = ()
 
     @property
     def question(self) -> str:

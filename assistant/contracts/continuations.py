@@ -34,6 +34,10 @@ class Continuation:
     caller: str = ""
     """As in `TurnRequest`, as is `asker`."""
     asker: str = ""
+    only_tools: tuple[str, ...] | None = None
+    """As in `TurnRequest`, as are `within` and `inherits`: what goes on in a helper's session may do no more than the helper."""
+    within: tuple[str, ...] = ()
+    inherits: tuple[Provenance, ...] = ()
     note: bool = False
     """`text` is only noted in the session, as words of the assistant's: no model is asked."""
 

@@ -23,7 +23,7 @@ TaskKind = Literal["turn", "run"]
 TaskState = Literal["waiting", "running", "done", "failed", "stopped"]
 ENDED_TASK: Final[frozenset[TaskState]] = frozenset({"done", "failed", "stopped"})
 Handover = Literal["", "handed", "read", "kept", "dismissed"]
-"""What became of its result. "": nothing yet. "handed": the session that asked goes on with it. "read": the turn that asked waited for it.
+"""Where its result is. "": not handed over yet. "handed": it is the next turn of the session that asked. "read": the turn that asked waited for it.
 "kept": that session is gone."""
 
 
@@ -54,10 +54,13 @@ class NewTask:
     """The agents that asked, the nearest last: the helper has no tool that one of them lacks, and their permissions hold, too."""
     only_tools: tuple[str, ...] | None = None
     """As in `TurnRequest`: of the turn that asked, and what it chose; None: all that `within` allows."""
+    parent_tools: tuple[str, ...] | None = None
+    """The `only_tools` of the turn that asked: they hold for the turn that its result begins, too."""
     inherits: tuple[Provenance, ...] = ()
     """What had been read where it was asked."""
     address: Address | None = None
     caller: str = ""
+    asker: str = ""
     background: bool = False
     """No one waits: its end makes the session that asked go on."""
     depth: int = 1

@@ -55,11 +55,11 @@ class ToolContext:
     """How many pictures a result may bring; 0: the model takes none."""
     agent: str = ""
     caller: str = ""
-    """As in `TurnRequest`; the person who is asked for approvals."""
-    only_tools: frozenset[str] | None = None
-    """As in `TurnRequest`, as is `inherits`."""
-    inherits: frozenset[Provenance] = frozenset()
+    """As in `TurnRequest`, as are `asker`, `only_tools`, `within` and `inherits`; the person who is asked for approvals."""
     asker: str = ""
+    only_tools: frozenset[str] | None = None
+    within: tuple[str, ...] = ()
+    inherits: frozenset[Provenance] = frozenset()
     approval: str = ""
     """The approval under which this very call runs; empty: none."""
 
@@ -82,6 +82,13 @@ class HappensOnce(Protocol):
     """A tool that changes something and may still be called again: it identifies its effect by (turn_id, call_place)."""
 
     happens_once: ClassVar[Literal[True]]
+
+
+@runtime_checkable
+class RunsBeside(Protocol):
+    """A tool whose calls run side by side where they are neighbours in a step, although they change something."""
+
+    runs_beside: ClassVar[Literal[True]]
 
 
 @runtime_checkable

@@ -10,6 +10,7 @@ from assistant.contracts.outbox import Origin, OutboundEvent
 from assistant.contracts.util import derived_id
 from assistant.store.codec import decode_approval, encode_json, from_micros, json_column, json_key, optional, to_micros, unescape
 from assistant.store.database import SqlRow, SqlValue, Transaction
+from assistant.store.task_rows import KEEP_RESULTS
 
 ADD: Final = """
     INSERT INTO approvals (id, code, owner, session, person, state, answer, turn, place, run, created, expires, started, ended, digest, payload)
@@ -118,7 +119,7 @@ def settle_with_turn(connection: Transaction, turn: str, at: int) -> None:
 
 def remove_with_session(connection: Transaction, owner: str, key: str, at: int) -> None:
     """Nothing of a session that is deleted is asked, allowed, or goes on any more. Names as stored."""
-    for statement in (*_LEAVE_SESSION, _FORGET_GRANTS):
+    for statement in (KEEP_RESULTS, *_LEAVE_SESSION, _FORGET_GRANTS):
         connection.execute(statement, {"owner": owner, "key": key, "at": at})
 
 

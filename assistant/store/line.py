@@ -25,11 +25,12 @@ WAIT = """
     INSERT INTO turns (id, session_id, state, runner, started, lease) VALUES (:turn, :id, 'waiting', :runner, :started, :lease)"""
 LEAVE = "DELETE FROM turns WHERE id = :turn AND state = 'waiting'"
 RENEW = "UPDATE turns SET lease = :lease WHERE id = :turn AND runner = :runner AND ended IS NULL"
-RESUMED_LATER = """
-    SELECT 1 FROM inbox WHERE turn = :turn AND state = 'taken' UNION ALL SELECT 1 FROM job_nodes WHERE turn = :turn AND state = 'running'
-    UNION ALL SELECT 1 FROM occurrences WHERE ref = :turn AND state = 'claimed'
-    UNION ALL SELECT 1 FROM continuations WHERE turn = :turn AND state = 'taken'
-    UNION ALL SELECT 1 FROM tasks WHERE turn = :turn AND ended IS NULL"""
+RESUMED = """
+    SELECT turn FROM inbox WHERE state = 'taken' AND turn IS NOT NULL UNION ALL SELECT turn FROM job_nodes WHERE state = 'running'
+    UNION ALL SELECT ref FROM occurrences WHERE state = 'claimed' AND ref IS NOT NULL
+    UNION ALL SELECT turn FROM continuations WHERE state = 'taken' UNION ALL SELECT turn FROM tasks WHERE ended IS NULL"""
+"""The turns that are not settled when they are cut off: they are resumed."""
+RESUMED_LATER = f"SELECT 1 FROM ({RESUMED}) AS resumed WHERE turn = :turn"  # noqa: S608 - a statement of ours
 
 LEASE: Final = 15_000_000
 """Microseconds for which a turn keeps its place after the last sign of its process."""

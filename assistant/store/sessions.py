@@ -28,7 +28,7 @@ from assistant.store.codec import (
 )
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
 from assistant.store.history import HistoryIndex
-from assistant.store.line import LEAVE, SessionLine
+from assistant.store.line import LEAVE, RESUMED, SessionLine
 from assistant.store.occurrence_rows import end_with_turn
 from assistant.store.outbox_rows import add_events, prepare_event
 from assistant.store.processes import Notifier, Runner, dead_among
@@ -48,14 +48,9 @@ SINCE_USER = """
     ORDER BY seq DESC LIMIT 200"""
 """A step has 128 calls at most where a client says so, and few otherwise."""
 RUNNING_TURN = "SELECT session_id FROM turns WHERE id = :turn AND state = 'running' AND runner = :runner"
-TURNS_OF_OTHERS = """
-    SELECT id, runner, state FROM turns WHERE ended IS NULL AND runner <> :runner
-        AND NOT EXISTS (SELECT 1 FROM inbox WHERE inbox.turn = turns.id AND inbox.state = 'taken')
-        AND NOT EXISTS (SELECT 1 FROM job_nodes WHERE job_nodes.turn = turns.id AND job_nodes.state = 'running')
-        AND NOT EXISTS (SELECT 1 FROM occurrences WHERE occurrences.ref = turns.id AND occurrences.state = 'claimed')
-        AND NOT EXISTS (SELECT 1 FROM continuations WHERE continuations.turn = turns.id AND continuations.state = 'taken')
-        AND NOT EXISTS (SELECT 1 FROM tasks WHERE tasks.turn = turns.id AND tasks.ended IS NULL)
-    ORDER BY started, id"""
+TURNS_OF_OTHERS = f"""
+    SELECT id, runner, state FROM turns WHERE ended IS NULL AND runner <> :runner AND id NOT IN ({RESUMED})
+    ORDER BY started, id"""  # noqa: S608 - a statement of ours
 _END = "UPDATE turns SET state = :state, ended = :at, error = :error WHERE id = :turn AND state = 'running'"
 _AWAITED = "EXISTS (SELECT 1 FROM turns AS other WHERE other.session_id = turns.session_id AND other.ended IS NULL AND other.id <> :turn)"
 END_TURN = f"{_END} AND runner = :runner RETURNING session_id, {_AWAITED}"

@@ -45,6 +45,10 @@ END = "UPDATE tasks SET state = :state, ended = :now, runner = NULL, outcome = :
 OF_TURN = f"{TASK} WHERE tasks.turn = :turn AND tasks.ended IS NULL"
 HAND_OVER = "UPDATE tasks SET handover = :handover WHERE id = :id"
 HAND = "UPDATE tasks SET handover = 'handed', continuation = :continuation WHERE id = :id"
+KEEP_RESULTS = """
+    UPDATE tasks SET handover = 'kept' WHERE owner = :owner AND session = :key AND handover = 'handed'
+        AND EXISTS (SELECT 1 FROM continuations WHERE continuations.id = tasks.continuation AND continuations.state = 'waiting')"""
+"""Of a session that is removed while its continuations wait."""
 IN_BACKGROUND = "UPDATE tasks SET background = 1 WHERE id = :id"
 CANCEL = "UPDATE tasks SET cancel = 1 WHERE id = :id AND ended IS NULL"
 AGAIN = """
@@ -60,6 +64,7 @@ WHY: Final = {
     "stopped": "it was stopped",
     "cut": "its turn was cut off",
     "twice": "the server was cut off during it, twice",
+    "bug": "there is an error in this server; its log says where",
     "late": "it did not end by its deadline",
     "run": "the server ended while it ran, and the command with it",
 }

@@ -272,6 +272,8 @@ class TaskStore:
             provenance="tool",
             address=new.address,
             caller=new.caller,
+            asker=new.asker,
+            only_tools=new.parent_tools,
         )
         add_continuation(connection, self._notifier, continuation, self._clock())
         connection.execute(rows.HAND, {"id": row.id, "continuation": continuation.id})

@@ -65,7 +65,7 @@ class TaskService:
         self._store = store.tasks
         self._own = store.runner.id
         self._notifier = store.notifier
-        self._book = book
+        self.book = book
         self._turns = turns
         self._settings = settings
         self._clock = clock
@@ -127,7 +127,7 @@ class TaskService:
         await self._store.end(task_id, state, outcome.error)
         self._stops.pop(task_id, None)
         self._cancelled.discard(task_id)
-        self._book.changed(task_id)
+        self.book.changed(task_id)
 
     async def look(self) -> bool:
         """Do all that there is to do now. False: there is nothing to look after."""
@@ -188,13 +188,18 @@ class TaskService:
         """Run its turn until the end is stored; tried again while the store or the session's lane refuses it."""
         task_id = held.new.id
         for tries in count(1):
-            if await self._ran(held):
-                break
+            try:
+                if await self._ran(held):
+                    break
+            except Exception as bug:
+                log.exception("task.bug error=%s", traceback_location(bug), exc_info=False)
+                if await self._try(self._store.end(task_id, "failed", WHY["bug"]), task_id):
+                    break
             await asyncio.sleep(backoff(tries, longest=_LONGEST_WAIT))
         self._cancelled.discard(task_id)
         log.info("task.ended task=%s", task_id)
         self._notifier.announced()
-        self._book.changed(task_id)
+        self.book.changed(task_id)
         self._heard.set()
 
     async def _ran(self, held: HeldTask) -> bool:
@@ -241,6 +246,7 @@ class TaskService:
             address=new.address,
             cause=Cause(kind="task", id=new.id),
             caller=new.caller,
+            asker=new.asker,
             reply=TaskReply(new.id, self._store),
         )
 

@@ -21,6 +21,7 @@ BRIDGES = {
     "KeyStore": ("assistant/store/api_keys.py", "assistant/access/principals.py"),
     "KnownChats": ("assistant/store/inbox.py", "assistant/access/recipients.py"),
     "PairedSenders": ("assistant/store/channels.py", "assistant/access/recipients.py"),
+    "RunsBeside": ("tools/delegate.py", "assistant/agent/toolbox.py"),
     "RecipientCheck": ("assistant/access/recipients.py", "assistant/contracts/tools.py"),
     "ScheduleBook": ("assistant/schedule/book.py", "assistant/contracts/tools.py"),
     "ScheduleWords": ("assistant/schedule/spoken.py", "assistant/contracts/tools.py"),

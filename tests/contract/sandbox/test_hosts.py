@@ -1,9 +1,7 @@
 """The network of a command: the hosts that it named, by a proxy of ours, and nothing else."""
 
 import asyncio
-import socket
 from collections.abc import AsyncGenerator
-from typing import Any
 
 import pytest
 

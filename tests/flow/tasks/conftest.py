@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,6 @@ import pytest
 from tests.doubles.live_server import LiveServer, live_server, with_model
 from tests.doubles.model_server import ModelServer
 
-Asks = Callable[..., Any]
 WITHIN = 30
 HELPERS = b"You are a helper"
 """What only the requests of helpers hold."""
@@ -74,7 +73,7 @@ class Served:
     async def until(self, holds: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
         """The tasks, the newest first, once `holds` of them."""
         async with asyncio.timeout(WITHIN):
-            while not holds(found := await self.tasks()):
+            while not holds(found := await self.tasks()):  # noqa: ASYNC110 - another process changes them
                 await asyncio.sleep(0.02)
         return found
 
@@ -89,9 +88,19 @@ class Served:
     async def until_said(self, count: int, session: str = "s") -> list[tuple[str, str]]:
         """As `said`, once there is so much, and no turn runs any more."""
         async with asyncio.timeout(WITHIN):
-            while len(found := await self.said(session)) < count:
+            while len(found := await self.said(session)) < count:  # noqa: ASYNC110 - likewise
                 await asyncio.sleep(0.02)
         return found
+
+    async def settled(self, session: str, *, asked: int) -> list[dict[str, Any]]:
+        """The messages of a session once it was asked so often, and the last turn has ended: with an answer, or cut off."""
+        async with asyncio.timeout(WITHIN):
+            while True:
+                found = (await self.client.get(f"/v1/sessions/{session}")).json().get("data", [])
+                users = [message["role"] for message in found].count("user")
+                if users >= asked and (found[-1]["content"] == "done" or found[-1].get("cut_off")):
+                    return found
+                await asyncio.sleep(0.02)
 
     def asking(self, text: str) -> "asyncio.Task[dict[str, Any] | None]":
         """Asks beside the test. None: the server died."""
@@ -107,7 +116,7 @@ class Served:
     async def progress(self, requests: int) -> None:
         """Until the model was asked so often, or nothing is left to be done."""
         async with asyncio.timeout(WITHIN):
-            while self.model.stats.requests < requests and any(task["ended_at"] is None for task in await self.tasks()):
+            while self.model.stats.requests < requests and any(task["ended_at"] is None for task in await self.tasks()):  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
 
     async def results(self, session: str = "s") -> list[str]:
@@ -122,15 +131,21 @@ class Served:
         self.server.process.wait()
 
 
+Asks = Callable[..., Awaitable[Served]]
+
+
 @pytest.fixture
 async def start(tmp_path: Path) -> AsyncGenerator[Asks]:
     """Starts a server on `tmp_path`, beside those that run or were killed. `model`: its model's own double."""
     async with AsyncExitStack() as stack:
-        model = await stack.enter_async_context(HoldingModel())
+        model = HoldingModel()
+        await stack.enter_async_context(model)
         model.configure(keep=500)
 
         async def starts(**config: Any) -> Served:
-            server = await asyncio.to_thread(stack.enter_context, live_server(tmp_path / "home", config={**with_model(model.url), **config}))
+            server = await asyncio.to_thread(
+                stack.enter_context, live_server(tmp_path / "home", config={**with_model(model.url), **config})
+            )
             client = await stack.enter_async_context(httpx2.AsyncClient(base_url=server.url, timeout=WITHIN))
             return Served(server, model, client, tmp_path / "home")
 

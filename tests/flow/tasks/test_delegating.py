@@ -94,6 +94,16 @@ async def test_a_turn_that_waits_too_long_goes_on_and_the_result_comes_later(sta
     assert (task["state"], task["background"]) == ("done", True)
 
 
+async def test_helpers_of_one_step_work_side_by_side(start: Asks) -> None:
+    served = await start()
+    served.model.holds = (HELPERS,)
+    asking = served.asking(f"CALLALL {json.dumps([['delegate', {'task': f'ECHO {number}'}] for number in range(3)])}")
+    await served.model.held(3)
+    served.model.release()
+    assert (await asking or {})["choices"][0]["message"]["content"] == "done"
+    assert await served.results() == ["0", "1", "2"]
+
+
 @pytest.mark.parametrize("once", [True, False])
 async def test_without_a_session_that_goes_on_nothing_is_done_in_the_background(start: Asks, once: bool) -> None:
     served = await start(api={"history": "client"} if once else {})

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from .conftest import HELPERS, Asks, Served, calling, delegating
+from .conftest import HELPERS, Asks, Served, delegating
 
 STEPS = {
     "taken": (HELPERS,),
@@ -13,7 +13,6 @@ STEPS = {
     "handed over": (b"The background task",),
 }
 """What is held back at each boundary."""
-STORED = calling("schedule", action="add", kind="reminder", every="day at 9:00", text="stretch", to="telegram:1")
 
 
 def answers(served: Served, text: str) -> int:
@@ -32,8 +31,9 @@ async def test_a_background_task_goes_on_after_kill_9_wherever_it_was(start: Ask
     served = await start()
     (task,) = await served.until(lambda found: found[0]["handover"] == "handed")
     assert (task["state"], task["answer"]) == ("done", "done" if where == "first step" else "42")
-    said = await served.until_said(6)
-    assert [role for role, _ in said] == ["user", "assistant", "tool", "assistant", "user", "assistant"]
+    more = ["assistant", "tool"] if where == "first step" else []  # its model obeys the words of the task, too
+    said = await served.until_said(6 + len(more))
+    assert [role for role, _ in said] == ["user", "assistant", "tool", "assistant", "user", *more, "assistant"]
     assert f"[The background task {task['id']} has ended]" in said[4][1]
 
 
@@ -94,17 +94,19 @@ async def test_two_servers_do_each_task_once_and_one_goes_on_with_those_of_the_o
     first.kill()
     first.model.release()
     ended = await second.ended(12)
-    assert Counter(task["answer"] for task in ended) == Counter([f"{word} {n}" for word, most in (("once", 8), ("later", 4)) for n in range(most)])
+    assert Counter(task["answer"] for task in ended) == Counter(
+        [f"{word} {n}" for word, most in (("once", 8), ("later", 4)) for n in range(most)]
+    )
     for number in range(4):
         assert len(await second.until_said(6, f"t{number}")) == 6
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 async def test_no_result_is_lost_or_handed_over_twice_however_often_servers_die(start: Asks, seed: int) -> None:
-    chance = random.Random(seed)  # noqa: S311 - not a secret
+    chance = random.Random(seed)
     served: Served = await start()
     for number in range(4):
-        await served.ask(delegating(f"CALLTOOLS {TWO_STEPS}", background=True), f"s{number}")
+        await served.ask(delegating("CALLTOOL list_attachments {}", background=True), f"s{number}")
     for _ in range(3):
         seen = served.model.stats.requests + chance.randint(0, 4)
         served.model.configure(latency_ms=chance.choice([0, 5, 40]))
@@ -115,8 +117,5 @@ async def test_no_result_is_lost_or_handed_over_twice_however_often_servers_die(
     ended = await served.until(lambda found: all(task["handover"] == "handed" for task in found))
     assert Counter(task["state"] for task in ended)["done"] + sum("twice" in task["error"] for task in ended) == 4
     for number in range(4):
-        said = await served.until_said(6, f"s{number}")
-        assert [role for role, _ in said].count("user") == 2, "the request, and one continuation"
-
-
-TWO_STEPS = '[["list_attachments", {}], ["list_attachments", {}]]'
+        said = await served.settled(f"s{number}", asked=2)
+        assert [message["role"] for message in said].count("user") == 2, "the request, and one continuation"
