@@ -17,7 +17,7 @@ from assistant.contracts.errors import ToolFailed
 from assistant.contracts.messages import human_size
 from assistant.contracts.people import PeopleDirectory
 from tools.jail import SHARED, TRASH, Jail, rename_new, split_path
-from tools.workspace import PEOPLE, Workspace, keep_guests_out, refusal
+from tools.workspace import PEOPLE, Workspace, refusal
 
 MIB: Final = 1024 * 1024
 MOST_READ, MOST_WRITTEN = 10 * MIB, 5 * MIB
@@ -68,23 +68,19 @@ class SpaceFiles:
     def __init__(self, workspace: Path, people: PeopleDirectory, *, quota: int = 1024 * MIB, openat2: bool | None = None) -> None:
         """`quota`: bytes that a person's folder may hold, and the common one, their trash included. `openat2`: as in `Jail`."""
         self.workspace = Workspace(workspace, openat2=openat2)
-        self._people = people
+        self.people = people
         self._quota = quota
 
     async def place(self, path: str, owner: str) -> Place:
         """What a path means for this person. Raises StoreUnavailable."""
         steps = split_path(path)
-        await self.check(path, owner)
+        await self.workspace.admit(path, owner, self.people)
         jail, rest = await asyncio.to_thread(self.workspace.jail, steps, owner)
         return Place(jail, rest, "/".join(steps) or ".")
 
-    async def check(self, path: str, owner: str) -> None:
-        """Guests have no part in the common folder. Raises ToolFailed, and StoreUnavailable."""
-        await keep_guests_out(path, owner, self._people)
-
     async def times(self, owner: str) -> Callable[[float], str]:
         """Writes the time of a file by the person's clock."""
-        zone = await self._people.zone(owner)
+        zone = await self.people.zone(owner)
         return lambda seconds: f"{datetime.fromtimestamp(seconds, zone):%Y-%m-%d %H:%M}"
 
     def walk(self, place: Place, depth: int) -> Generator[Found]:
