@@ -5,10 +5,12 @@ import errno
 import fcntl
 import os
 import stat
+import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from secrets import token_hex
 from typing import Final
@@ -21,8 +23,8 @@ from tools.workspace import PEOPLE, Workspace, refusal
 
 MIB: Final = 1024 * 1024
 MOST_READ, MOST_WRITTEN = 10 * MIB, 5 * MIB
-DEEPEST: Final = 60
-"""Folders that a walk goes down."""
+DEEPEST, _MOST_MET, _WAITS = 60, 100_000, 10
+"""Folders that a walk goes down; entries that it reads of one; seconds for which a change waits for others."""
 _PART: Final = (".nanobot-", ".part")
 """How a file that is being written begins and ends."""
 
@@ -168,7 +170,7 @@ class SpaceFiles:
             for root in sorted({place.jail.root for place in places}):
                 lock = os.open(root.parent / f".{root.name}.lock", os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
                 held.callback(os.close, lock)
-                fcntl.flock(lock, fcntl.LOCK_EX)
+                _lock(lock, root.name)
             try:
                 yield
             except OSError as error:
@@ -209,6 +211,17 @@ def sweep(workspace: Path, now: datetime, *, keep_days: int = 7) -> int:
     return removed
 
 
+def _lock(descriptor: int, folder: str) -> None:
+    end = time.monotonic() + _WAITS
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise ToolFailed(f"Not done: files in {folder} are being changed elsewhere for {_WAITS} s. Call again.") from None
+            time.sleep(0.01)
+
+
 def _age(day: str, now: datetime) -> int:
     """In days; of a name that is no day: 0."""
     try:
@@ -222,7 +235,7 @@ def _walk(
 ) -> Generator[Found]:
     """`own`: it is a person's folder, in which `shared` would be what a sandbox made to put the common one there."""
     with os.scandir(folder) as entries:
-        named = sorted(entries, key=lambda entry: entry.name)
+        named = sorted(islice(entries, _MOST_MET), key=lambda entry: entry.name)
     for entry in named:
         name = entry.name.casefold()
         if not above and ((name == TRASH and not trash) or (own and name == SHARED)):
