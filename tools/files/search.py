@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import ClassVar, Final
@@ -43,13 +42,13 @@ class SearchFilesParams(BaseModel):
     match_case: bool = Field(False, description="Whether A is not a.")
 
 
-@dataclass(slots=True)
 class _Hits:
-    lines: list[tuple[str, int, str]] = field(default_factory=list[tuple[str, int, str]])
-    """(path, number, text)"""
-    searched: int = 0
-    missing: str = ""
-    """Why not all was searched."""
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, int, str]] = []
+        """(path, number, text)"""
+        self.searched = 0
+        self.missing = ""
+        """Why not all was searched."""
 
 
 class SearchFiles:

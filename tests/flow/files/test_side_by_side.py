@@ -163,3 +163,17 @@ async def test_what_a_chat_had_before_it_was_joined_to_a_person_is_in_their_fold
     assert "Anna's" in await hands.said("read_file", path=found.split(" · ")[0])
     remove_folders(hands.workspace, "local", ("local", ANNA))
     assert [path for path in (hands.workspace / "people").iterdir() if path.is_dir()] == []
+
+
+async def test_a_folder_that_becomes_a_link_while_it_is_walked_is_not_entered(hands: Hands, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "secret.txt").write_text("x")
+    (hands.own / "sub").mkdir()
+    (hands.own / "z.txt").write_text("x")
+    met: list[tuple[str, ...]] = []
+    for found in hands.files.walk(await hands.files.place(".", "local"), 5):
+        met.append(found.steps)
+        if found.steps == ("sub",):
+            (hands.own / "sub").rmdir()
+            (hands.own / "sub").symlink_to(tmp_path / "out")
+    assert met == [("sub",), ("z.txt",)]
