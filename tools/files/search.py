@@ -6,7 +6,6 @@ The process gets open descriptors, no paths: what was checked is what it reads, 
 import asyncio
 import os
 import shutil
-import stat
 import subprocess
 import sys
 import time
@@ -22,7 +21,7 @@ from assistant.contracts.gate import Action
 from assistant.contracts.provenance import Provenance
 from assistant.contracts.tools import ToolContext, ToolResult
 from tools.files.look import FOLDER, NamePattern, below
-from tools.files.space import DEEPEST, MOST_READ, Found, Place, SpaceFiles
+from tools.files.space import DEEPEST, MOST_READ, Place, SpaceFiles, open_found
 
 _AT_ONCE, _SHOWN, _IN_A_FILE, _WIDTH = 100, 200, 30, 300
 _SECONDS: Final = 8.0
@@ -107,22 +106,9 @@ class SearchFiles:
         """(Descriptor, path) of each file that can be searched."""
         for found in self._files.walk(place, DEEPEST):
             if found.is_file and 0 < found.status.st_size <= MOST_READ and names.fits(found.steps):
-                descriptor = _opened(found)
+                descriptor = open_found(found)
                 if descriptor is not None:
                     yield descriptor, below(place, found)
-
-
-def _opened(found: Found) -> int | None:
-    try:
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        descriptor = os.open(found.steps[-1], flags, dir_fd=found.folder)
-    except OSError:  # gone, or not ours to read
-        return None
-    status = os.fstat(descriptor)
-    if stat.S_ISREG(status.st_mode) and status.st_nlink == 1:
-        return descriptor
-    os.close(descriptor)
-    return None
 
 
 def _batches(files: Iterator[tuple[int, str]]) -> Iterator[dict[int, str]]:

@@ -193,6 +193,19 @@ class SpaceFiles:
             )
 
 
+def open_found(found: Found) -> int | None:
+    """A descriptor of a file that a walk has just met. None: it is gone, is no such file any more, or has a second name."""
+    try:
+        descriptor = os.open(found.steps[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=found.folder)
+    except OSError:
+        return None
+    status = os.fstat(descriptor)
+    if stat.S_ISREG(status.st_mode) and status.st_nlink == 1:
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
 def sweep(workspace: Path, now: datetime, *, keep_days: int = 7) -> int:
     """Remove what was deleted so long ago, and parts of files whose writing was cut off; returns how many days' trash. Blocks."""
     from shutil import rmtree  # noqa: PLC0415 - once an hour

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.flow.files.conftest import ANNA, Hands, Home, open_hands
-from tools.files.space import sweep
+from tools.files.space import open_found, sweep
 from tools.workspace import remove_folders
 
 _ROOT = Path(__file__).parents[3]
@@ -176,4 +176,8 @@ async def test_a_folder_that_becomes_a_link_while_it_is_walked_is_not_entered(ha
         if found.steps == ("sub",):
             (hands.own / "sub").rmdir()
             (hands.own / "sub").symlink_to(tmp_path / "out")
+        if found.steps == ("z.txt",):
+            (hands.own / "z.txt").unlink()
+            (hands.own / "z.txt").symlink_to(tmp_path / "out" / "secret.txt")
+            assert open_found(found) is None
     assert met == [("sub",), ("z.txt",)]
