@@ -21,8 +21,8 @@ INSIDE: Final = "/workspace"
 _MOST_BYTES, _MOST_STEPS, _NAME_BYTES = 2_000, 40, 255
 _UNSEEN: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 """Controls, marks of direction, separators of lines, halves of characters. What joins letters and emoji may be in a name."""
-_OPENAT2, _RENAMEAT2 = 437, 316
-"""Linux's numbers; openat2 has the same one everywhere, renameat2 this one on x86-64."""
+_OPENAT2: Final = 437
+"""Its number, the same on all of Linux's machines; no libc has a function for it."""
 _RESOLVE: Final = 0x08 | 0x04 | 0x02
 """RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS"""
 _NOREPLACE: Final = 1
@@ -110,11 +110,10 @@ class Jail:
 
 def rename_new(source: str, target: str, *, source_folder: int, target_folder: int) -> None:
     """Rename, and never onto something. Raises FileExistsError."""
-    if os.uname().machine == "x86_64" and _has_openat2():
-        words = (source_folder, os.fsencode(source), target_folder, os.fsencode(target), _NOREPLACE)
-        if _libc().syscall(_RENAMEAT2, *words) == 0:
+    if rename := getattr(_libc(), "renameat2", None):
+        if rename(source_folder, os.fsencode(source), target_folder, os.fsencode(target), _NOREPLACE) == 0:
             return
-        _raise_errno(target, but=(errno.EINVAL, errno.ENOSYS))
+        _raise_errno(target, but=(errno.EINVAL, errno.ENOSYS))  # a file system that does not know the flag
     try:
         os.stat(target, dir_fd=target_folder, follow_symlinks=False)
     except FileNotFoundError:

@@ -17,7 +17,7 @@ from assistant.contracts.provenance import Provenance
 from assistant.contracts.sending import MAX_CHARS, MAX_FILE_BYTES, MAX_FILES, ButtonsAsked, button_rows, check_ahead, check_words, read_time
 from assistant.contracts.tools import ToolContext, ToolKind, ToolResult, ToolServices
 from assistant.contracts.util import derived_id
-from tools.workspace import Workspace, keep_guests_out, shown_name
+from tools.workspace import Workspace, shown_name
 
 
 class MessageParams(BaseModel):
@@ -119,7 +119,7 @@ class MessageTool:
     async def _media(self, paths: Sequence[str], owner: str) -> tuple[Media, ...]:
         kept: list[Media] = []
         for path in paths:
-            await keep_guests_out(path, owner, self._services.people)
+            await self._workspace.admit(path, owner, self._services.people)
             held = ExitStack()
             try:
                 copy = await asyncio.to_thread(held.enter_context, self._workspace.copy(path, MAX_FILE_BYTES, owner=owner))

@@ -1,13 +1,16 @@
 """The workspace as tools may reach it: a folder for each person and a common one, and nothing that only looks as if it were there."""
 
+import asyncio
 import errno
 import os
 import re
 import stat
-from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
+from secrets import token_hex
+from shutil import rmtree
 from tempfile import TemporaryDirectory
 from typing import BinaryIO, Final
 
@@ -49,11 +52,21 @@ def _made(parent: Path, name: str) -> Path:
     return folder
 
 
-async def keep_guests_out(path: str, owner: str, people: PeopleDirectory) -> None:
-    """Raise ToolFailed where a guest names something of the household's folder. Raises StoreUnavailable."""
-    first = next((step for step in path.removeprefix(INSIDE).split("/") if step not in ("", ".")), "")
-    if first.casefold() == SHARED and (person := await people.person(owner)) and person.role == "guest":
-        raise ToolFailed(f"{path!r} is in the household's folder, which guests have no part in.")
+def _adopt(workspace: Path, owner: str, identities: Sequence[str]) -> None:
+    """What an identity had before it was joined to this person is a folder in theirs."""
+    for identity in identities:
+        earlier = workspace / PEOPLE / _folder_name(identity)
+        if identity != owner and earlier.is_dir():
+            with suppress(FileNotFoundError):  # another process was first
+                earlier.rename(folder_of(workspace, owner) / f"{earlier.name}-{token_hex(2)}")
+
+
+def remove_folders(workspace: Path, owner: str, identities: Sequence[str]) -> None:
+    """Delete the files of a person. Blocks; raises OSError."""
+    for name in (owner, *identities):
+        folder = workspace / PEOPLE / _folder_name(name)
+        if folder.is_dir():
+            rmtree(folder)
 
 
 class Workspace:
@@ -64,6 +77,16 @@ class Workspace:
         """`openat2`: as in `Jail`."""
         self.root = root
         self._openat2 = openat2
+
+    async def admit(self, path: str, owner: str, people: PeopleDirectory) -> None:
+        """Before a person uses a path: guests have no part in the common folder, and files of identities that were joined come along. Raises
+        ToolFailed, and StoreUnavailable."""
+        person = await people.person(owner)
+        first = next((step for step in path.removeprefix(INSIDE).split("/") if step not in ("", ".")), "")
+        if first.casefold() == SHARED and person and person.role == "guest":
+            raise ToolFailed(f"{path!r} is in the household's folder, which guests have no part in.")
+        if person and person.identities:
+            await asyncio.to_thread(_adopt, self.root, owner, person.identities)
 
     def jail(self, steps: tuple[str, ...], owner: str) -> tuple[Jail, tuple[str, ...]]:
         """The folder that a path (as `split_path` gives it) is in, and the names from there on."""

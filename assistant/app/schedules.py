@@ -1,5 +1,6 @@
 """Builds the schedules: the book that everything asks, and the service that runs them."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -55,18 +56,22 @@ def build_schedules(
         store=store.occurrences,
         turns=turns,
         start_job=start_job,
-        checks=WatchChecks(web.fetcher, _reader(loaded.workspace)),
+        checks=WatchChecks(web.fetcher, _reader(loaded.workspace, people)),
         writer=writer,
         people=people,
     )
     return ScheduleService(store=store, notifier=store.notifier, people=people, writer=writer, runner=runner)
 
 
-def _reader(folder: Path) -> ReadFile:
+def _reader(folder: Path, people: PeopleDirectory) -> ReadFile:
     workspace = Workspace(folder)
 
     def read(path: str, owner: str) -> bytes:
         with workspace.copy(path, _MOST_FILE_BYTES, owner=owner) as copy:
             return copy.read_bytes()
 
-    return read
+    async def admitted(path: str, owner: str) -> bytes:
+        await workspace.admit(path, owner, people)
+        return await asyncio.to_thread(read, path, owner)
+
+    return admitted

@@ -1,5 +1,6 @@
 """`nanobot people list | show | name | role | zone | quiet | link | unlink | export | forget`: who is who."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from assistant.cli.shared import ConfigOption, JsonOption, configured, harmless,
 from assistant.contracts.people import Person, PersonRole, shown_person
 from assistant.contracts.util import replace_surrogates, visible_name
 from assistant.store.store import Store
+from tools.workspace import remove_folders
 
 T = TypeVar("T")
 commands = typer.Typer(name="people", help="Who is who: what is kept belongs to a person, and no other sees it.", no_args_is_help=True)
@@ -181,7 +183,7 @@ def export(
 def forget(
     person: PersonArgument, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False, config: ConfigOption = None
 ) -> None:
-    """Delete a person with everything that is kept of them.
+    """Delete a person with everything that is kept of them, their files too.
 
     Their keys are revoked, and pairings end.
 
@@ -190,10 +192,13 @@ def forget(
     Example: nanobot people forget anna --yes
     """
 
+    workspace = configured(config).workspace
+
     async def delete(store: Store, found: Person) -> str:
         if not yes:
             typer.confirm(f"Delete {harmless(found.name or shown_person(found.id))} with everything that is kept?", abort=True)
         await store.attachments.collect(await store.people.forget(found.id))
+        await asyncio.to_thread(remove_folders, workspace, found.id, found.identities)
         return shown_person(found.id)
 
     typer.echo(harmless(f"{_with_person(config, person, delete)} is forgotten"))

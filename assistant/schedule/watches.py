@@ -1,7 +1,7 @@
 """Looks whether something that is watched has changed, without a model: a page, a feed, a file of the workspace."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice
@@ -22,8 +22,8 @@ _MOST_NEWS: Final = 8_000
 _MOST_BYTES: Final = 2_000_000
 """Of a page or feed that is watched."""
 
-ReadFile = Callable[[str, str], bytes]
-"""(path, owner) → the bytes of a file of the workspace, if it may be read for this owner. Blocks. Raises ToolFailed."""
+ReadFile = Callable[[str, str], Awaitable[bytes]]
+"""(path, owner) → the bytes of a file of the workspace, if it may be read for this owner. Raises ToolFailed, and StoreUnavailable."""
 
 
 class WatchFailed(Exception):
@@ -54,7 +54,7 @@ class WatchChecks:
         known: dict[str, Any] = orjson.loads(state) if state else {}
         try:
             if watched.kind == "file":
-                data = await asyncio.to_thread(self._read_file, watched.target, owner)
+                data = await self._read_file(watched.target, owner)
                 return await asyncio.to_thread(_compared, known, data, data.decode(errors="replace"), {})
             private = watched.named and owner == OWNER_ID
             asked = {"If-None-Match": known.get("etag"), "If-Modified-Since": known.get("modified")}

@@ -26,8 +26,8 @@ BACKED_BY: Final[dict[ClaimKind, frozenset[EffectKind]]] = {
     "sent": frozenset({"sent", "queued"}),
     "scheduled": frozenset({"scheduled", "queued"}),
     "cancelled": frozenset({"cancelled", "scheduled", "stopped"}),
-    "remembered": frozenset({"remembered"}),
-    "forgotten": frozenset({"forgotten"}),
+    "remembered": frozenset({"remembered", "written"}),
+    "forgotten": frozenset({"forgotten", "deleted"}),
     "stopped": frozenset({"stopped", "cancelled"}),
 }
 """The effects that make a claim true. A message that waits in the outbox counts as sent: the line of its effect says which."""

@@ -11,6 +11,7 @@ from assistant.contracts.messages import AssistantMessage, Text, UserMessage
 from assistant.contracts.sessions import NewTurn
 from assistant.store.database import StoreSettings
 from assistant.store.store import open_store
+from tools.workspace import folder_of
 
 from .nanobot_process import Nanobot
 
@@ -100,7 +101,11 @@ def test_a_person_is_exported_and_forgotten(nanobot: Nanobot, tmp_path: Path) ->
     assert session["messages"][0]["parts"][0]["text"] == "my secret"
     assert nanobot("people", "export", "anna", "-o", str(file)).returncode == 2
     assert nanobot("people", "forget", "anna", given="n\n").returncode == 1
+    files = [folder_of(nanobot.home / "workspace", owner) / "a.txt" for owner in ("telegram:42", "telegram:43")]
+    for each in files:
+        each.write_text("my secret")
     done(nanobot, "people", "forget", "anna", "--yes")
+    assert [each.exists() for each in files] == [False, True]
     assert done(nanobot, "sessions", "list").count("\n") == 1
     assert "Anna" not in done(nanobot, "people", "list")
 

@@ -31,7 +31,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--regexp", required=True)
     parser.add_argument("files", nargs="*")
     asked = parser.parse_args(arguments)
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    if sys.platform == "linux":  # macOS does not take it
+        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     try:
         pattern = re.compile(asked.regexp, re.IGNORECASE if asked.ignore_case else 0)
     except (re.error, OverflowError, RecursionError) as error:

@@ -56,7 +56,7 @@ class ReadFile:
 
     async def run(self, params: ReadFileParams, ctx: ToolContext) -> ToolResult:
         """Raises ToolFailed where there is no such file, it can't be read, or has no such part."""
-        await self._files.check(params.path, ctx.owner)
+        await self._files.workspace.admit(params.path, ctx.owner, self._files.people)
         data = await asyncio.to_thread(self._bytes, params.path, ctx.owner)
         text = _text_of(data)
         if text is None:

@@ -6,12 +6,10 @@ The process gets open descriptors, no paths: what was checked is what it reads, 
 import asyncio
 import os
 import shutil
-import stat
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import ClassVar, Final
@@ -23,7 +21,7 @@ from assistant.contracts.gate import Action
 from assistant.contracts.provenance import Provenance
 from assistant.contracts.tools import ToolContext, ToolResult
 from tools.files.look import FOLDER, NamePattern, below
-from tools.files.space import DEEPEST, MOST_READ, Found, Place, SpaceFiles
+from tools.files.space import DEEPEST, MOST_READ, Place, SpaceFiles, open_found
 
 _AT_ONCE, _SHOWN, _IN_A_FILE, _WIDTH = 100, 200, 30, 300
 _SECONDS: Final = 8.0
@@ -43,13 +41,13 @@ class SearchFilesParams(BaseModel):
     match_case: bool = Field(False, description="Whether A is not a.")
 
 
-@dataclass(slots=True)
 class _Hits:
-    lines: list[tuple[str, int, str]] = field(default_factory=list[tuple[str, int, str]])
-    """(path, number, text)"""
-    searched: int = 0
-    missing: str = ""
-    """Why not all was searched."""
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, int, str]] = []
+        """(path, number, text)"""
+        self.searched = 0
+        self.missing = ""
+        """Why not all was searched."""
 
 
 class SearchFiles:
@@ -108,22 +106,9 @@ class SearchFiles:
         """(Descriptor, path) of each file that can be searched."""
         for found in self._files.walk(place, DEEPEST):
             if found.is_file and 0 < found.status.st_size <= MOST_READ and names.fits(found.steps):
-                descriptor = _opened(found)
+                descriptor = open_found(found)
                 if descriptor is not None:
                     yield descriptor, below(place, found)
-
-
-def _opened(found: Found) -> int | None:
-    try:
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        descriptor = os.open(found.steps[-1], flags, dir_fd=found.folder)
-    except OSError:  # gone, or not ours to read
-        return None
-    status = os.fstat(descriptor)
-    if stat.S_ISREG(status.st_mode) and status.st_nlink == 1:
-        return descriptor
-    os.close(descriptor)
-    return None
 
 
 def _batches(files: Iterator[tuple[int, str]]) -> Iterator[dict[int, str]]:

@@ -5,30 +5,31 @@ import errno
 import fcntl
 import os
 import stat
+import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from secrets import token_hex
-from typing import Final
+from typing import Final, NamedTuple
 
 from assistant.contracts.errors import ToolFailed
 from assistant.contracts.messages import human_size
 from assistant.contracts.people import PeopleDirectory
 from tools.jail import SHARED, TRASH, Jail, rename_new, split_path
-from tools.workspace import PEOPLE, Workspace, keep_guests_out, refusal
+from tools.workspace import PEOPLE, Workspace, refusal
 
 MIB: Final = 1024 * 1024
 MOST_READ, MOST_WRITTEN = 10 * MIB, 5 * MIB
-DEEPEST: Final = 60
-"""Folders that a walk goes down."""
+DEEPEST, _MOST_MET, _WAITS, _COUNTED = 60, 100_000, 10, 30
+"""Folders that a walk goes down; entries that it reads of one; seconds for which a change waits for others, and a folder is not counted again."""
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _PART: Final = (".nanobot-", ".part")
 """How a file that is being written begins and ends."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A path that was checked."""
 
     jail: Jail
@@ -42,8 +43,7 @@ class Place:
         return self.steps[:1] == (TRASH,)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """What a walk meets."""
 
     steps: tuple[str, ...]
@@ -68,23 +68,21 @@ class SpaceFiles:
     def __init__(self, workspace: Path, people: PeopleDirectory, *, quota: int = 1024 * MIB, openat2: bool | None = None) -> None:
         """`quota`: bytes that a person's folder may hold, and the common one, their trash included. `openat2`: as in `Jail`."""
         self.workspace = Workspace(workspace, openat2=openat2)
-        self._people = people
+        self.people = people
         self._quota = quota
+        self._used: dict[Path, tuple[float, int]] = {}
+        """When a folder was counted last, and the bytes in it then, with those written since."""
 
     async def place(self, path: str, owner: str) -> Place:
         """What a path means for this person. Raises StoreUnavailable."""
         steps = split_path(path)
-        await self.check(path, owner)
+        await self.workspace.admit(path, owner, self.people)
         jail, rest = await asyncio.to_thread(self.workspace.jail, steps, owner)
         return Place(jail, rest, "/".join(steps) or ".")
 
-    async def check(self, path: str, owner: str) -> None:
-        """Guests have no part in the common folder. Raises ToolFailed, and StoreUnavailable."""
-        await keep_guests_out(path, owner, self._people)
-
     async def times(self, owner: str) -> Callable[[float], str]:
         """Writes the time of a file by the person's clock."""
-        zone = await self._people.zone(owner)
+        zone = await self.people.zone(owner)
         return lambda seconds: f"{datetime.fromtimestamp(seconds, zone):%Y-%m-%d %H:%M}"
 
     def walk(self, place: Place, depth: int) -> Generator[Found]:
@@ -172,7 +170,7 @@ class SpaceFiles:
             for root in sorted({place.jail.root for place in places}):
                 lock = os.open(root.parent / f".{root.name}.lock", os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
                 held.callback(os.close, lock)
-                fcntl.flock(lock, fcntl.LOCK_EX)
+                _lock(lock, root.name)
             try:
                 yield
             except OSError as error:
@@ -181,13 +179,31 @@ class SpaceFiles:
     def _room(self, jail: Jail, more: int) -> None:
         if more <= 0:
             return
-        with jail.open((), os.O_DIRECTORY) as folder:
-            used = sum(found.status.st_size for found in _walk(folder, (), DEEPEST, trash=True) if not found.is_folder)
+        counted, used = self._used.get(jail.root, (0.0, 0))
+        if time.monotonic() - counted > _COUNTED or used + more > self._quota:
+            with jail.open((), os.O_DIRECTORY) as folder:
+                used = _size(folder, DEEPEST)
+            counted = time.monotonic()
+        self._used[jail.root] = (counted, used + more)
         if used + more > self._quota:
+            del self._used[jail.root]
             raise ToolFailed(
                 f"Not done: the folder would hold {human_size(used + more)}, and may hold {human_size(self._quota)} (files.quotaMib). "
                 "What is deleted counts for 7 days more."
             )
+
+
+def open_found(found: Found) -> int | None:
+    """A descriptor of a file that a walk has just met. None: it is gone, is no such file any more, or has a second name."""
+    try:
+        descriptor = os.open(found.steps[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=found.folder)
+    except OSError:
+        return None
+    status = os.fstat(descriptor)
+    if stat.S_ISREG(status.st_mode) and status.st_nlink == 1:
+        return descriptor
+    os.close(descriptor)
+    return None
 
 
 def sweep(workspace: Path, now: datetime, *, keep_days: int = 7) -> int:
@@ -213,6 +229,17 @@ def sweep(workspace: Path, now: datetime, *, keep_days: int = 7) -> int:
     return removed
 
 
+def _lock(descriptor: int, folder: str) -> None:
+    end = time.monotonic() + _WAITS
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise ToolFailed(f"Not done: files in {folder} are being changed elsewhere for {_WAITS} s. Call again.") from None
+            time.sleep(0.01)
+
+
 def _age(day: str, now: datetime) -> int:
     """In days; of a name that is no day: 0."""
     try:
@@ -221,15 +248,13 @@ def _age(day: str, now: datetime) -> int:
         return 0
 
 
-def _walk(
-    folder: int, above: tuple[str, ...], depth: int, *, own: bool = False, trash: bool = False, parts: bool = False
-) -> Generator[Found]:
+def _walk(folder: int, above: tuple[str, ...], depth: int, *, own: bool = False, parts: bool = False) -> Generator[Found]:
     """`own`: it is a person's folder, in which `shared` would be what a sandbox made to put the common one there."""
     with os.scandir(folder) as entries:
-        named = sorted(entries, key=lambda entry: entry.name)
+        named = sorted(islice(entries, _MOST_MET), key=lambda entry: entry.name)
     for entry in named:
         name = entry.name.casefold()
-        if not above and ((name == TRASH and not trash) or (own and name == SHARED)):
+        if not above and (name == TRASH or (own and name == SHARED)):
             continue
         if name.startswith(_PART[0]) and name.endswith(_PART[1]) and not parts:
             continue
@@ -241,13 +266,30 @@ def _walk(
         yield found
         if found.is_folder and depth > 0:
             try:
-                below = os.open(entry.name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+                below = os.open(entry.name, _FOLDER, dir_fd=folder)
             except OSError:
                 continue
             try:
                 yield from _walk(below, found.steps, depth - 1)
             finally:
                 os.close(below)
+
+
+def _size(folder: int, depth: int) -> int:
+    """Bytes in the files below a folder."""
+    size = 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(OSError):  # gone, or not ours to read
+                if entry.is_file(follow_symlinks=False):
+                    size += entry.stat(follow_symlinks=False).st_size
+                elif depth > 0 and entry.is_dir(follow_symlinks=False):
+                    below = os.open(entry.name, _FOLDER, dir_fd=folder)
+                    try:
+                        size += _size(below, depth - 1)
+                    finally:
+                        os.close(below)
+    return size
 
 
 def _status(folder: int, name: str, *, missing_ok: bool) -> os.stat_result | None:

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -21,6 +21,7 @@ from assistant.testing.tool_suite import ToolCase, ToolSuite
 from tests.doubles.skill_folders import put_skill, shelf_of
 from tests.flow.outgoing import Outbox, open_outbox
 from tools.catalog import own_kinds
+from tools.workspace import folder_of
 
 CONTEXT = ToolContext(owner="local", session="api:s", turn_id="turn_1", call_id="call_1", call_place="1")
 
@@ -89,6 +90,45 @@ class TestReadAttachment(ToolSuite):
     def case(self, services: Services) -> ToolCase:
         good = {"id": services.document_id}
         return services.case("read_attachment", good, {}, {"id": "att_none"}, {**good, "offset": 99}, {**good, "section": "page 9"})
+
+
+class FileCase(ToolSuite):
+    """Beside a folder with a file."""
+
+    tool: ClassVar[str]
+    good: ClassVar[dict[str, Any]]
+    wrong: ClassVar[tuple[dict[str, Any], ...]]
+
+    @pytest.fixture
+    def case(self, services: Services) -> ToolCase:
+        (folder_of(services.tools.workspace, "local") / "a.txt").write_text("one")
+        return services.case(self.tool, self.good, *self.wrong)
+
+
+class TestListFiles(FileCase):
+    tool, good, wrong = "list_files", {}, ({"folder": ".."}, {"folder": "a.txt"}, {"depth": 0})
+
+
+class TestFindFiles(FileCase):
+    tool, good, wrong = "find_files", {"pattern": "*.txt"}, ({}, {"pattern": ""}, {"pattern": "*" * 40}, {"pattern": "a", "folder": "none"})
+
+
+class TestSearchFiles(FileCase):
+    tool, good, wrong = "search_files", {"pattern": "on"}, ({}, {"pattern": "("}, {"pattern": "x", "folder": "none"})
+
+
+class TestReadFile(FileCase):
+    tool, good, wrong = "read_file", {"path": "a.txt"}, ({}, {"path": "b.txt"}, {"path": "a.txt", "line": 3}, {"path": "a.txt", "limit": 0})
+
+
+class TestWriteFile(FileCase):
+    tool, good = "write_file", {"path": "a.txt", "content": "x", "mode": "overwrite"}
+    wrong = ({"path": "b.txt"}, {"path": "a.txt", "content": "x"}, {"path": "a.txt/b", "content": "x"}, {"path": ".", "content": "x"})
+
+
+class TestEditFile(FileCase):
+    tool, good = "edit_file", {"path": "a.txt", "old": "o", "new": "oo"}
+    wrong = ({"path": "a.txt", "old": "", "new": "x"}, {"path": "a.txt", "old": "x", "new": "y"}, {"path": "b", "old": "o", "new": "p"})
 
 
 class TestMessage(ToolSuite):

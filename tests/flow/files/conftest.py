@@ -32,11 +32,21 @@ CONTEXT = ToolContext(owner=OWNER_ID, session="api:s", turn_id="turn_1", call_id
 class Home:
     """The owner in Berlin, Anna, a guest."""
 
+    def __init__(self) -> None:
+        self.joined: dict[str, tuple[str, ...]] = {}
+
     async def person(self, owner: str) -> Person | None:
         roles: Mapping[str, PersonRole] = {OWNER_ID: "owner", ANNA: "user", GUEST: "guest"}
         if owner not in roles:
             return None
-        return Person(id=owner, name=owner, role=roles[owner], zone=ZoneInfo("Europe/Berlin"), zone_chosen=True)
+        return Person(
+            id=owner,
+            name=owner,
+            role=roles[owner],
+            zone=ZoneInfo("Europe/Berlin"),
+            zone_chosen=True,
+            identities=self.joined.get(owner, (owner,)),
+        )
 
     async def zone(self, owner: str) -> ZoneInfo:
         return ZoneInfo("Europe/Berlin" if owner == OWNER_ID else "UTC")

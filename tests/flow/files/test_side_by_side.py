@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.flow.files.conftest import ANNA, Hands, open_hands
-from tools.files.space import sweep
+from tests.flow.files.conftest import ANNA, Hands, Home, open_hands
+from tools.files.space import open_found, sweep
+from tools.workspace import remove_folders
 
 _ROOT = Path(__file__).parents[3]
 _FLIP = """
@@ -150,3 +151,33 @@ async def test_what_was_deleted_is_kept_for_seven_days(hands: Hands, days: int, 
     assert list((hands.shared / ".trash").rglob("c.txt")) != [] or not left
     assert (tmp_path / "kept.txt").read_text() == "outside"
     assert (hands.own / ".trash" / "no day").exists()
+
+
+async def test_what_a_chat_had_before_it_was_joined_to_a_person_is_in_their_folder(hands: Hands) -> None:
+    await hands.said("write_file", ANNA, path="notes.txt", content="Anna's")
+    home = hands.files.people
+    assert isinstance(home, Home)
+    home.joined["local"] = ("local", ANNA, "discord:never-seen")
+    found = await hands.said("find_files", pattern="notes.txt")
+    assert found.startswith("telegram-42-")
+    assert "Anna's" in await hands.said("read_file", path=found.split(" · ")[0])
+    remove_folders(hands.workspace, "local", ("local", ANNA))
+    assert [path for path in (hands.workspace / "people").iterdir() if path.is_dir()] == []
+
+
+async def test_a_folder_that_becomes_a_link_while_it_is_walked_is_not_entered(hands: Hands, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "secret.txt").write_text("x")
+    (hands.own / "sub").mkdir()
+    (hands.own / "z.txt").write_text("x")
+    met: list[tuple[str, ...]] = []
+    for found in hands.files.walk(await hands.files.place(".", "local"), 5):
+        met.append(found.steps)
+        if found.steps == ("sub",):
+            (hands.own / "sub").rmdir()
+            (hands.own / "sub").symlink_to(tmp_path / "out")
+        if found.steps == ("z.txt",):
+            (hands.own / "z.txt").unlink()
+            (hands.own / "z.txt").symlink_to(tmp_path / "out" / "secret.txt")
+            assert open_found(found) is None
+    assert met == [("sub",), ("z.txt",)]

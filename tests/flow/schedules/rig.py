@@ -53,7 +53,7 @@ class Rig:
         async def start_job(job_id: str, owner: str, workflow: str, inputs: Mapping[str, Any]) -> None:
             self.jobs.append((job_id, owner, workflow, inputs))
 
-        def read(path: str, owner: str) -> bytes:
+        async def read(path: str, owner: str) -> bytes:
             with Workspace(self.folder).copy(path, 1_000_000, owner=owner) as copy:
                 return copy.read_bytes()
 

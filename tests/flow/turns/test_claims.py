@@ -8,12 +8,15 @@ from pydantic import BaseModel
 
 from assistant.contracts.messages import AssistantMessage, UserMessage
 from assistant.contracts.models import EmitText, ModelRequest
+from assistant.contracts.people import UnknownPeople
 from assistant.contracts.tools import ToolContext, ToolResult
 from assistant.contracts.turns import MAIN, TextDelta, TurnFinished, TurnRequest
 from assistant.testing.scripted import ScriptedModel, calling
 from assistant.turns.service import Turns
 from tests.doubles.keeping import Keeping, KeepTool, kept
 from tests.flow.turns.house import House, ask, texts
+from tools.files.change import WriteFile
+from tools.files.space import SpaceFiles
 
 CLAIM = "Sure! I've made a note of that."
 MARK = "[Not done: nothing was saved to memory.]"
@@ -118,3 +121,12 @@ async def test_a_turn_resumed_behind_a_doubtful_answer_costs_no_second_correctio
     assert turn.unsettled
     finished = await house.turns(ScriptedModel("Yes, I've saved it.")).start(request).result()
     assert finished.text == f"Yes, I've saved it.\n\n{MARK}"
+
+
+async def test_what_was_saved_to_a_file_is_saved(house: House) -> None:
+    files = SpaceFiles(house.folder, UnknownPeople())
+    model = ScriptedModel(calling(("write_file", '{"path": "notes.txt", "content": "tea"}')), "Saved.")
+    finished = await house.turns(model, tools=[WriteFile(files)]).start(ask("save this to notes.txt: tea")).result()
+    assert finished.text == "Saved."
+    untrue = await house.turns(ScriptedModel("Saved."), tools=[WriteFile(files)]).start(ask("save this to notes.txt: tea")).result()
+    assert MARK in untrue.text
