@@ -7,7 +7,7 @@ from typing import Final
 
 from assistant.contracts.tools import ToolKind
 
-MODULES: Final = ("attachments", "message", "memory", "history", "schedule")
+MODULES: Final = ("attachments", "run", "message", "memory", "history", "schedule")
 """The modules of this folder with a `KINDS`. Adding a tool: a module and its name here."""
 
 

@@ -1,69 +1,134 @@
-"""The workspace as tools may reach it: files inside of it, and nothing that only looks as if it were."""
+"""The workspace as tools may reach it: a folder for each person and a common one, and nothing that only looks as if it were there."""
 
+import errno
 import os
+import re
 import stat
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
+from hashlib import blake2b
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from assistant.contracts.errors import ToolFailed
 from assistant.contracts.messages import human_size
-from assistant.contracts.people import OWNER_ID, OWNERS_FILE
+from assistant.contracts.people import OWNER_ID, OWNER_SHOWN, PeopleDirectory
 from assistant.contracts.util import display_name
+from tools.jail import INSIDE, SHARED, Jail, split_path
 
 _SLICE = 1024 * 1024
 _LONGEST = 4096
+PEOPLE: Final = "people"
+_UNSAFE: Final = re.compile(r"[^a-z0-9]+")
+
+
+def folder_of(workspace: Path, owner: str) -> Path:
+    """A space's own folder, made at its first use: `people/owner`, `people/telegram-42-8c1f0a9d3e`. `owner`: a person's id, or a group's. Blocks."""
+    return _made(workspace / PEOPLE, _folder_name(owner))
+
+
+def shared_of(workspace: Path) -> Path:
+    """The folder that all people have in common, made at its first use. Blocks."""
+    return _made(workspace, SHARED)
+
+
+def _folder_name(owner: str) -> str:
+    """Readable, one for each id, and never a path: ids come from platforms."""
+    if owner == OWNER_ID:
+        return OWNER_SHOWN
+    digest = blake2b(owner.encode(errors="surrogatepass"), digest_size=5).hexdigest()
+    return "-".join(filter(None, (_UNSAFE.sub("-", owner.casefold())[:40].strip("-"), digest)))
+
+
+def _made(parent: Path, name: str) -> Path:
+    folder = parent / name
+    if not folder.is_dir():
+        parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+async def keep_guests_out(path: str, owner: str, people: PeopleDirectory) -> None:
+    """Raise ToolFailed where a guest names something of the household's folder. Raises StoreUnavailable."""
+    first = next((step for step in path.removeprefix(INSIDE).split("/") if step not in ("", ".")), "")
+    if first.casefold() == SHARED and (person := await people.person(owner)) and person.role == "guest":
+        raise ToolFailed(f"{path!r} is in the household's folder, which guests have no part in.")
 
 
 class Workspace:
-    """A jail: a path is resolved, and opened step by step without following links: what was checked is what is read. Blocks."""
+    """Files as a person may read them: of their own folder, of the common one, and for the person who runs the server what lies in the workspace
+    itself. What was checked is what is read. Blocks."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, root: Path, *, openat2: bool | None = None) -> None:
+        """`openat2`: as in `Jail`."""
+        self.root = root
+        self._openat2 = openat2
+
+    def jail(self, steps: tuple[str, ...], owner: str) -> tuple[Jail, tuple[str, ...]]:
+        """The folder that a path (as `split_path` gives it) is in, and the names from there on."""
+        common = steps[:1] == (SHARED,)
+        folder = shared_of(self.root) if common else folder_of(self.root, owner)
+        return Jail(folder, openat2=self._openat2), steps[1:] if common else steps
 
     @contextmanager
     def copy(self, path: str, most_bytes: int, *, owner: str) -> Generator[Path]:
-        """A copy of a file of the workspace, for as long as the context lasts. `path`: relative to the workspace, or absolute within it. `owner`: for
-        whom; what is there about the person who runs the server is copied for them alone.
+        """A copy of a file, for as long as the context lasts. `path`: from the person's folder, or `shared/…`. `owner`: for whom.
 
         Raises ToolFailed with words for the model: outside of it (by `..`, by a link), not there, no file, empty, too large.
         """
         with TemporaryDirectory(prefix="nanobot-") as folder:
             copy = Path(folder) / "file"
-            with self._opened(path, owner) as source, copy.open("xb") as target:
+            with self.opened(path, owner) as source, copy.open("xb") as target:
                 if not _pour(source, target, path, most_bytes):
                     raise ToolFailed(f"{path!r} is empty: there is nothing to send.")
             yield copy
 
     @contextmanager
-    def _opened(self, path: str, owner: str) -> Generator[BinaryIO]:
-        *folders, name = self._steps(path)
-        if owner != OWNER_ID and not folders and name.casefold() == OWNERS_FILE.casefold():
-            raise ToolFailed(f"{path!r} is about the person who runs the server, and for them alone.")
-        way = [*[(folder, os.O_DIRECTORY) for folder in (self._root.resolve(), *folders)], (name, os.O_NONBLOCK)]  # a pipe must not wait
-        descriptor: int | None = None
+    def opened(self, path: str, owner: str) -> Generator[BinaryIO]:
+        """The file, to be read. Raises ToolFailed with words for the model."""
         with ExitStack() as opened:
-            try:
-                for step, flag in way:
-                    descriptor = os.open(step, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | flag, dir_fd=descriptor)
-                    opened.callback(os.close, descriptor)
-            except FileNotFoundError:
-                raise ToolFailed(f"There is no file {path!r} in the workspace.") from None
-            except OSError as error:
-                raise ToolFailed(f"{path!r} can't be read: {error.strerror}.") from None
-            assert descriptor is not None
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise ToolFailed(f"{path!r} is not a file.")
-            with os.fdopen(os.dup(descriptor), "rb") as file:
-                yield file
+            descriptor = self._own(path, owner, opened)
+            if descriptor is None:
+                descriptor = self._in_root(path, opened)
+            yield opened.enter_context(os.fdopen(os.dup(descriptor), "rb"))
+
+    def _own(self, path: str, owner: str, opened: ExitStack) -> int | None:
+        """None: it is not there, and may be in the workspace itself."""
+        try:
+            steps = split_path(path)
+        except ToolFailed:
+            if owner != OWNER_ID:
+                raise
+            return None
+        jail, rest = self.jail(steps, owner)
+        try:
+            return opened.enter_context(jail.file(rest))
+        except OSError as error:
+            if owner != OWNER_ID or error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.EINVAL) or steps[:1] == (SHARED,):
+                raise refusal(error, path) from None
+        return None
+
+    def _in_root(self, path: str, opened: ExitStack) -> int:
+        steps = self._steps(path)
+        way = [*[(folder, os.O_DIRECTORY) for folder in (self.root.resolve(), *steps[:-1])], (steps[-1], os.O_NONBLOCK)]
+        descriptor: int | None = None
+        try:
+            for step, flag in way:
+                descriptor = os.open(step, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | flag, dir_fd=descriptor)
+                opened.callback(os.close, descriptor)
+        except OSError as error:
+            raise refusal(error, path) from None
+        assert descriptor is not None
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ToolFailed(f"{path!r} is not a file.")
+        return descriptor
 
     def _steps(self, path: str) -> tuple[str, ...]:
         """The names from the workspace down to the file, none of them a link."""
         if not path.strip() or "\0" in path or len(path) > _LONGEST:
             raise ToolFailed("A file is named by its path in the workspace, such as 'reports/week.pdf'.")
-        root = self._root.resolve()
+        root = self.root.resolve()
         try:
             steps = (root / path).resolve().relative_to(root).parts
         except ValueError:
@@ -72,7 +137,24 @@ class Workspace:
             raise ToolFailed(f"There is no file {path!r} in the workspace.") from None
         if not steps:
             raise ToolFailed(f"{path!r} is not a file.")
+        if steps[0].casefold() == PEOPLE:
+            raise ToolFailed(f"{path!r} is in a person's folder, and only reached from there.")
         return steps
+
+
+def refusal(error: OSError, path: str) -> ToolFailed:
+    """Why a path was not opened, in words for the model."""
+    match error.errno:
+        case errno.ENOENT:
+            return ToolFailed(f"There is no file {path!r} in the workspace.")
+        case errno.ELOOP | errno.ENOTDIR:
+            return ToolFailed(f"{path!r} goes through a link or a file: links are not followed.")
+        case errno.EINVAL | errno.ENXIO | errno.EISDIR | errno.ENODEV:
+            return ToolFailed(f"{path!r} is not a file.")
+        case errno.EXDEV:
+            return ToolFailed(f"{path!r} is outside of the workspace.")
+        case _:
+            return ToolFailed(f"{path!r} can't be used: {error.strerror}.")
 
 
 def shown_name(path: str) -> str:

@@ -13,6 +13,7 @@ from assistant.access.recipients import Recipients
 from assistant.agent.toolbox import Toolbox, close_tool
 from assistant.app.memory import OpenMemory
 from assistant.app.models import OpenModel
+from assistant.app.sandbox import without_sandbox
 from assistant.app.schedules import Later
 from assistant.config import ConfigError, Loaded
 from assistant.config.agents import DEFAULTS, AgentSettings
@@ -23,6 +24,7 @@ from assistant.contracts.errors import traceback_location
 from assistant.contracts.metrics import Metrics
 from assistant.contracts.models import Sampling
 from assistant.contracts.outbox import Deliveries
+from assistant.contracts.sandbox import Sandbox
 from assistant.contracts.tools import Tool, ToolKind, ToolServices
 from assistant.contracts.turns import MAIN
 from assistant.contracts.util import Settings
@@ -56,6 +58,7 @@ async def build_turns(
     reader: DocumentReader,
     memory: OpenMemory,
     later: Later,
+    sandbox: Sandbox,
     opened: AsyncExitStack,
     metrics: Metrics,
     traces: "Traces | None",
@@ -68,11 +71,14 @@ async def build_turns(
     sections = {name: DEFAULTS if name == MAIN else name for name in agents}
     for name, settings in agents.items():
         check_tool_names(sections[name], settings, kinds)
-
+    kinds = await without_sandbox(kinds, sandbox)
     make_toolbox, make_turns = (Toolbox, Turns) if traces is None else (traces.toolbox, traces.turns)
 
     def agent(name: str, settings: AgentSettings) -> Agent:
-        model, services = models[name].provider, tool_services(name, settings, loaded, store, directory, deliveries, memory, later)
+        model, services = (
+            models[name].provider,
+            tool_services(name, settings, loaded, store, directory, deliveries, memory, later, reader, sandbox),
+        )
         toolbox = make_toolbox(
             open_tools(sections[name], settings, kinds, config.tools.by_name(), services, opened), attachments, metrics=metrics
         )
@@ -114,6 +120,8 @@ def tool_services(
     deliveries: Deliveries,
     memory: OpenMemory,
     later: Later,
+    reader: DocumentReader,
+    sandbox: Sandbox,
 ) -> ToolServices:
     deliver = loaded.config.deliver
     return ToolServices(
@@ -140,6 +148,9 @@ def tool_services(
         http=open_http,
         search=memory.search,
         memories=memory.service,
+        people=store.people,
+        reader=reader,
+        sandbox=sandbox,
     )
 
 
@@ -178,7 +189,9 @@ def open_tools(
     """
     tools: list[Tool[Any]] = []
     for name in dict.fromkeys(kinds if settings.tools is None else settings.tools):
-        kind = kinds[name]
+        kind = kinds.get(name)
+        if kind is None:  # it needs a sandbox
+            continue
         try:
             tool = kind.open(given[name] if name in given else kind.settings(), services)
         except Exception as error:

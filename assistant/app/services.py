@@ -13,6 +13,7 @@ from assistant.app.agent import build_turns
 from assistant.app.ledger import build_meter
 from assistant.app.memory import OpenMemory, build_memory
 from assistant.app.models import OpenModel, open_models, open_registry
+from assistant.app.sandbox import build_sandbox
 from assistant.app.schedules import Later, build_schedules, open_later
 from assistant.app.workflows import build_workflows, offered
 from assistant.config import ConfigError, Loaded
@@ -35,6 +36,7 @@ from assistant.ledger.meter import Meter
 from assistant.ledger.report import UsageReports
 from assistant.providers.choice import ChosenModel
 from assistant.providers.registry import ModelRegistry
+from assistant.sandbox.service import MachineSandbox
 from assistant.schedule.service import ScheduleService
 from assistant.store.store import Store, open_store
 from assistant.turns.direct import Direct
@@ -110,6 +112,7 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
     await asyncio.to_thread(make_workspace, loaded.workspace)
     offers = await asyncio.to_thread(offered, loaded)
     async with AsyncExitStack() as opened:
+        sandbox = _probed_sandbox(loaded, opened)
         store = await open_store(config.store, loaded.home, config.attachments, zone=config.zone)
         opened.push_async_callback(store.close)
         meter = build_meter(config, store, store.people, metrics := Metrics())
@@ -128,7 +131,7 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
         deliveries = DeliveryService(store.outbox, enabled=enabled, watch=watch)
         later = open_later(store, directory, store.people)
         memory = build_memory(loaded, models, registry, store, store.people, opened)
-        turns = await build_turns(loaded, models, store, directory, deliveries, reader, memory, later, opened, metrics, traces)
+        turns = await build_turns(loaded, models, store, directory, deliveries, reader, memory, later, sandbox, opened, metrics, traces)
         opened.push_async_callback(turns.close, grace=0)
         direct = Direct(
             reader=reader,
@@ -161,6 +164,13 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
             reports=UsageReports(store=store.ledger, budgets=meter.budgets, people=store.people),
             metrics=metrics,
         )
+
+
+def _probed_sandbox(loaded: Loaded, opened: AsyncExitStack) -> MachineSandbox:
+    """The sandbox, which tries the machine beside the store's opening; `build_turns` asks for the result."""
+    sandbox = build_sandbox(loaded)
+    opened.callback(asyncio.create_task(sandbox.rung()).cancel)
+    return sandbox
 
 
 async def _open_models(loaded: Loaded, metering: Metering, opened: AsyncExitStack) -> tuple[Mapping[str, OpenModel], ModelRegistry]:

@@ -19,6 +19,7 @@ from assistant.documents.settings import DocumentSettings
 from assistant.ledger.budgets import BudgetSettings, UsageSettings
 from assistant.memory.settings import MemorySettings
 from assistant.providers.settings import ModelsSettings, ProviderSettings, ProvidersSettings, RegisteredModel
+from assistant.sandbox.settings import SandboxSettings
 from assistant.store.database import AttachmentSettings, StoreSettings
 from assistant.workflows.settings import WorkflowSettings
 
@@ -67,6 +68,7 @@ class Config(Settings):
     documents: DocumentSettings = DocumentSettings()
     memory: MemorySettings = MemorySettings()
     workflows: WorkflowSettings = WorkflowSettings()
+    sandbox: SandboxSettings = SandboxSettings()
     budgets: tuple[BudgetSettings, ...] = ()
     """What may be used: `[{"of": "role:guest", "per": "day", "tokens": 100000}]`. `nanobot budgets` sets further ones."""
     usage: UsageSettings = UsageSettings()

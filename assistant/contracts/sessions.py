@@ -3,12 +3,15 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
-from assistant.contracts.documents import ReadDocument
+from assistant.contracts.documents import ReadDocument, ReadImage
 from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.messages import AssistantMessage, Message, ToolMessage, Usage, UserMessage
 from assistant.contracts.outbox import OutboundEvent
+
+if TYPE_CHECKING:
+    from assistant.contracts.turns import Upload
 
 TurnState = Literal["running", "finished", "failed", "cancelled", "timeout", "interrupted"]
 
@@ -224,6 +227,10 @@ class SessionFiles(Protocol):
 
     async def keep_text(self, owner: str, session: str, name: str, text: str) -> str:
         """Store a text that the server made (a long tool result) as an attachment of format "text"; returns its id."""
+        ...
+
+    async def keep_file(self, owner: str, session: str, upload: "Upload", read: ReadDocument | ReadImage) -> str:
+        """Store a file that a tool read or made, for as long as the session lasts; returns the attachment's id."""
         ...
 
     async def document(self, owner: str, session: str, attachment_id: str) -> tuple[Attachment, ReadDocument] | None:

@@ -11,12 +11,16 @@ from pydantic import BaseModel
 from assistant.contracts.addresses import Address
 from assistant.contracts.causes import MESSAGE, Cause
 from assistant.contracts.channels import ChannelDirectory
+from assistant.contracts.documents import DocumentReader, ReadDocument, ReadImage
 from assistant.contracts.effects import Effect
+from assistant.contracts.errors import UnsupportedFileType
 from assistant.contracts.memory import MemoryTools, NoMemory
 from assistant.contracts.messages import Image
 from assistant.contracts.models import ToolSpec
 from assistant.contracts.outbox import Deliveries, Delivery, MediaFiles
+from assistant.contracts.people import PeopleDirectory, UnknownPeople
 from assistant.contracts.provenance import Provenance
+from assistant.contracts.sandbox import NoSandbox, Sandbox
 from assistant.contracts.search import NoSearch, Search
 from assistant.contracts.sessions import SessionFiles
 from assistant.contracts.util import Settings
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
     from aiohttp import ClientSession
 
     from assistant.contracts.schedules import ScheduleBook, ScheduleWords
+    from assistant.contracts.turns import Upload
 
 P = TypeVar("P", bound=BaseModel, contravariant=True)
 
@@ -141,6 +146,13 @@ class RecipientCheck(Protocol):
         ...
 
 
+class NoReader:
+    """Reads no documents: for tools that are tried without a server."""
+
+    async def read(self, upload: "Upload") -> ReadDocument | ReadImage:
+        raise UnsupportedFileType(f"{upload.name} is a document, and nothing here reads those.")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolServices:
     """What a tool may use, besides its settings. One for each agent."""
@@ -167,6 +179,9 @@ class ToolServices:
     """Opens an HTTP session with this program's User-Agent, time limits, and the environment's proxies. The tool closes it in `close`."""
     memories: MemoryTools = field(default_factory=NoMemory)
     search: Search = field(default_factory=NoSearch)
+    people: PeopleDirectory = field(default_factory=UnknownPeople)
+    reader: DocumentReader = field(default_factory=NoReader)
+    sandbox: Sandbox = field(default_factory=NoSandbox)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,3 +193,5 @@ class ToolKind:
     open: Callable[[Any, ToolServices], Tool[Any]]
     """(settings, services) → the tool. Does no I/O; runs on the event loop, once for each agent that may use it."""
     settings: type[Settings] = NoSettings
+    needs_sandbox: bool = False
+    """On a machine without a sandbox the tool is left out."""

@@ -37,6 +37,13 @@ _MEMORY: Final = (
     ("remember", re.compile(r"(?:bitte )?merke? dir(?: bitte)?(?:, dass|,| dass|:)? (?P<text>.+)", re.IGNORECASE | re.DOTALL)),
     ("forget", re.compile(r"(?:please )?forget(?: that| about)? (?P<what>.+)", re.IGNORECASE | re.DOTALL)),
     ("forget", re.compile(r"(?:bitte )?vergiss(?: bitte)?(?:, dass|,| dass)? (?P<what>.+)", re.IGNORECASE | re.DOTALL)),
+    ("run", re.compile(r"(?:please )?(?:run|execute)(?: the command)?:? `(?P<command>[^`]{1,4000})`\W*", re.IGNORECASE)),
+    (
+        "run",
+        re.compile(
+            r"(?:bitte )?(?:führe?|starte)(?: bitte)?(?: den befehl)? `(?P<command>[^`]{1,4000})`(?: bitte)?(?: aus)?\W*", re.IGNORECASE
+        ),
+    ),
 )
 """What asks for which tool, with its argument by name."""
 _EVERYWHERE: Final = re.compile(

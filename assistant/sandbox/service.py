@@ -13,7 +13,6 @@ from assistant.contracts.errors import ToolFailed
 from assistant.contracts.sandbox import NO_SANDBOX, Ran, Rung, SandboxCommand
 from assistant.contracts.secrets import NoSecrets, Secrets
 from assistant.sandbox.bubblewrap import programs
-from assistant.sandbox.launcher import LEAST_ABI, landlock_abi
 from assistant.sandbox.policy import Guarded
 from assistant.sandbox.processes import Confined
 from assistant.sandbox.proxy import HostProxy
@@ -119,6 +118,8 @@ class MachineSandbox:
 
     def _candidates(self, rung: Rung, said: list[str]) -> Sequence[_Found]:
         if rung == "landlock":
+            from assistant.sandbox.launcher import LEAST_ABI, landlock_abi  # noqa: PLC0415 - ctypes, where it is needed
+
             if (abi := landlock_abi()) >= LEAST_ABI:
                 return [_Found(rung=rung)]
             said.append(f"landlock: this kernel's version of it is {abi}, {LEAST_ABI} is needed (Linux 6.12)")
@@ -130,6 +131,7 @@ class MachineSandbox:
 
     async def _tried(self, candidate: _Found) -> str:
         """Why it does not work; empty: it does."""
+        self._scratch.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="probe-", dir=self._scratch) as folder:
             command = SandboxCommand(argv=_PROBE, folder=Path(folder), seconds=_PROBE_SECONDS)
             try:

@@ -17,7 +17,6 @@ from typing import Any, Final
 from assistant.contracts.errors import ToolFailed
 from assistant.contracts.sandbox import SandboxCommand
 from assistant.sandbox.bubblewrap import inside, options, passed
-from assistant.sandbox.landlock import launcher, policy
 from assistant.sandbox.policy import PROXY_PORT, USER, WORKSPACE, Guarded, environment
 from assistant.sandbox.processes import Confined, Launched
 from assistant.sandbox.proxy import HostProxy, listen_inside
@@ -70,6 +69,8 @@ async def in_bubblewrap(bwrap: str, command: SandboxCommand, guarded: Guarded, p
 
 async def in_landlock(command: SandboxCommand, guarded: Guarded, *, piped: bool) -> Started:
     """Raises ToolFailed where this rung can't hold what is asked for."""
+    from assistant.sandbox.landlock import launcher, policy  # noqa: PLC0415 - ctypes, where it is needed
+
     tmp = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="nanobot-"))
 
     async def clean() -> None:

@@ -26,7 +26,7 @@ _OWN_TEXT = b"text made by the server\0"
 _ADD = """
     INSERT INTO attachments (id, owner, session, digest, at, used, size, label)
     VALUES (:id, :owner, :session, :digest, :at, 0, :size, :label)"""
-# The model learns the id of a text of ours, so its session uses it at once (unless it was deleted meanwhile).
+# The model learns the id of what we keep for it, so its session uses it at once (unless it was deleted meanwhile).
 _USE_IN_SESSION = """
     UPDATE attachments SET used = 1
     WHERE id = :id AND EXISTS (SELECT 1 FROM sessions WHERE sessions.owner = :owner AND sessions.key = :session)"""
@@ -54,20 +54,24 @@ class AttachmentStore:
         """What was read in the same bytes before, if it is still stored."""
         return await asyncio.to_thread(self._files.current_reading, digest)
 
-    async def keep(self, owner: str, session: str, upload: Upload, read: ReadDocument | ReadImage) -> str:
+    async def keep(self, owner: str, session: str, upload: Upload, read: ReadDocument | ReadImage, *, used: bool = False) -> str:
         """Store the bytes and what was read in them. Returns the new attachment's id (`att_…`)."""
         if isinstance(read, ReadImage):
             label = _label(upload.name, read.media_type.removeprefix("image/"), (read.original,))
         else:
             label = _label(upload.name, read.format, read.facts)
-        return await self._keep(owner, session, upload.digest, upload.size, label, read, upload.path)
+        return await self._keep(owner, session, upload.digest, upload.size, label, read, upload.path, used=used)
+
+    async def keep_file(self, owner: str, session: str, upload: Upload, read: ReadDocument | ReadImage) -> str:
+        """As `keep`, for a file that a tool read or made: its session uses it at once."""
+        return await self.keep(owner, session, upload, read, used=True)
 
     async def keep_text(self, owner: str, session: str, name: str, text: str) -> str:
         """Store a text that the server made (a long tool result) as an attachment of format "text". Returns its id."""
         data = text.encode()
         reading = ReadDocument(format="text", text=text)
         digest = sha256(_OWN_TEXT + data).hexdigest()
-        return await self._keep(owner, session, digest, len(data), _label(name, "text", ()), reading, None)
+        return await self._keep(owner, session, digest, len(data), _label(name, "text", ()), reading, None, used=True)
 
     async def document(self, owner: str, session: str, attachment_id: str) -> tuple[Attachment, ReadDocument] | None:
         """The whole text of an attachment of this session. None: the session has none with that id, or it is an image."""
@@ -132,7 +136,16 @@ class AttachmentStore:
         return removed
 
     async def _keep(
-        self, owner: str, session: str, digest: str, size: int, label: str, reading: ReadDocument | ReadImage, source: Path | None
+        self,
+        owner: str,
+        session: str,
+        digest: str,
+        size: int,
+        label: str,
+        reading: ReadDocument | ReadImage,
+        source: Path | None,
+        *,
+        used: bool,
     ) -> str:
         stored_owner, stored_session = identity(owner, session)
         values: dict[str, SqlValue] = {
@@ -147,7 +160,7 @@ class AttachmentStore:
 
         def add(connection: Transaction) -> None:
             connection.execute(_ADD, values)
-            if source is None:
+            if used:
                 connection.execute(_USE_IN_SESSION, values)
 
         await self._files.hold([(digest, reading, source)], lambda: self._database.write(add))
