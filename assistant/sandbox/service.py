@@ -76,9 +76,10 @@ class MachineSandbox:
         settings = self.settings
         command = replace(
             command,
-            memory_bytes=min(command.memory_bytes, settings.memory_mib * 1024**2),
-            processes=min(command.processes, settings.processes),
-            disk_bytes=min(command.disk_bytes, settings.disk_mib * 1024**2),
+            seconds=min(command.seconds, settings.seconds) if command.seconds else None,
+            memory_bytes=_least(command.memory_bytes, settings.memory_mib * 1024**2),
+            processes=_least(command.processes, settings.processes),
+            disk_bytes=_least(command.disk_bytes, settings.disk_mib * 1024**2),
         )
         if found.rung == "none":
             raise ToolFailed(NO_SANDBOX)
@@ -141,6 +142,10 @@ class MachineSandbox:
         if ran.code == 0 and ran.stdout == b"inside\n":
             return ""
         return ran.stderr.decode(errors="replace").strip() or f"a command ended with {ran.code}"
+
+
+def _least(asked: int, most: int) -> int:
+    return min(asked or most, most)
 
 
 async def _read(stream: asyncio.StreamReader, most: int, process: Confined) -> bytes:

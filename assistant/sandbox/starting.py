@@ -19,7 +19,7 @@ from assistant.contracts.sandbox import SandboxCommand
 from assistant.sandbox.bubblewrap import inside, options, passed
 from assistant.sandbox.policy import PROXY_PORT, USER, WORKSPACE, Guarded, environment
 from assistant.sandbox.processes import Confined, Launched
-from assistant.sandbox.proxy import HostProxy, listen_inside
+from assistant.sandbox.proxy import HostProxy, ServedHosts, listen_inside
 from assistant.sandbox.seccomp import filter_for
 from assistant.sandbox.watch import FolderBefore, Over, before, over
 
@@ -92,7 +92,10 @@ async def in_landlock(command: SandboxCommand, guarded: Guarded, *, piped: bool)
 
 def _before(*folders: Path | None) -> list[FolderBefore]:
     user = USER if os.geteuid() == 0 else None
-    return [before(folder, user) for folder in folders if folder is not None]
+    try:
+        return [before(folder, user) for folder in folders if folder is not None]
+    except OSError as error:
+        raise ToolFailed(f"Not run: the folder can't be used ({error.strerror}).") from None
 
 
 async def _spawn(argv: Sequence[str], told: Sequence[int], environment: Mapping[str, str], *, piped: bool) -> Process:
@@ -136,7 +139,7 @@ def _over(first: int, command: SandboxCommand, folders: list[FolderBefore]) -> C
     )
 
 
-def _closing(served: asyncio.Server | None) -> Callable[[], Awaitable[None]]:
+def _closing(served: ServedHosts | None) -> Callable[[], Awaitable[None]]:
     async def close() -> None:
         if served is not None:
             served.close()
