@@ -20,6 +20,11 @@ RUNG_WORDS: Final[Mapping[Rung, str]] = {
     "none": "none: the assistant can run no commands",
 }
 """For the person who runs the server."""
+GET_SANDBOX: Final = (
+    "on Linux, install bubblewrap (apt install bubblewrap); in a container, allow user namespaces "
+    "(docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined) or run on Linux 6.12; or set sandbox.rung to none"
+)
+"""What to do where there is none."""
 
 
 def build_sandbox(loaded: Loaded, secrets: Secrets | None = None) -> MachineSandbox:

@@ -15,7 +15,7 @@ import typer
 from assistant.access.settings import AuthSettings
 from assistant.api.server.bind import CannotServe, bind, check_exposure
 from assistant.api.settings import ApiSettings
-from assistant.app.sandbox import RUNG_WORDS, build_sandbox
+from assistant.app.sandbox import GET_SANDBOX, RUNG_WORDS, build_sandbox
 from assistant.cli.channels import PATIENCE, opened, within
 from assistant.cli.shared import ConfigOption, ModelOption, WorkspaceOption, configured, opened_store
 from assistant.config import ConfigError, Loaded
@@ -33,12 +33,6 @@ from assistant.providers.registry import open_provider
 _LEAST_FREE = 500_000_000
 _ANY_KEY = "export OPENAI_API_KEY=<your key> (or another provider's), or start a model server such as Ollama on this machine"
 _SAMPLE = b"The quick brown fox jumps over the lazy dog.\n"
-
-
-_SANDBOX_FIX = (
-    "on Linux, install bubblewrap (apt install bubblewrap); in a container, allow user namespaces "
-    "(docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined) or run on Linux 6.12; or set sandbox.rung to none"
-)
 
 
 class Finding(NamedTuple):
@@ -152,7 +146,7 @@ async def check_sandbox(loaded: Loaded) -> Finding:
     if loaded.config.sandbox.rung == "none":
         return Finding("sandbox", "none, as sandbox.rung says: the assistant can run no commands")
     if rung == "none":
-        return Finding("sandbox", f"none, so the assistant can run no commands: {why_not}", _SANDBOX_FIX)
+        return Finding("sandbox", f"none, so the assistant can run no commands: {why_not}", GET_SANDBOX)
     return Finding("sandbox", f"{RUNG_WORDS[rung]}{f' (stronger ones: {why_not})' if why_not else ''}")
 
 

@@ -1,6 +1,7 @@
 """The sandbox of this machine: finds its strongest rung by trying it, and runs commands in it."""
 
 import asyncio
+import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from assistant.contracts.errors import ToolFailed
 from assistant.contracts.sandbox import NO_SANDBOX, Ran, Rung, SandboxCommand
 from assistant.contracts.secrets import NoSecrets, Secrets
 from assistant.sandbox.bubblewrap import programs
-from assistant.sandbox.policy import Guarded
+from assistant.sandbox.policy import USER, Guarded
 from assistant.sandbox.processes import Confined
 from assistant.sandbox.proxy import HostProxy
 from assistant.sandbox.settings import SandboxSettings
@@ -141,7 +142,13 @@ class MachineSandbox:
                 return str(error).removeprefix("Not run: ")
         if ran.code == 0 and ran.stdout == b"inside\n":
             return ""
-        return ran.stderr.decode(errors="replace").strip() or f"a command ended with {ran.code}"
+        said = ran.stderr.decode(errors="replace").strip()
+        if os.geteuid() == 0 and "Permission denied" in said:
+            return (
+                f"as the server is root, commands run as user {USER}, and that one can't reach {self._scratch}: "
+                "run nanobot as a user of its own, or let others pass the folders above it (chmod o+x)"
+            )
+        return said or f"a command ended with {ran.code}"
 
 
 def _least(asked: int, most: int) -> int:
