@@ -7,7 +7,7 @@ from typing import Final
 
 from assistant.contracts.tools import ToolKind
 
-MODULES: Final = ("attachments", "files", "web", "message", "memory", "history", "schedule", "skills", "delegate")
+MODULES: Final = ("attachments", "files", "run", "web", "message", "memory", "history", "schedule", "skills", "delegate")
 """The modules of this folder with a `KINDS`. Adding a tool: a module and its name here."""
 
 

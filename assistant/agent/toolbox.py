@@ -228,7 +228,7 @@ class Toolbox:
 
     async def _checked(self, call: ToolCall, tool: Tool[Any], params: BaseModel, ctx: ToolContext) -> ToolMessage | None:
         """The result of a call that waits for a person's yes; None: it may run. Raises ToolFailed where it must not, and StoreUnavailable."""
-        actions = actions_of(tool)
+        actions = actions_of(tool, params)
         if actions <= READS and not ctx.approval:
             return None
         subject = tool.subject(params, ctx) if isinstance(tool, NamesSubject) else ""

@@ -17,6 +17,7 @@ from assistant.app.approvals import open_desk
 from assistant.app.mcp import OpenMcp
 from assistant.app.memory import OpenMemory
 from assistant.app.models import OpenModel
+from assistant.app.sandbox import without_sandbox
 from assistant.app.schedules import Later
 from assistant.app.web import OpenWeb
 from assistant.config import ConfigError, Loaded
@@ -28,6 +29,7 @@ from assistant.contracts.errors import traceback_location
 from assistant.contracts.metrics import Metrics
 from assistant.contracts.models import Sampling
 from assistant.contracts.outbox import Deliveries
+from assistant.contracts.sandbox import Sandbox
 from assistant.contracts.skills import Skills
 from assistant.contracts.tasks import Delegation
 from assistant.contracts.tools import Tool, ToolKind, ToolServices
@@ -68,6 +70,7 @@ class AgentParts:
     reader: DocumentReader
     memory: OpenMemory
     later: Later
+    sandbox: Sandbox
     tasks: Delegation
     web: OpenWeb
     mcp: OpenMcp
@@ -84,6 +87,7 @@ async def build_turns(parts: AgentParts, opened: AsyncExitStack, traces: "Traces
     sections = {name: DEFAULTS if name == MAIN else name for name in agents}
     for name, settings in agents.items():
         check_tool_names(sections[name], settings, kinds)
+    kinds = await without_sandbox(kinds, parts.sandbox)
 
     desk = open_desk(loaded, store, parts.later)
     make_toolbox, make_turns = (Toolbox, Turns) if traces is None else (traces.toolbox, traces.turns)
@@ -152,6 +156,7 @@ def tool_services(name: str, agent: AgentSettings, parts: AgentParts) -> ToolSer
         reader=parts.reader,
         folder_bytes=loaded.config.files.quota_mib * 1024**2,
         memories=memory.service,
+        sandbox=parts.sandbox,
         tasks=parts.tasks,
         pages=parts.web.pages,
         web=parts.web.search,
@@ -213,7 +218,9 @@ def open_tools(
     """
     tools: list[Tool[Any]] = []
     for name in dict.fromkeys(kinds if settings.tools is None else settings.tools):
-        kind = kinds[name]
+        kind = kinds.get(name)
+        if kind is None:  # it needs a sandbox
+            continue
         try:
             tool = kind.open(given[name] if name in given else kind.settings(), services)
         except Exception as error:

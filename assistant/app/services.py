@@ -15,6 +15,7 @@ from assistant.app.ledger import build_meter
 from assistant.app.mcp import build_mcp
 from assistant.app.memory import OpenMemory, build_memory
 from assistant.app.models import OpenModel, open_models, open_registry
+from assistant.app.sandbox import build_sandbox
 from assistant.app.schedules import Later, build_schedules, open_later
 from assistant.app.web import build_web
 from assistant.app.workflows import build_workflows, offered
@@ -38,6 +39,7 @@ from assistant.ledger.meter import Meter
 from assistant.ledger.report import UsageReports
 from assistant.providers.choice import ChosenModel
 from assistant.providers.registry import ModelRegistry
+from assistant.sandbox.service import MachineSandbox
 from assistant.schedule.service import ScheduleService
 from assistant.skills.scan import OWN
 from assistant.skills.shelf import SkillShelf, open_shelf
@@ -119,6 +121,7 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
     skills = await asyncio.to_thread(_open_folders, loaded)
     offers = await asyncio.to_thread(offered, loaded)
     async with AsyncExitStack() as opened:
+        sandbox = _probed_sandbox(loaded, opened)
         store = await open_store(config.store, loaded.home, config.attachments, zone=config.zone)
         opened.push_async_callback(store.close)
         meter = build_meter(config, store, store.people, metrics := Metrics())
@@ -149,6 +152,7 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
             reader=reader,
             memory=memory,
             later=later,
+            sandbox=sandbox,
             tasks=task_book,
             web=web,
             mcp=mcp,
@@ -205,6 +209,11 @@ def _open_direct(config: Config, reader: CachingReader, opened: AsyncExitStack) 
     )
     opened.push_async_callback(direct.close)
     return direct
+def _probed_sandbox(loaded: Loaded, opened: AsyncExitStack) -> MachineSandbox:
+    """The sandbox, which tries the machine beside the store's opening; `build_turns` asks for the result."""
+    sandbox = build_sandbox(loaded)
+    opened.callback(asyncio.create_task(sandbox.rung()).cancel)
+    return sandbox
 
 
 async def _open_models(loaded: Loaded, metering: Metering, opened: AsyncExitStack) -> tuple[Mapping[str, OpenModel], ModelRegistry]:

@@ -15,6 +15,7 @@ import typer
 from assistant.access.settings import AuthSettings
 from assistant.api.server.bind import CannotServe, bind, check_exposure
 from assistant.api.settings import ApiSettings
+from assistant.app.sandbox import GET_SANDBOX, RUNG_WORDS, build_sandbox
 from assistant.cli.channels import PATIENCE, opened, within
 from assistant.cli.shared import ConfigOption, ModelOption, WorkspaceOption, configured, opened_store
 from assistant.config import ConfigError, Loaded
@@ -48,7 +49,7 @@ commands = typer.Typer()
 def doctor(config: ConfigOption = None, workspace: WorkspaceOption = None, model: ModelOption = None) -> None:
     """Say what is wrong, and how to fix it.
 
-    Checked are: the configuration, the disk, the workspace, the store, the reading of files, the address, the channels that
+    Checked are: the configuration, the disk, the workspace, the store, the reading of files, the sandbox, the address, the channels that
     are enabled with their tokens, the model with its key, and models that are files.
 
     Example: nanobot doctor
@@ -75,6 +76,7 @@ async def _findings(loaded: Loaded) -> AsyncGenerator[Finding]:
     yield check_workspace(loaded.workspace)
     yield await check_store(loaded)
     yield await check_documents(loaded)
+    yield await check_sandbox(loaded)
     yield check_address(loaded.config.api, loaded.config.auth)
     for name in loaded.config.enabled_channels:
         yield await check_channel(loaded, name)
@@ -130,6 +132,22 @@ async def check_documents(loaded: Loaded) -> Finding:
     right = isinstance(read, ReadDocument) and read.text.strip() == _SAMPLE.decode().strip()
     limits = f"{settings.memory_mib} MiB, {settings.wall_seconds:g} s"
     return Finding("documents", f"read in a process of their own, within {limits}", "" if right else "reinstall nanobot")
+
+
+async def check_sandbox(loaded: Loaded) -> Finding:
+    """How commands are kept from everything else on this machine; without that, none is run."""
+    sandbox = build_sandbox(loaded)
+    try:
+        rung, why_not = await sandbox.rung(), await sandbox.why_not()
+    except OSError as error:
+        return Finding(
+            "sandbox", f"{loaded.home} can't be written ({error.strerror})", "export NANOBOT_HOME=/path/to/a/folder/that/is/yours"
+        )
+    if loaded.config.sandbox.rung == "none":
+        return Finding("sandbox", "none, as sandbox.rung says: the assistant can run no commands")
+    if rung == "none":
+        return Finding("sandbox", f"none, so the assistant can run no commands: {why_not}", GET_SANDBOX)
+    return Finding("sandbox", f"{RUNG_WORDS[rung]}{f' (stronger ones: {why_not})' if why_not else ''}")
 
 
 def check_address(settings: ApiSettings, auth: AuthSettings) -> Finding:

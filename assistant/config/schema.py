@@ -22,6 +22,7 @@ from assistant.ledger.budgets import BudgetSettings, UsageSettings
 from assistant.mcp.settings import McpSettings
 from assistant.memory.settings import MemorySettings
 from assistant.providers.settings import ModelsSettings, ProviderSettings, ProvidersSettings, RegisteredModel
+from assistant.sandbox.settings import SandboxSettings
 from assistant.store.database import AttachmentSettings, StoreSettings
 from assistant.tasks.settings import TaskSettings
 from assistant.workflows.settings import WorkflowSettings
@@ -80,6 +81,7 @@ class Config(Settings):
     secrets: SecretsSettings = Field(default_factory=dict[str, SecretSettings])
     """Secrets that the model names and never sees, by name: `{{secret:github}}` in a header of `fetch_page` is filled in for the secret's own
     hosts."""
+    sandbox: SandboxSettings = SandboxSettings()
     budgets: tuple[BudgetSettings, ...] = ()
     """What may be used: `[{"of": "role:guest", "per": "day", "tokens": 100000}]`. `nanobot budgets` sets further ones."""
     usage: UsageSettings = UsageSettings()

@@ -26,6 +26,15 @@ class DeclaresActions(Protocol):
 
 
 @runtime_checkable
+class ActionsByCall(Protocol):
+    """A tool whose calls differ in what they do. `DeclaresActions.actions` is then the least."""
+
+    def actions_of_call(self, params: Any) -> frozenset[Action]:
+        """What the call with these arguments does."""
+        ...
+
+
+@runtime_checkable
 class NamesSubject(Protocol):
     """A tool whose calls act on something that rules can name: a host, an address, a command, a path."""
 
@@ -73,8 +82,10 @@ class OpenGate:
         return ALLOWED
 
 
-def actions_of(tool: Tool[Any]) -> frozenset[Action]:
-    """What its calls do."""
+def actions_of(tool: Tool[Any], params: Any = None) -> frozenset[Action]:
+    """What its calls do; what this one does, where its arguments are given."""
+    if params is not None and isinstance(tool, ActionsByCall):
+        return tool.actions_of_call(params)
     if isinstance(tool, DeclaresActions):
         return tool.actions
     return READS if tool.reads_only else frozenset({"sends"})

@@ -30,10 +30,11 @@ class SandboxCommand:
     """Hosts that it may ask over HTTP(S), through a proxy of ours; empty: no network at all."""
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     seconds: float | None = 120.0
-    """None: until `SandboxProcess.kill`."""
-    memory_bytes: int = 1024**3
-    processes: int = 64
-    disk_bytes: int = 1024**3
+    """At most `sandbox.seconds`. None: until `SandboxProcess.kill`."""
+    memory_bytes: int = 0
+    """Of all its processes; 0: as configured (`sandbox`), which is also the most, as of `processes` and `disk_bytes`."""
+    processes: int = 0
+    disk_bytes: int = 0
     """What it may write to its folders."""
     output_bytes: int = 8 * 1024**2
     """More of either stream ends the program, where it is `run`."""

@@ -15,6 +15,9 @@ from assistant.contracts.provenance import Provenance
 if TYPE_CHECKING:
     from assistant.contracts.turns import Upload
 
+if TYPE_CHECKING:
+    from assistant.contracts.turns import Upload
+
 TurnState = Literal["running", "finished", "failed", "cancelled", "timeout", "interrupted"]
 
 

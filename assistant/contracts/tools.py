@@ -20,6 +20,7 @@ from assistant.contracts.models import ToolSpec
 from assistant.contracts.outbox import Deliveries, Delivery, MediaFiles
 from assistant.contracts.people import PeopleDirectory, UnknownPeople
 from assistant.contracts.provenance import Provenance
+from assistant.contracts.sandbox import NoSandbox, Sandbox
 from assistant.contracts.search import NoSearch, Search
 from assistant.contracts.sessions import SessionFiles
 from assistant.contracts.skills import NoSkills, Skills
@@ -217,6 +218,7 @@ class ToolServices:
     pages: PageFetcher = field(default_factory=NoPages)
     web: WebSearch = field(default_factory=NoWebSearch)
     skills: Skills = field(default_factory=NoSkills)
+    sandbox: Sandbox = field(default_factory=NoSandbox)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,3 +230,5 @@ class ToolKind:
     open: Callable[[Any, ToolServices], Tool[Any]]
     """(settings, services) → the tool. Does no I/O; runs on the event loop, once for each agent that may use it."""
     settings: type[Settings] = NoSettings
+    needs_sandbox: bool = False
+    """On a machine without a sandbox the tool is left out."""

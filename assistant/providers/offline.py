@@ -44,6 +44,13 @@ _ASKED: Final = (
     ),
     ("search_web", re.compile(r"(?:please )?search (?:the )?(?:web|internet)(?: for)?:? (?P<query>.{1,400})", re.IGNORECASE)),
     ("search_web", re.compile(r"(?:bitte )?suche? (?:bitte )?im (?:web|internet|netz)(?: nach)?:? (?P<query>.{1,400})", re.IGNORECASE)),
+    ("run", re.compile(r"(?:please )?(?:run|execute)(?: the command)?:? `(?P<command>[^`]{1,4000})`\W*", re.IGNORECASE)),
+    (
+        "run",
+        re.compile(
+            r"(?:bitte )?(?:führe?|starte)(?: bitte)?(?: den befehl)? `(?P<command>[^`]{1,4000})`(?: bitte)?(?: aus)?\W*", re.IGNORECASE
+        ),
+    ),
 )
 """What asks for which tool, with its argument by name."""
 _EVERYWHERE: Final = re.compile(

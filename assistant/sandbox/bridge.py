@@ -11,18 +11,21 @@ import socket
 import sys
 
 _OWNER_OF = 0xB701
-"""NS_GET_USERNS"""
+"""NS_GET_USERNS: the user namespace that a network belongs to."""
 _USER, _NETWORK = 0x10000000, 0x40000000
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def _enter(namespace: int, kind: int) -> None:
+    """Raises OSError where this user may not."""
     if _LIBC.setns(namespace, kind) != 0:
         raise OSError(ctypes.get_errno(), "setns")
 
 
 def main() -> None:
+    """Enter as the owner of the command's user namespace; root may as it is."""
     pid, port, back = map(int, sys.argv[1:])
+
     network = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY)
     if os.geteuid() != 0:
         _enter(fcntl.ioctl(network, _OWNER_OF), _USER)

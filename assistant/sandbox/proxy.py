@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
@@ -32,6 +33,20 @@ class _Refused(Exception):
         self.status = status
 
 
+@dataclass(frozen=True, slots=True)
+class ServedHosts:
+    """The proxy of one command."""
+
+    server: asyncio.Server
+    connections: "set[asyncio.Task[None]]"
+
+    def close(self) -> None:
+        """No connection outlives the command."""
+        self.server.close()
+        for each in self.connections:
+            each.cancel()
+
+
 class HostProxy:
     """`private`: hosts that may have addresses which are not public."""
 
@@ -39,11 +54,15 @@ class HostProxy:
         self._private = frozenset(map(normal_host, private))
         self._secrets = secrets
 
-    async def serve(self, listening: socket.socket, hosts: Sequence[str]) -> asyncio.Server:
+    async def serve(self, listening: socket.socket, hosts: Sequence[str]) -> ServedHosts:
         """Serve a command that named these hosts: "example.org", "example.org:8080", "*.example.org"."""
         named = frozenset(map(normal_host, hosts))
+        connections: set[asyncio.Task[None]] = set()
 
         async def serve_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            if task := asyncio.current_task():
+                connections.add(task)
+                task.add_done_callback(connections.discard)
             try:
                 await self._answer(reader, writer, named)
             except _Refused as refusal:
@@ -57,7 +76,7 @@ class HostProxy:
                     writer.close()
                     await writer.wait_closed()
 
-        return await asyncio.start_server(serve_one, sock=listening, limit=_HEAD_BYTES)
+        return ServedHosts(await asyncio.start_server(serve_one, sock=listening, limit=_HEAD_BYTES), connections)
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, named: frozenset[str]) -> None:
         async with asyncio.timeout(_PATIENCE):

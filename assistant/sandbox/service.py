@@ -1,6 +1,7 @@
 """The sandbox of this machine: finds its strongest rung by trying it, and runs commands in it."""
 
 import asyncio
+import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -13,8 +14,7 @@ from assistant.contracts.errors import ToolFailed
 from assistant.contracts.sandbox import NO_SANDBOX, Ran, Rung, SandboxCommand
 from assistant.contracts.secrets import NoSecrets, Secrets
 from assistant.sandbox.bubblewrap import programs
-from assistant.sandbox.launcher import LEAST_ABI, landlock_abi
-from assistant.sandbox.policy import Guarded
+from assistant.sandbox.policy import USER, Guarded
 from assistant.sandbox.processes import Confined
 from assistant.sandbox.proxy import HostProxy
 from assistant.sandbox.settings import SandboxSettings
@@ -77,9 +77,10 @@ class MachineSandbox:
         settings = self.settings
         command = replace(
             command,
-            memory_bytes=min(command.memory_bytes, settings.memory_mib * 1024**2),
-            processes=min(command.processes, settings.processes),
-            disk_bytes=min(command.disk_bytes, settings.disk_mib * 1024**2),
+            seconds=min(command.seconds, settings.seconds) if command.seconds else None,
+            memory_bytes=_least(command.memory_bytes, settings.memory_mib * 1024**2),
+            processes=_least(command.processes, settings.processes),
+            disk_bytes=_least(command.disk_bytes, settings.disk_mib * 1024**2),
         )
         if found.rung == "none":
             raise ToolFailed(NO_SANDBOX)
@@ -119,6 +120,8 @@ class MachineSandbox:
 
     def _candidates(self, rung: Rung, said: list[str]) -> Sequence[_Found]:
         if rung == "landlock":
+            from assistant.sandbox.launcher import LEAST_ABI, landlock_abi  # noqa: PLC0415 - ctypes, where it is needed
+
             if (abi := landlock_abi()) >= LEAST_ABI:
                 return [_Found(rung=rung)]
             said.append(f"landlock: this kernel's version of it is {abi}, {LEAST_ABI} is needed (Linux 6.12)")
@@ -130,6 +133,7 @@ class MachineSandbox:
 
     async def _tried(self, candidate: _Found) -> str:
         """Why it does not work; empty: it does."""
+        self._scratch.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="probe-", dir=self._scratch) as folder:
             command = SandboxCommand(argv=_PROBE, folder=Path(folder), seconds=_PROBE_SECONDS)
             try:
@@ -138,7 +142,17 @@ class MachineSandbox:
                 return str(error).removeprefix("Not run: ")
         if ran.code == 0 and ran.stdout == b"inside\n":
             return ""
-        return ran.stderr.decode(errors="replace").strip() or f"a command ended with {ran.code}"
+        said = ran.stderr.decode(errors="replace").strip()
+        if os.geteuid() == 0 and "Permission denied" in said:
+            return (
+                f"as the server is root, commands run as user {USER}, and that one can't reach {self._scratch}: "
+                "run nanobot as a user of its own, or let others pass the folders above it (chmod o+x)"
+            )
+        return said or f"a command ended with {ran.code}"
+
+
+def _least(asked: int, most: int) -> int:
+    return min(asked or most, most)
 
 
 async def _read(stream: asyncio.StreamReader, most: int, process: Confined) -> bytes:

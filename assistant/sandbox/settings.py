@@ -12,7 +12,7 @@ class SandboxSettings(Settings):
     rung: Rung | None = None
     """The strongest rung that is used: `"bubblewrap"`, `"bubblewrap-noproc"`, `"landlock"`, or `"none"` for no commands at all. null: the strongest
     that this machine has; `nanobot doctor` names it."""
-    seconds: float = Field(default=120, gt=0, le=3_600, description="The longest that a command may run.")
+    seconds: float = Field(default=120, gt=0, le=3_600, description="The longest that a command may run; it may ask for less.")
     memory_mib: int = Field(default=1_024, ge=64, le=1_048_576, description="Memory of a command and all that it starts, in MiB.")
     processes: int = Field(default=64, ge=4, le=4_096, description="Processes and threads of a command.")
     disk_mib: int = Field(default=1_024, ge=16, le=1_048_576, description="What a command may write to its folder, in MiB.")

@@ -17,10 +17,9 @@ from typing import Any, Final
 from assistant.contracts.errors import ToolFailed
 from assistant.contracts.sandbox import SandboxCommand
 from assistant.sandbox.bubblewrap import inside, options, passed
-from assistant.sandbox.landlock import launcher, policy
 from assistant.sandbox.policy import PROXY_PORT, USER, WORKSPACE, Guarded, environment
 from assistant.sandbox.processes import Confined, Launched
-from assistant.sandbox.proxy import HostProxy, listen_inside
+from assistant.sandbox.proxy import HostProxy, ServedHosts, listen_inside
 from assistant.sandbox.seccomp import filter_for
 from assistant.sandbox.watch import FolderBefore, Over, before, over
 
@@ -70,6 +69,8 @@ async def in_bubblewrap(bwrap: str, command: SandboxCommand, guarded: Guarded, p
 
 async def in_landlock(command: SandboxCommand, guarded: Guarded, *, piped: bool) -> Started:
     """Raises ToolFailed where this rung can't hold what is asked for."""
+    from assistant.sandbox.landlock import launcher, policy  # noqa: PLC0415 - ctypes, where it is needed
+
     tmp = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="nanobot-"))
 
     async def clean() -> None:
@@ -91,7 +92,10 @@ async def in_landlock(command: SandboxCommand, guarded: Guarded, *, piped: bool)
 
 def _before(*folders: Path | None) -> list[FolderBefore]:
     user = USER if os.geteuid() == 0 else None
-    return [before(folder, user) for folder in folders if folder is not None]
+    try:
+        return [before(folder, user) for folder in folders if folder is not None]
+    except OSError as error:
+        raise ToolFailed(f"Not run: the folder can't be used ({error.strerror}).") from None
 
 
 async def _spawn(argv: Sequence[str], told: Sequence[int], environment: Mapping[str, str], *, piped: bool) -> Process:
@@ -135,7 +139,7 @@ def _over(first: int, command: SandboxCommand, folders: list[FolderBefore]) -> C
     )
 
 
-def _closing(served: asyncio.Server | None) -> Callable[[], Awaitable[None]]:
+def _closing(served: ServedHosts | None) -> Callable[[], Awaitable[None]]:
     async def close() -> None:
         if served is not None:
             served.close()

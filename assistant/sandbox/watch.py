@@ -2,6 +2,7 @@
 second; everything here blocks, and is called in a thread."""
 
 import os
+import time
 from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from stat import S_ISDIR, S_ISREG
 from typing import Final, Literal
 
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
+_COARSE: Final = 5
+"""CLOCK_REALTIME_COARSE, by which files are stamped."""
 _MOST_KNOWN: Final = 20_000
 """Files of a folder that are remembered; in a fuller one, what was written is not told, and not removed."""
 _MOST_FILES: Final = 100_000
@@ -60,18 +63,27 @@ def _listed(path: str) -> list[str]:
         return []
 
 
-def walk(folder: Path) -> Generator[tuple[str, os.stat_result]]:
-    """All below a folder with its path in it, links not followed."""
-    waiting = [(str(folder), "")]
-    while waiting:
-        place, name = waiting.pop()
-        with suppress(OSError), os.scandir(place) as entries:
-            for entry in entries:
-                with suppress(OSError):
-                    found = entry.stat(follow_symlinks=False)
-                    yield f"{name}{entry.name}", found
-                    if S_ISDIR(found.st_mode):
-                        waiting.append((entry.path, f"{name}{entry.name}/"))
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file or folder, by its path in the folder that is walked."""
+
+    path: str
+    stat: os.stat_result
+    folder: int
+    """The open folder that it is in, while it is looked at: what is done to it by `name` there reaches nothing else, whatever is moved meanwhile."""
+    name: str
+
+
+def walk(folder: Path) -> Generator[Found]:
+    """All below a folder, links not followed. Nothing where it is gone."""
+    if not folder.is_dir():
+        return
+    for place, folders, files, descriptor in os.fwalk(folder, follow_symlinks=False):
+        above = os.path.relpath(place, folder)
+        for name in (*folders, *files):
+            with suppress(OSError):
+                path = name if above == "." else f"{above}/{name}"
+                yield Found(path, os.stat(name, dir_fd=descriptor, follow_symlinks=False), descriptor, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +92,7 @@ class FolderBefore:
 
     folder: Path
     began: int
-    """By the clock of the disk, in nanoseconds."""
+    """In nanoseconds, by the clock that files are stamped by."""
     known: frozenset[str] | None
     """None: too many."""
     free: int
@@ -95,24 +107,26 @@ class FolderBefore:
         if lost > limit and disk.f_bavail * disk.f_frsize < _RESERVE:
             return True
         count, size = 0, _unlinked(pids)
-        for _, found in walk(self.folder):
-            if found.st_ctime_ns >= self.began and S_ISREG(found.st_mode):
-                count, size = count + 1, size + found.st_blocks * 512
+        for found in walk(self.folder):
+            if found.stat.st_ctime_ns >= self.began and S_ISREG(found.stat.st_mode):
+                count, size = count + 1, size + found.stat.st_blocks * 512
         return size > limit or count > _MOST_FILES
 
     def written(self) -> list[str]:
         """Files that are new or changed, by their paths in the folder; empty where it was too full to tell."""
         if self.known is None:
             return []
-        fresh = ((path, found) for path, found in walk(self.folder) if S_ISREG(found.st_mode))
-        return sorted(path for path, found in fresh if path not in self.known or found.st_mtime_ns >= self.began)
+        fresh = (found for found in walk(self.folder) if S_ISREG(found.stat.st_mode))
+        return sorted(found.path for found in fresh if found.path not in self.known or found.stat.st_mtime_ns >= self.began)
 
     def remove_new(self) -> None:
-        """Delete the files that are new. Blocks."""
-        for path in self.written() if self.known is not None else ():
-            if self.known is not None and path not in self.known:
+        """Delete the files that are new."""
+        if self.known is None:
+            return
+        for found in walk(self.folder):
+            if S_ISREG(found.stat.st_mode) and found.path not in self.known:
                 with suppress(OSError):
-                    (self.folder / path).unlink()
+                    os.unlink(found.name, dir_fd=found.folder)
 
 
 def _unlinked(pids: list[int]) -> int:
@@ -131,25 +145,23 @@ def before(folder: Path, user: int | None) -> FolderBefore:
     """Look at the folder, and make it `user`'s where that is another than the server's: what has several names is left as it is, it may be a file of
     somewhere else."""
     known: set[str] = set()
-    if user is not None:
-        _give(folder, os.lstat(folder), user)
-    for path, found in walk(folder):
-        known.add(path)
+    if user is not None and os.lstat(folder).st_uid != user:
+        os.chown(folder, user, user, follow_symlinks=False)
+    for found in walk(folder):
+        known.add(found.path)
         if user is not None:
-            _give(folder / path, found, user)
+            _give(found, user)
         elif len(known) > _MOST_KNOWN:
             break
-    disk, probe = os.statvfs(folder), folder / f".{os.urandom(8).hex()}"
-    probe.touch()
-    began = probe.stat().st_mtime_ns
-    probe.unlink()
+    disk = os.statvfs(folder)
     known_all = frozenset(known) if len(known) <= _MOST_KNOWN else None
-    return FolderBefore(folder, began, known_all, disk.f_bavail * disk.f_frsize, disk.f_favail)
+    return FolderBefore(folder, time.clock_gettime_ns(_COARSE), known_all, disk.f_bavail * disk.f_frsize, disk.f_favail)
 
 
-def _give(path: Path, found: os.stat_result, user: int) -> None:
-    if found.st_uid != user and (S_ISDIR(found.st_mode) or (S_ISREG(found.st_mode) and found.st_nlink == 1)):
-        os.chown(path, user, user, follow_symlinks=False)
+def _give(found: Found, user: int) -> None:
+    mode = found.stat.st_mode
+    if found.stat.st_uid != user and (S_ISDIR(mode) or (S_ISREG(mode) and found.stat.st_nlink == 1)):
+        os.chown(found.name, user, user, dir_fd=found.folder, follow_symlinks=False)
 
 
 def over(pid: int, *, most_memory: int, most_tasks: int, most_disk: int, folders: list[FolderBefore]) -> Over | None:

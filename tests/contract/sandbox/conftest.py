@@ -147,8 +147,8 @@ async def sandbox(request: pytest.FixtureRequest, house: House) -> AsyncGenerato
 
 async def python(sandbox: MachineSandbox, house: House, code: str, **more: Any) -> Ran:
     argv = ("/usr/bin/python3", "-S", "-c", code)
-    return await sandbox.run(SandboxCommand(argv=argv, folder=house.folder, **{"seconds": 20, **more}))
+    return await sandbox.run(SandboxCommand(argv=argv, folder=house.folder, seconds=more.pop("seconds", 20), **more))
 
 
 async def shell(sandbox: MachineSandbox, house: House, line: str, **more: Any) -> Ran:
-    return await sandbox.run(SandboxCommand(argv=("/bin/sh", "-c", line), folder=house.folder, **{"seconds": 20, **more}))
+    return await sandbox.run(SandboxCommand(argv=("/bin/sh", "-c", line), folder=house.folder, seconds=more.pop("seconds", 20), **more))

@@ -1,7 +1,7 @@
 """The network of a command: the hosts that it named, by a proxy of ours, and nothing else."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 
 import pytest
 
@@ -62,9 +62,16 @@ async def echo() -> AsyncGenerator[Echo]:
 
 
 async def asked(
-    house: House, sandbox: MachineSandbox, hosts: tuple[str, ...], target: str, *, method: str = "GET", at: int = 3128, **headers: str
+    house: House,
+    sandbox: MachineSandbox,
+    hosts: tuple[str, ...],
+    target: str,
+    *,
+    method: str = "GET",
+    at: int = 3128,
+    headers: Mapping[str, str] | None = None,
 ) -> str:
-    code = FETCH.format(method=method, target=target, headers=headers, at=at)
+    code = FETCH.format(method=method, target=target, headers=dict(headers or {}), at=at)
     return (await python(sandbox, house, code, hosts=hosts)).stdout.decode()
 
 
@@ -79,7 +86,7 @@ async def with_hosts(house: House, sandbox: MachineSandbox, *private: str) -> Ma
 async def test_a_named_host_is_reached(echo: Echo, sandbox: MachineSandbox, house: House) -> None:
     box = await with_hosts(house, sandbox, "localhost")
     said = await asked(
-        house, box, (f"localhost:{echo.port}",), f"http://localhost:{echo.port}/a?b=c", **{"X-Mine": "1", "Proxy-Authorization": "no"}
+        house, box, (f"localhost:{echo.port}",), f"http://localhost:{echo.port}/a?b=c", headers={"X-Mine": "1", "Proxy-Authorization": "no"}
     )
     assert said.startswith("200 GET /a?b=c HTTP/1.1")
     assert f"Host: localhost:{echo.port}" in said
@@ -134,11 +141,11 @@ async def test_a_tunnel_carries_what_it_is_given(echo: Echo, sandbox: MachineSan
 async def test_a_secret_is_filled_in_and_never_seen(echo: Echo, sandbox: MachineSandbox, house: House) -> None:
     box = await with_hosts(house, sandbox, "localhost", "127.0.0.1")
     hosts = (f"localhost:{echo.port}", f"127.0.0.1:{echo.port}")
-    said = await asked(house, box, hosts, f"http://localhost:{echo.port}/", Authorization="Bearer {{secret:TOKEN}}")
+    said = await asked(house, box, hosts, f"http://localhost:{echo.port}/", headers={"Authorization": "Bearer {{secret:TOKEN}}"})
     assert f"Authorization: Bearer {KEY}" in echo.asked[0]
     assert "Bearer {{secret:TOKEN}}" in said
     assert KEY not in said
-    other = await asked(house, box, hosts, f"http://127.0.0.1:{echo.port}/", Authorization="Bearer {{secret:TOKEN}}")
+    other = await asked(house, box, hosts, f"http://127.0.0.1:{echo.port}/", headers={"Authorization": "Bearer {{secret:TOKEN}}"})
     assert other.startswith("403 TOKEN is not for this host")
     assert len(echo.asked) == 1
 

@@ -15,7 +15,22 @@ from tests.contract.sandbox.conftest import House, python, sandbox_in, shell
 
 MIB = 1024**2
 BOMB = "import os\nwhile True:\n try: os.fork()\n except OSError: pass"
-DAEMON = "import os,time\nif os.fork(): os._exit(0)\nos.setsid()\nif os.fork(): os._exit(0)\nfor n in range(3): os.close(n)\nopen('mark-{}','w')\ntime.sleep(600)"
+DAEMON = """
+import os,time
+if os.fork(): os._exit(0)
+os.setsid()
+if os.fork(): os._exit(0)
+for n in range(3): os.close(n)
+time.sleep(600)
+"""
+HOGS = """
+import os,time
+for _ in range(8):
+  if not os.fork():
+    b = bytearray(os.urandom(1)) * (100 * 2**20)
+    time.sleep(60)
+time.sleep(60)
+"""
 
 
 def left_over(mark: str) -> list[str]:
@@ -34,11 +49,7 @@ def left_over(mark: str) -> list[str]:
     ("code", "limits", "ended"),
     [
         ("b = [bytearray(2**20) for _ in range(900)]\nprint('GOT IT')", {"memory_bytes": 256 * MIB}, "exit memory"),
-        (
-            "import os,time\nfor _ in range(8):\n  if not os.fork():\n    b = bytearray(os.urandom(1)) * (100 * 2**20)\n    time.sleep(60)\ntime.sleep(60)",
-            {"memory_bytes": 256 * MIB},
-            "memory",
-        ),
+        (HOGS, {"memory_bytes": 256 * MIB}, "memory"),
         (
             "import mmap,time\nm = mmap.mmap(-1, 600 * 2**20)\nfor i in range(0, len(m), 4096): m[i] = 1\ntime.sleep(60)",
             {"memory_bytes": 256 * MIB},
@@ -104,8 +115,8 @@ async def test_a_cancelled_command_is_gone(sandbox: MachineSandbox, house: House
     mark = f"#{os.urandom(6).hex()}"
     task = asyncio.create_task(python(sandbox, house, f"open('began','w')\nimport time; time.sleep(600)\n{mark}"))
     async with asyncio.timeout(20):
-        while not left_over(mark):
-            await asyncio.sleep(0.01)
+        while not left_over(mark):  # noqa: ASYNC110 - each look is at the list of processes
+            await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

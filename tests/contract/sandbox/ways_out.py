@@ -103,7 +103,8 @@ HARMFUL: Final = {
     ),
     "a file of the victim": _ends("p=S(434,{victim},0);assert p>=0;assert S(438,p,0,0)>=0"),
     "the end of the victim": _ends("os.kill({victim},9)"),
-    "the end of the parent": "import os\ntry: os.kill(os.getppid(),19)\nexcept OSError: print('refused')\nelse: print('ESCAPED' if os.getppid() > 9 else '')",
+    "the end of the parent": "import os\ntry: os.kill(os.getppid(),19)\nexcept OSError: print('refused')\n"
+    "else: print('ESCAPED' if os.getppid() > 9 else '')",
     "the end of all": "import os\ntry: os.kill(-1,9)\nexcept OSError as e: print(e)",
     "io_uring": _call("S(425,8,ctypes.create_string_buffer(120))"),
     "bpf": _call("S(321,0,ctypes.create_string_buffer(120),120)"),
@@ -129,7 +130,8 @@ HARMFUL: Final = {
     "a privilege gained": "import os\ntry: os.setuid(0)\nexcept OSError: print('refused')\nelse: print('ESCAPED')",
     "a capability": "print('ESCAPED' if any(int(l.split()[1],16) for l in open('/proc/self/status') if l.startswith(('CapEff','CapPrm'))) else '')",
     "a limit raised": _ends("import resource as r;r.setrlimit(r.RLIMIT_NPROC,(9999,9999))"),
-    "a core file": "import os,resource as r,signal\ntry: r.setrlimit(r.RLIMIT_CORE,(9**9,9**9))\nexcept (OSError,ValueError): print('refused')\nelse: print('ESCAPED')",
+    "a core file": "import resource as r\ntry: r.setrlimit(r.RLIMIT_CORE,(9**9,9**9))\n"
+    "except (OSError,ValueError): print('refused')\nelse: print('ESCAPED')",
     "a set-user-id program": "import os,stat\nos.system('cp /usr/bin/env suid')\ntry: os.chmod('suid',0o4755)\nexcept OSError: pass\n"
     "print('ESCAPED' if os.path.exists('suid') and os.stat('suid').st_uid == 0 and os.stat('suid').st_mode & stat.S_ISUID else '')",
 }
