@@ -143,8 +143,8 @@ def tool_services(
         http=open_http,
         search=memory.search,
         memories=memory.service,
-        pages=web.pages,
-        web=web.search,
+        pages=web,
+        web=web,
     )
 
 

@@ -55,7 +55,7 @@ def build_schedules(
         store=store.occurrences,
         turns=turns,
         start_job=start_job,
-        checks=WatchChecks(web.fetcher, _reader(loaded.workspace)),
+        checks=WatchChecks(lambda: web.fetcher, _reader(loaded.workspace)),
         writer=writer,
         people=people,
     )

@@ -14,7 +14,7 @@ from assistant.app.ledger import build_meter
 from assistant.app.memory import OpenMemory, build_memory
 from assistant.app.models import OpenModel, open_models, open_registry
 from assistant.app.schedules import Later, build_schedules, open_later
-from assistant.app.web import build_web
+from assistant.app.web import OpenWeb
 from assistant.app.workflows import build_workflows, offered
 from assistant.config import ConfigError, Loaded
 from assistant.config.errors import ConfigProblem
@@ -129,7 +129,7 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
         deliveries = DeliveryService(store.outbox, enabled=enabled, watch=watch)
         later = open_later(store, directory, store.people)
         memory = build_memory(loaded, models, registry, store, store.people, opened)
-        web = build_web(loaded, files)
+        web = OpenWeb(loaded, files)
         turns = await build_turns(loaded, models, store, directory, deliveries, reader, memory, later, web, opened, metrics, traces)
         opened.push_async_callback(turns.close, grace=0)
         direct = Direct(

@@ -2,14 +2,12 @@
 to at the address that was checked."""
 
 import asyncio
-import html
 import os
 import re
 import socket
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from assistant.contracts.proxies import ProxyRoute, UnusableProxy, route_to
@@ -188,10 +186,13 @@ class SafeFetcher:
 async def _read(response: "ClientResponse", url: WebUrl, most_bytes: int) -> Fetched:
     if not response.ok:
         begin = (await response.content.read(_ERROR_BYTES)).decode("utf-8", "replace") if "html" in response.content_type else ""
+        from html import unescape  # noqa: PLC0415 - as above
+        from http import HTTPStatus  # noqa: PLC0415 - as above
+
         title = _TITLE.search(begin)
         known = response.status in HTTPStatus._value2member_map_
         phrase = f" {HTTPStatus(response.status).phrase}" if known else ""
-        said = f": {' '.join(html.unescape(title[1]).split())}" if title else ""
+        said = f": {' '.join(unescape(title[1]).split())}" if title else ""
         raise PageRefused(f"it answers {response.status}{phrase}{said}")
     data = bytearray()
     if response.status != 304:
