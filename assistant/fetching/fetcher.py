@@ -83,13 +83,15 @@ class SafeFetcher:
         resolver: Resolver | None = None,
         tls: "ssl.SSLContext | None" = None,
         limits: HostLimits | None = None,
+        seconds: float = SECONDS,
     ) -> None:
-        """`resolver`: the machine's own by default. `tls`: trusts the machine's authorities by default."""
+        """`resolver`: the machine's own by default. `tls`: trusts the machine's authorities by default. `seconds`: all in all."""
         self._settings = settings
         self._secrets = secrets
         self._headers = {**_FIXED, "User-Agent": user_agent}
         self._resolver = resolver or SystemResolver()
         self._tls = tls
+        self._seconds = seconds
         self._limits = limits or HostLimits()
 
     async def get(
@@ -103,10 +105,10 @@ class SafeFetcher:
         asked = parse_url(url)
         allowed = AllowedHosts(self._settings.allow, asked if may_be_private else None)
         try:
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(self._seconds):
                 return await self._follow(asked, dict(headers), allowed, most_bytes)
         except TimeoutError:
-            raise PageRefused(f"it did not answer within {SECONDS} seconds") from None
+            raise PageRefused(f"it did not answer within {self._seconds:g} seconds") from None
         except aiohttp.ClientConnectorCertificateError as error:
             raise PageRefused(f"its certificate can't be trusted ({error.certificate_error.__class__.__name__})") from None
         except aiohttp.ClientSSLError:
@@ -175,7 +177,9 @@ class SafeFetcher:
             except OSError:
                 if route.url is None:
                     raise PageRefused("there is no such host") from None
-        if not (first and allowed.allows(url)):
+        if not first and allowed.allows(url):
+            raise PageRefused(f"it redirects to a host that is reached only where it is asked for; if it must be, fetch {url} itself")
+        if not allowed.allows(url):
             check_addresses(addresses)
         allowed.check_port(url)
         if route.url is not None:

@@ -45,7 +45,10 @@ def _main_text(page: str) -> tuple[str, str, str]:
     import trafilatura  # noqa: PLC0415 - 0.2 s that other files don't pay
 
     logging.disable()  # it logs what it discards
-    found = trafilatura.bare_extraction(page, with_metadata=True, include_formatting=True)
+    try:
+        found = trafilatura.bare_extraction(page, with_metadata=True, include_formatting=True)
+    except Exception:  # noqa: BLE001 - its fault with an odd page: that is read whole
+        found = None
     if found is None:
         return _title_alone(page), "", ""
     said = [str(found.text or ""), str(found.comments or "")]
