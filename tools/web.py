@@ -69,7 +69,7 @@ class FetchPage:
             page = await self._pages.page(params.url, owner=ctx.owner, headers=params.headers)
         except PageRefused as error:
             raise _failed(params.url, error) from None
-        effect = Effect(kind="fetched", text=f"fetched {page.url}", ref=page.url)
+        effect = Effect(kind="fetched", text=f"fetched {_short(page.url, 100)}", ref=page.url)
         if page.picture is not None:
             return await self._picture(page, ctx, effect)
         if params.offset and params.offset >= len(page.text):
@@ -106,8 +106,11 @@ def _head(page: WebPage) -> str:
 
 
 def _failed(url: str, error: PageRefused) -> ToolFailed:
-    shown = url if len(url) <= 200 else f"{url[:200]}…"
-    return ToolFailed(f"{shown} can't be fetched: {error}.")
+    return ToolFailed(f"{_short(url, 200)} can't be fetched: {error}.")
+
+
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 class SearchParams(BaseModel):

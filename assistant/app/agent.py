@@ -158,8 +158,8 @@ def tool_services(name: str, agent: AgentSettings, parts: AgentParts) -> ToolSer
         memories=memory.service,
         sandbox=parts.sandbox,
         tasks=parts.tasks,
-        pages=parts.web.pages,
-        web=parts.web.search,
+        pages=parts.web,
+        web=parts.web,
         skills=parts.skills,
     )
 

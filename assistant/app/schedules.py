@@ -56,7 +56,7 @@ def build_schedules(
         store=store.occurrences,
         turns=turns,
         start_job=start_job,
-        checks=WatchChecks(web.fetcher, _reader(loaded.workspace, people)),
+        checks=WatchChecks(lambda: web.fetcher, _reader(loaded.workspace, people)),
         writer=writer,
         people=people,
     )

@@ -17,7 +17,7 @@ from assistant.app.memory import OpenMemory, build_memory
 from assistant.app.models import OpenModel, open_models, open_registry
 from assistant.app.sandbox import build_sandbox
 from assistant.app.schedules import Later, build_schedules, open_later
-from assistant.app.web import build_web
+from assistant.app.web import OpenWeb
 from assistant.app.workflows import build_workflows, offered
 from assistant.config import ConfigError, Loaded
 from assistant.config.errors import ConfigProblem
@@ -141,7 +141,7 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
         later = open_later(store, directory, store.people)
         memory = build_memory(loaded, models, registry, store, store.people, opened)
         task_book = TaskBook(store.tasks, store.sessions, [MAIN, *config.named_agents])
-        web = build_web(loaded, files)
+        web = OpenWeb(loaded, files)
         mcp = build_mcp(loaded, store, reader, opened)
         parts = AgentParts(
             loaded=loaded,

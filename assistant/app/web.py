@@ -1,40 +1,59 @@
-"""Builds what reaches the web: the one fetcher, pages as text, search, and the secrets that leave by them."""
+"""Opens what reaches the web: the one fetcher, pages as text, search, and the secrets that leave by them. Nothing of it is imported before its
+first use: most turns have none."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from assistant import __version__
 from assistant.config import Loaded
 from assistant.contracts.documents import DocumentReader
 from assistant.contracts.secrets import Secrets
-from assistant.contracts.web import PageFetcher, WebSearch
-from assistant.fetching.fetcher import SafeFetcher
-from assistant.fetching.hosts import Resolver
-from assistant.fetching.pages import WebPages
-from assistant.fetching.search import configured_search
-from assistant.fetching.secrets import ConfiguredSecrets
+from assistant.contracts.web import NO_HEADERS, PageFetcher, WebAnswer, WebPage, WebSearch
+
+if TYPE_CHECKING:
+    from assistant.fetching.fetcher import SafeFetcher
+
+_USER_AGENT = f"nanobot/{__version__}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenWeb:
-    fetcher: SafeFetcher
-    """Bytes: for what is watched."""
-    pages: PageFetcher
-    """Text: for `fetch_page`."""
-    search: WebSearch
-    """For `search_web`."""
-    secrets: Secrets
-    """For all that sends what a model wrote."""
+    """A `PageFetcher` and a `WebSearch`."""
 
+    def __init__(self, loaded: Loaded, reader: DocumentReader) -> None:
+        """`reader`: in child processes, without a cache."""
+        self._config = loaded.config
+        self._reader = reader
+        self._spool = loaded.home / "spool"
 
-def build_web(loaded: Loaded, reader: DocumentReader, *, resolver: Resolver | None = None) -> OpenWeb:
-    """Opens nothing. `reader`: in child processes, without a cache. `resolver`: the machine's own by default."""
-    config = loaded.config
-    user_agent = f"nanobot/{__version__}"
-    secrets = ConfiguredSecrets(config.secrets)
-    fetcher = SafeFetcher(config.web, secrets, user_agent, resolver=resolver)
-    return OpenWeb(
-        fetcher=fetcher,
-        pages=WebPages(fetcher, reader, secrets, loaded.home / "spool"),
-        search=configured_search(config.web, user_agent),
-        secrets=secrets,
-    )
+    @cached_property
+    def secrets(self) -> Secrets:
+        """For all that sends what a model wrote."""
+        from assistant.fetching.secrets import ConfiguredSecrets  # noqa: PLC0415
+
+        return ConfiguredSecrets(self._config.secrets)
+
+    @cached_property
+    def fetcher(self) -> "SafeFetcher":
+        """Bytes: for what is watched."""
+        from assistant.fetching.fetcher import SafeFetcher  # noqa: PLC0415
+
+        return SafeFetcher(self._config.web, self.secrets, _USER_AGENT)
+
+    async def page(self, url: str, *, owner: str, headers: Mapping[str, str] = NO_HEADERS) -> WebPage:
+        return await self._pages.page(url, owner=owner, headers=headers)
+
+    async def search(self, query: str, count: int) -> WebAnswer:
+        return await self._search.search(query, count)
+
+    @cached_property
+    def _pages(self) -> PageFetcher:
+        from assistant.fetching.pages import WebPages  # noqa: PLC0415
+
+        return WebPages(self.fetcher, self._reader, self.secrets, self._spool)
+
+    @cached_property
+    def _search(self) -> WebSearch:
+        from assistant.fetching.search import configured_search  # noqa: PLC0415
+
+        return configured_search(self._config.web, _USER_AGENT)

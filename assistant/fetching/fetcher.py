@@ -2,14 +2,12 @@
 to at the address that was checked."""
 
 import asyncio
-import html
 import os
 import re
 import socket
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from assistant.contracts.proxies import ProxyRoute, UnusableProxy, route_to
@@ -85,13 +83,15 @@ class SafeFetcher:
         resolver: Resolver | None = None,
         tls: "ssl.SSLContext | None" = None,
         limits: HostLimits | None = None,
+        seconds: float = SECONDS,
     ) -> None:
-        """`resolver`: the machine's own by default. `tls`: trusts the machine's authorities by default."""
+        """`resolver`: the machine's own by default. `tls`: trusts the machine's authorities by default. `seconds`: all in all."""
         self._settings = settings
         self._secrets = secrets
         self._headers = {**_FIXED, "User-Agent": user_agent}
         self._resolver = resolver or SystemResolver()
         self._tls = tls
+        self._seconds = seconds
         self._limits = limits or HostLimits()
 
     async def get(
@@ -105,10 +105,10 @@ class SafeFetcher:
         asked = parse_url(url)
         allowed = AllowedHosts(self._settings.allow, asked if may_be_private else None)
         try:
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(self._seconds):
                 return await self._follow(asked, dict(headers), allowed, most_bytes)
         except TimeoutError:
-            raise PageRefused(f"it did not answer within {SECONDS} seconds") from None
+            raise PageRefused(f"it did not answer within {self._seconds:g} seconds") from None
         except aiohttp.ClientConnectorCertificateError as error:
             raise PageRefused(f"its certificate can't be trusted ({error.certificate_error.__class__.__name__})") from None
         except aiohttp.ClientSSLError:
@@ -177,7 +177,9 @@ class SafeFetcher:
             except OSError:
                 if route.url is None:
                     raise PageRefused("there is no such host") from None
-        if not (first and allowed.allows(url)):
+        if not first and allowed.allows(url):
+            raise PageRefused(f"it redirects to a host that is reached only where it is asked for; if it must be, fetch {url} itself")
+        if not allowed.allows(url):
             check_addresses(addresses)
         allowed.check_port(url)
         if route.url is not None:
@@ -188,10 +190,13 @@ class SafeFetcher:
 async def _read(response: "ClientResponse", url: WebUrl, most_bytes: int) -> Fetched:
     if not response.ok:
         begin = (await response.content.read(_ERROR_BYTES)).decode("utf-8", "replace") if "html" in response.content_type else ""
+        from html import unescape  # noqa: PLC0415 - as above
+        from http import HTTPStatus  # noqa: PLC0415 - as above
+
         title = _TITLE.search(begin)
         known = response.status in HTTPStatus._value2member_map_
         phrase = f" {HTTPStatus(response.status).phrase}" if known else ""
-        said = f": {' '.join(html.unescape(title[1]).split())}" if title else ""
+        said = f": {' '.join(unescape(title[1]).split())}" if title else ""
         raise PageRefused(f"it answers {response.status}{phrase}{said}")
     data = bytearray()
     if response.status != 304:

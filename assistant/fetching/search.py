@@ -1,7 +1,6 @@
 """Searches of the web: Brave, Tavily, SearXNG, and engines that are asked without a key. Each gets ten seconds."""
 
 import asyncio
-import html
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -208,4 +207,6 @@ def _pages(rows: Sequence[object], title: str, url: str, text: str) -> list[Foun
 
 def _plain(value: object) -> str:
     """Without the tags that mark the words that were searched for."""
-    return " ".join(html.unescape(_TAG.sub("", str(value or "")[:5_000])).split())
+    from html import unescape  # noqa: PLC0415 - only where something is searched
+
+    return " ".join(unescape(_TAG.sub("", str(value or "")[:5_000])).split())

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -13,7 +13,9 @@ from assistant.contracts.errors import ToolFailed
 from assistant.contracts.people import OWNER_ID
 from assistant.contracts.schedules import Watched
 from assistant.contracts.urls import PageRefused
-from assistant.fetching.fetcher import Fetched, SafeFetcher
+
+if TYPE_CHECKING:
+    from assistant.fetching.fetcher import Fetched, SafeFetcher
 
 _KEPT_TEXT: Final = 20_000
 """Characters of what was seen that are kept, to say what is new."""
@@ -40,9 +42,9 @@ class Seen:
 
 
 class WatchChecks:
-    """Looks at what is watched. `pages`: fetches addresses. `read_file`: reads the workspace."""
+    """Looks at what is watched. `pages`: gives what fetches addresses, at the first one. `read_file`: reads the workspace."""
 
-    def __init__(self, pages: SafeFetcher, read_file: ReadFile) -> None:
+    def __init__(self, pages: "Callable[[], SafeFetcher]", read_file: ReadFile) -> None:
         self._pages = pages
         self._read_file = read_file
 
@@ -59,7 +61,7 @@ class WatchChecks:
             private = watched.named and owner == OWNER_ID
             asked = {"If-None-Match": known.get("etag"), "If-Modified-Since": known.get("modified")}
             headers = {name: value for name, value in asked.items() if value}
-            page = await self._pages.get(watched.target, headers=headers, may_be_private=private, most_bytes=_MOST_BYTES)
+            page = await self._pages().get(watched.target, headers=headers, may_be_private=private, most_bytes=_MOST_BYTES)
             if page.not_modified:
                 return Seen(state=state or "{}")
             compare = _of_feed if watched.kind == "feed" else _of_page
@@ -70,14 +72,14 @@ class WatchChecks:
             raise WatchFailed(str(error)) from None
 
 
-def _of_page(known: dict[str, Any], page: Fetched) -> Seen:
+def _of_page(known: dict[str, Any], page: "Fetched") -> Seen:
     from assistant.schedule.contents import visible_text  # noqa: PLC0415 - only where something is watched
 
     text = visible_text(page)
     return _compared(known, text.encode(), text, _validators(page))
 
 
-def _of_feed(known: dict[str, Any], page: Fetched) -> Seen:
+def _of_feed(known: dict[str, Any], page: "Fetched") -> Seen:
     from assistant.schedule.contents import feed_entries  # noqa: PLC0415 - only where something is watched
 
     entries = feed_entries(page)
@@ -93,7 +95,7 @@ def _of_feed(known: dict[str, Any], page: Fetched) -> Seen:
     return Seen(state=state, news=_cut("\n\n".join([words for _, words in new])))
 
 
-def _validators(page: Fetched) -> dict[str, str]:
+def _validators(page: "Fetched") -> dict[str, str]:
     named = {"etag": page.etag, "modified": page.modified}
     return {name: value for name, value in named.items() if value}
 

@@ -56,7 +56,7 @@ class WebSite:
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=10_000_000)
         app.router.add_route("*", "/{path:.*}", self._serve)
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         self.host = f"127.{random.randint(1, 254)}.{os.getpid() % 250 + 1}.{random.randint(1, 254)}"
         self.ports: list[int] = []

@@ -48,7 +48,18 @@ MISNAMED = ToolKind(name="another", open=Dice)
 NO_KIND = Dice
 """
 POINTS = {"dice": "DICE", "message": "MESSAGE", "broken": "BROKEN", "misnamed": "MISNAMED", "no_kind": "NO_KIND", "missing": "MISSING"}
-OWN = ["list_attachments", "read_attachment", "message", "remember", "recall", "forget", "search_history", "schedule", "use_skill"]
+OWN = [
+    "list_attachments",
+    "read_attachment",
+    "message",
+    "remember",
+    "recall",
+    "forget",
+    "search_history",
+    "schedule",
+    "fetch_page",
+    "search_web",
+]
 NO_SERVICES = cast("ToolServices", None)
 
 

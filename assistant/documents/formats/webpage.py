@@ -8,6 +8,7 @@ The document has the sections "title", "date", "text" and "links"; a line of "li
 # (lxml and trafilatura declare few types.)
 
 import logging
+import signal
 from collections.abc import Mapping
 from contextlib import suppress
 from urllib.parse import urljoin
@@ -20,13 +21,17 @@ from assistant.documents.protocol import ReadLimits
 
 _ASIDE = frozenset({"nav", "header", "footer", "aside"})
 _MOST_LINKS = 200
+_SHARE = 0.25
+"""Of the computing time that a file gets: for its own words. Reading it whole takes less."""
+_LARGE = 2_000_000
+"""Characters of a page that is read whole at once."""
 _SHORT = 400
 """Characters of text that are doubted, where the whole page has four times as many: a list, a form, a start page."""
 
 
 def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
     page = page_text(data)
-    title, date, text = _main_text(page)
+    title, date, text = _main_text(page, limits.cpu_seconds * _SHARE) if len(page) <= _LARGE else (_title_alone(page), "", "")
     if len(text) < _SHORT:
         whole = "\n\n".join(to_markdown(page))
         text = whole if not text or len(whole) > 4 * len(text) else text
@@ -40,17 +45,28 @@ def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
     return ReadDocument(format="html", text="".join(parts.values()), sections=tuple(sections), missing=missing)
 
 
-def _main_text(page: str) -> tuple[str, str, str]:
-    """(title, date, text); empty where nothing is found."""
+def _main_text(page: str, seconds: float) -> tuple[str, str, str]:
+    """(title, date, text); empty where nothing is found, or not within so many seconds of computing."""
     import trafilatura  # noqa: PLC0415 - 0.2 s that other files don't pay
 
     logging.disable()  # it logs what it discards
-    found = trafilatura.bare_extraction(page, with_metadata=True, include_formatting=True)
+    signal.signal(signal.SIGVTALRM, _too_long)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds, 0.5)  # again, where the library takes it for a fault of the page
+    try:
+        found = trafilatura.bare_extraction(page, with_metadata=True, include_formatting=True)
+    except Exception:  # noqa: BLE001 - its fault with an odd page: that is read whole
+        found = None
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
     if found is None:
         return _title_alone(page), "", ""
     said = [str(found.text or ""), str(found.comments or "")]
     title = " ".join(str(found.title or "").split())
     return title or _title_alone(page), str(found.date or ""), "\n\n".join(filter(None, said))
+
+
+def _too_long(number: int, frame: object) -> None:
+    raise TimeoutError
 
 
 def _title_alone(page: str) -> str:

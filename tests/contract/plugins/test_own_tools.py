@@ -1,7 +1,7 @@
 """Our tools keep the contract of a tool, on a real store."""
 
 import hashlib
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -12,10 +12,13 @@ import pytest
 from assistant.access.recipients import Recipients
 from assistant.app.agent import open_http
 from assistant.contracts.documents import ReadDocument
+from assistant.contracts.errors import ToolFailed
 from assistant.contracts.messages import Document, UserMessage
 from assistant.contracts.sessions import NewTurn
 from assistant.contracts.tools import NoSettings, ToolContext, ToolServices
 from assistant.contracts.turns import MAIN, Upload
+from assistant.contracts.urls import PageRefused
+from assistant.contracts.web import NO_HEADERS, FoundPage, WebAnswer, WebPage
 from assistant.delivery.service import describe
 from assistant.testing.tool_suite import ToolCase, ToolSuite
 from tests.doubles.skill_folders import put_skill, shelf_of
@@ -75,8 +78,38 @@ async def services(tmp_path: Path) -> AsyncGenerator[Services]:
             receipt_wait=0.05,
             http=open_http,
             skills=shelf_of(tmp_path, tmp_path / "lock", put_skill(tmp_path, files={"notes.md": "Notes."})),
+            pages=KeptPages(),
+            web=KeptPages(),
         )
         yield Services(outbox=outbox, tools=tools, document_id=kept)
+
+
+class KeptPages:
+    """A web of one page, whatever is asked."""
+
+    async def page(self, url: str, *, owner: str, headers: Mapping[str, str] = NO_HEADERS) -> WebPage:
+        if "gone" in url:
+            raise PageRefused("it answers 404")
+        return WebPage(url=url, title="A page", date="", text="Its words.")
+
+    async def search(self, query: str, count: int) -> WebAnswer:
+        if query == "nothing":
+            raise ToolFailed("No web search answered.")
+        return WebAnswer(by="Kept", pages=(FoundPage(title="A page", url="https://example.org/", text=""),))
+
+
+class TestFetchPage(ToolSuite):
+    @pytest.fixture
+    def case(self, services: Services) -> ToolCase:
+        good = {"url": "https://example.org/"}
+        gone, secret = {"url": "https://example.org/gone"}, {"url": "https://example.org/{{secret:a}}"}
+        return services.case("fetch_page", good, {}, gone, secret, {**good, "offset": 99}, {**good, "headers": {"Cookie": "a=b"}})
+
+
+class TestSearchWeb(ToolSuite):
+    @pytest.fixture
+    def case(self, services: Services) -> ToolCase:
+        return services.case("search_web", {"query": "a page"}, {}, {"query": ""}, {"query": "nothing"}, {"query": "a", "count": 0})
 
 
 class TestListAttachments(ToolSuite):

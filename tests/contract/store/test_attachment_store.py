@@ -123,6 +123,17 @@ async def test_a_text_of_ours_is_not_taken_for_an_upload_of_the_same_bytes(store
     assert await store.attachments.find(hashlib.sha256(b"a;b").hexdigest()) is None
 
 
+async def test_a_picture_that_a_tool_brought_is_kept_for_its_session(store: Store, tmp_path: Path) -> None:
+    await store.sessions.begin_turn(turn("turn_1", "hello"), None)
+    picture = ReadImage(media_type="image/png", width=1, height=1, original="PNG, 1×1", data=b"png")
+    attachment_id = await store.attachments.keep_picture("anna", "api:one", "plot.png", picture)
+    part = Image(attachment_id=attachment_id, name="plot.png", media_type="image/png", width=1, height=1, size=3, original="PNG, 1×1")
+    assert await store.attachments.images([part]) == {attachment_id: b"png"}
+    assert [(each.name, each.format, each.size) for each in await store.attachments.list("anna", "api:one")] == [("plot.png", "png", 3)]
+    assert await store.attachments.list("ben", "api:one") == []
+    assert await store.attachments.find(hashlib.sha256(b"png").hexdigest()) is None, "an upload of the same bytes is read anew"
+
+
 async def test_files_go_with_the_last_session_that_holds_them(store: Store, tmp_path: Path) -> None:
     sent = upload(tmp_path)
     for number, key in enumerate(["api:one", "api:two"]):

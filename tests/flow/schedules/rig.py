@@ -61,7 +61,7 @@ class Rig:
             store=store.occurrences,
             turns=turns,
             start_job=start_job,
-            checks=WatchChecks(SafeFetcher(WebSettings(), NoSecrets(), "test"), read),
+            checks=WatchChecks(lambda: SafeFetcher(WebSettings(), NoSecrets(), "test"), read),
             writer=writer,
             people=self.people,
             clock=self.clock,

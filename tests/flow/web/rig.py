@@ -55,6 +55,7 @@ async def open_web(
     resolver: Resolver | None = None,
     secrets: Mapping[str, Mapping[str, Any]] | None = None,
     tls: ssl.SSLContext | None = None,
+    seconds: float = 20,
     **settings: object,
 ) -> AsyncGenerator[Web]:
     """`settings`: of the section `web`; `secrets`: that section. A second passes between any two requests."""
@@ -62,7 +63,7 @@ async def open_web(
     kept = ConfiguredSecrets({name: SecretSettings.model_validate(each) for name, each in (secrets or {}).items()})
     store = await open_store(StoreSettings(), folder / "state")
     reader = ChildReader(DocumentSettings())
-    fetcher = SafeFetcher(given, kept, "test/1", resolver=resolver, tls=tls, limits=HostLimits(count().__next__))
+    fetcher = SafeFetcher(given, kept, "test/1", resolver=resolver, tls=tls, limits=HostLimits(count().__next__), seconds=seconds)
     now = [1000.0]
     pages = WebPages(fetcher, reader, kept, folder / "spool", clock=lambda: now[0])
     tools = [FetchPage(pages, store.attachments), SearchWeb(configured_search(given, "test/1"))]

@@ -150,6 +150,25 @@ async def test_what_fails_is_said_in_a_sentence(site: WebSite, web: Web, name: s
     assert why in message.text
 
 
+async def test_one_that_never_answers_is_given_up(site: WebSite, tmp_path: Path) -> None:
+    site.pages["/it"] = Served(hangs=True)
+    async with open_web(tmp_path / "short", allow=[site.at], seconds=0.2) as web:
+        assert "it did not answer within 0.2 seconds" in (await web.fetch(f"http://{site.at}/it")).text
+
+
+async def test_an_odd_page_is_read(site: WebSite, web: Web) -> None:
+    odd = {
+        "deep": "<div>" * 20_000 + "the bottom",
+        "open": "<table><tr><td><a href='" * 500 + "'>the bottom",
+        "bare": "the bottom " * 1_000,
+    }
+    for name, page in odd.items():
+        site.pages[f"/{name}"] = Served(page.encode())
+        message = await web.fetch(f"http://{site.at}/{name}")
+        assert message.ok, message.text
+        assert "the bottom" in message.text or name == "deep"
+
+
 async def test_a_circle_ends(site: WebSite, web: Web) -> None:
     site.pages["/it"] = lambda asked: Served(status=302, headers={"Location": f"/it?{len(site.asked)}"})
     assert "it redirects too often" in (await web.fetch(f"http://{site.at}/it")).text

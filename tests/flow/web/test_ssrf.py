@@ -191,6 +191,17 @@ async def test_no_redirect_reaches_it(tmp_path: Path, canary: WebSite, start: We
     assert canary.asked == []
 
 
+async def test_a_redirect_reaches_no_other_host_of_the_own_network_though_it_is_named(
+    tmp_path: Path, canary: WebSite, start: WebSite, names: NameServer
+) -> None:
+    start.pages["/"] = Served(status=302, headers={"Location": f"http://{canary.at}/"})
+    async with open_web(tmp_path, resolver=names.resolver, allow=["start.test", canary.at]) as web:
+        message = await web.fetch(f"http://start.test:{start.port}/")
+        assert f"reached only where it is asked for; if it must be, fetch http://{canary.at}/ itself" in message.text
+        assert canary.asked == []
+        assert (await web.fetch(f"http://{canary.at}/")).ok
+
+
 async def test_a_refresh_in_the_page_is_not_followed(tmp_path: Path, canary: WebSite, start: WebSite, names: NameServer) -> None:
     start.pages["/"] = Served(f'<meta http-equiv="refresh" content="0;url=http://{canary.at}/"><p>Go on'.encode())
     async with open_web(tmp_path, resolver=names.resolver, allow=["start.test"]) as web:

@@ -1,0 +1,3 @@
+from tests.flow.live.conftest import live, start
+
+__all__ = ["live", "start"]
