@@ -242,7 +242,8 @@ def _words(error: BaseException) -> str | None:
     if isinstance(error, ServerLost):
         return error.why
     if isinstance(error, ToolFailed):
-        return str(error).rstrip(".")
+        told = str(error).rstrip(".")
+        return f"it {rest}" if (rest := told.removeprefix("The MCP server ")) != told else told
     if isinstance(error, NanobotError):
         return error.message.rstrip(".")
     words = getattr(import_module("assistant.mcp.wire"), "words")  # noqa: B009 - loaded by now, and its types are heavy

@@ -32,6 +32,8 @@ class McpServer(Settings):
     """Its arguments."""
     env: dict[str, SecretStr] = Field(default_factory=dict[str, SecretStr])
     """Its environment; nothing of the server's own is in it. `{{secret:NAME}}` is filled in."""
+    readable: tuple[str, ...] = ()
+    """Files and folders that the program may read besides /usr, by absolute paths. Those that `command` and `args` name need not stand here."""
     hosts: tuple[str, ...] = ()
     """Hosts that the program may ask over HTTP(S). `[]`: no network."""
     url: Annotated[str | None, Field(pattern=r"^https?://.+$")] = None

@@ -219,9 +219,8 @@ class Turns:
 
     async def _converse(self, request: TurnRequest, turn: RunningTurn, *, meters: bool) -> tuple[Transcript, LoopResult]:
         agent = self.agents[request.agent]
-        toolbox = await agent.toolbox.in_session(request.owner, request.session)
-        more = toolbox.specs[len(agent.toolbox.specs) :] if request.only_tools is None else ()
-        toolbox = toolbox.for_turn(request.only_tools, request.tools, request.client_tools)
+        box = await agent.toolbox.in_session(request.owner, request.session)
+        toolbox = box.for_turn(request.only_tools, request.tools, request.client_tools)
         choice = request.tool_choice and _choice(request.tool_choice, toolbox)
         transcript = await self._resume(request, turn) if request.resumes else None
         made = steps_made(transcript.messages) if transcript else []
@@ -234,7 +233,7 @@ class Turns:
         zone = person.zone if person else await self._people.zone(request.owner)
         profile, recalled = await self._memory.before(request, None if transcript else message)
         message = recalled or message
-        room = agent.context.room(request, message, zone, person, profile, more)
+        room = agent.context.room(request, message, zone, person, profile, toolbox.session_specs)
         if transcript is None:
             history = await self._history(request, agent)
             turn.begun = True

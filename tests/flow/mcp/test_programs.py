@@ -1,6 +1,7 @@
 """Servers that are programs: what they offer, and what becomes of those that misbehave."""
 
 import asyncio
+import sys
 
 import pytest
 
@@ -136,6 +137,16 @@ async def test_an_idle_program_is_ended_and_started_by_the_next_call(rig: Rig) -
         await rig.sandbox.processes[0].wait()
     await call(servers, "mcp_one_note", {})
     assert count(folder, "starts") >= 2
+
+
+async def test_a_program_gets_what_its_section_names_and_no_more(rig: Rig) -> None:
+    folder = rig.program()
+    servers = rig.open(one=rig.settings(env={"KEY": "k"}, hosts=["example.org"], readable=["/opt/lib"]))
+    assert await names(servers)
+    [command] = rig.sandbox.started
+    assert command.folder == rig.folder / "workspace" / "mcp" / "one"
+    assert (command.environment, command.hosts, command.seconds) == ({"KEY": "k"}, ("example.org",), None)
+    assert {str(path) for path in command.readable} == {sys.executable, str(folder), "/opt/lib"}
 
 
 async def test_who_may_use_a_server_is_configured(rig: Rig) -> None:
