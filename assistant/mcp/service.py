@@ -33,13 +33,12 @@ class ConfiguredServer:
         self.name = name
         self.settings = settings
         self.known: KnownServer | None = None
-        self.logged_in = False
         self.waited_for = False
         self._owned = owned
         self.link = Link(name, self._target, self._saw, idle=owned.settings.idle)
 
     def allows(self, owner: str) -> bool:
-        return self.settings.allows(owner, logged_in=self.logged_in)
+        return self.settings.allows(owner)
 
     @property
     def tools(self) -> list[RemoteTool]:
@@ -141,14 +140,12 @@ class McpServers:
         revisions = await self.store.revisions()
         if revisions == self._revisions:
             return
-        granted = await self.store.granted()
         known = {each.name: each for each in await self.store.all()}
         for name, server in self.servers.items():
             if revisions.get(name) != self._revisions.get(name):
                 stored = known.get(name)
                 server.known = stored if stored and stored.origin == server.settings.origin else None
                 server.link.forgive()
-            server.logged_in = name in granted and granted[name] == server.settings.url
         self._revisions = revisions
 
     async def offered(self, names: Sequence[str] | None, owner: str, session: str) -> tuple[Tool[Any], ...]:

@@ -17,8 +17,6 @@ from assistant.mcp.results import RemoteResult
 from assistant.store.mcp import RemoteTool
 
 _FOUND: Final = 8
-_GRACE: Final = 2.0
-"""Seconds beyond a server's own limit, so that its own words come first."""
 
 
 class RemoteServer(Protocol):
@@ -73,7 +71,7 @@ def offered(server: RemoteServer, tool: RemoteTool, name: str, *, timeout: float
         "description": f"{server.name}: {tool.description}"[:MOST_DESCRIPTION],
         "reads_only": tool.reads_only,
         "actions": reads if tool.reads_only else RemoteCall.actions,
-        "timeout": timeout + _GRACE,
+        "timeout": timeout,
     }
     made = cast("type[RemoteCall]", type("RemoteCall", (RemoteCall,), about))
     return made(server, tool, ToolSpec(name=name, description=made.description, parameters=tool.parameters))
