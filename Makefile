@@ -5,7 +5,7 @@ BIN    := .venv/bin
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: serve test pytest lint-beside test-long test-transcripts test-clients test-local test-nanobot local lint format bench bench-memory crash crash-schedules soak fuzz constraints release-check clean
+.PHONY: serve test pytest lint-beside test-long test-transcripts test-clients test-mcp test-local test-nanobot local lint format bench bench-memory crash crash-schedules soak fuzz constraints release-check clean
 
 serve: .venv/serve.done            ## http://127.0.0.1:8900
 	$(BIN)/nanobot serve
@@ -29,6 +29,10 @@ test-transcripts: .venv/test.done  ## CASES transcripts, as any provider's answe
 
 test-clients: .venv/test.done .venv-clients/clients.done ## real clients against a real server: installs them first; CODEX=1: Codex, too (424 MB)
 	$(BIN)/python -m tests.clients
+
+test-mcp: .venv/test.done ## MCP's conformance suites and everything server, if npm is there: installs them first
+	@if command -v npm >/dev/null; then npm ci --prefix $(MCP_NODE) --ignore-scripts --no-audit --no-fund --silent; fi
+	$(BIN)/python -m pytest -n 0 -rs tests/flow/mcp
 
 test-local: .venv/local.done .venv/test.done ## models that are files, by llama.cpp: builds it first (minutes, once)
 	$(BIN)/python -m pytest -m local -rs
@@ -99,6 +103,7 @@ endef
 	@touch $@
 
 NODE := tests/flow/compatibility/node
+MCP_NODE := tests/flow/mcp/node
 
 .venv/test.done: .venv/serve.done requirements/test.txt $(NODE)/package-lock.json
 	$(call install,--require-hashes --no-deps -r requirements/test.txt)
@@ -130,4 +135,4 @@ constraints: .venv/serve.done
 	$(COMPILE) --group build --group local-test --extra local pyproject.toml -c requirements/test.txt -o requirements/local.txt
 
 clean:
-	rm -rf .venv .venv-clients .pytest_cache .ruff_cache .hypothesis dist $(NODE)/node_modules
+	rm -rf .venv .venv-clients .pytest_cache .ruff_cache .hypothesis dist $(NODE)/node_modules $(MCP_NODE)/node_modules

@@ -83,6 +83,11 @@ class Toolbox:
             self.specs = tuple([spec for _, spec in self._own])
 
     @property
+    def session_specs(self) -> tuple[ToolSpec, ...]:
+        """Those of the tools that the session has besides the agent's own."""
+        return tuple([_spec(tool) for tool in self._asked.there if self._tools.get(tool.name) is tool])
+
+    @property
     def names(self) -> tuple[str, ...]:
         return tuple([spec.name for spec in self.specs])
 

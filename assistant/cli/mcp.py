@@ -188,14 +188,13 @@ def _server(loaded: Loaded, name: str) -> McpServer:
 def _facts(name: str, server: McpServer, known: KnownServer | None, granted: str | None) -> dict[str, Any]:
     seen = known if known is not None and known.origin == server.origin else None
     logged_in = granted is not None and granted == server.url
-    people = "owner" if server.people is None and logged_in else "all" if server.people is None else ", ".join(server.people)
     return {
         "name": name,
         "kind": ("http" if server.url else "program") if server.enabled else "disabled",
         "on": None if seen is None else len(seen.on),
         "off": None if seen is None else len(seen.off),
         "login": "yes" if logged_in else "no" if server.url else "-",
-        "people": people,
+        "people": ", ".join(server.people),
     }
 
 

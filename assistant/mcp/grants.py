@@ -41,7 +41,7 @@ class Grants:
         return await self.renewed(name, url, grant.access_token) if over and grant.refresh_token else grant
 
     async def renewed(self, name: str, url: str, stale: str) -> Grant | None:
-        """A grant with another token than the stale one; None: there is none to be had now. A call that is cancelled does not stop it: the
+        """A grant with another token than the stale one; None: it could not be renewed now. A call that is cancelled does not stop it: the
         authorization server may have replaced the refresh token already."""
         task = self._renewing.get(name)
         if task is None:

@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 
 CONNECT_SECONDS: Final = 20.0
 """Until a server must have answered, with its tools listed."""
-_GATHER: Final = 0.2
-"""Seconds that further notices of a changed list are waited for."""
+_GATHER: Final = (0.2, 30.0)
+"""Seconds that further notices of a changed list are waited for: at first, and after doubling with each list, at most."""
 _STUCK: Final = 2
 """Calls in a row without an answer after which a connection is opened anew."""
 
@@ -70,6 +70,7 @@ class _Life:
     def __init__(self) -> None:
         self.opened: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
         self.opened.add_done_callback(lambda done: done.cancelled() or done.exception())  # it may be that no call waits any more
+        self.task: asyncio.Task[None] | None = None
         self.woken = asyncio.Event()
         self.changed = self.over = False
         self.calls = 0
@@ -153,6 +154,8 @@ class Link:
     async def close(self) -> None:
         """End the connection, and the program. Safe to call twice."""
         if self._life is not None:
+            if self._life.task is not None and not self._life.opened.done():
+                self._life.task.cancel()
             self._drop(self._life)
         if self._tasks:
             _, slow = await asyncio.wait(self._tasks, timeout=4)
@@ -173,7 +176,7 @@ class Link:
 
     def _open(self) -> _Life:
         self._life = life = _Life()
-        task = asyncio.create_task(self._serve(life), name=f"mcp {self._name}")
+        life.task = task = asyncio.create_task(self._serve(life), name=f"mcp {self._name}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return life
@@ -203,6 +206,7 @@ class Link:
                 life.opened.set_exception(ToolFailed(self.fault or f"The MCP server {self._name} was closed."))
 
     async def _watch(self, life: _Life, connection: "Connection") -> None:
+        gather, longest = _GATHER
         while not life.over:
             try:
                 async with asyncio.timeout(self._idle):
@@ -213,7 +217,8 @@ class Link:
                 continue
             life.woken.clear()
             if life.changed and not life.over:
-                await asyncio.sleep(_GATHER)
+                await asyncio.sleep(gather)
+                gather = min(2 * gather, longest)
                 life.changed = False
                 async with asyncio.timeout(CONNECT_SECONDS):
                     await self._seen(await connection.listing())
@@ -242,8 +247,11 @@ def _words(error: BaseException) -> str | None:
     if isinstance(error, ServerLost):
         return error.why
     if isinstance(error, ToolFailed):
-        return str(error).rstrip(".")
+        told = str(error).rstrip(".")
+        return f"it {rest}" if (rest := told.removeprefix("The MCP server ")) != told else told
     if isinstance(error, NanobotError):
         return error.message.rstrip(".")
+    if isinstance(error, ImportError):
+        return "the package mcp is not installed"
     words = getattr(import_module("assistant.mcp.wire"), "words")  # noqa: B009 - loaded by now, and its types are heavy
     return words(error)

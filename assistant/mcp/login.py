@@ -57,7 +57,7 @@ async def log_in(server: McpServer, headers: Mapping[str, str], show: Callable[[
                 "redirect_uris": [f"http://127.0.0.1:{port}/callback"],
                 "grant_types": ["authorization_code", "refresh_token"],
                 "response_types": ["code"],
-                "token_endpoint_auth_method": "client_secret_post" if server.client_secret else "none",
+                "token_endpoint_auth_method": "client_secret_basic" if server.client_secret else "none",
                 "scope": server.scope,
             }
         )
@@ -74,7 +74,9 @@ async def log_in(server: McpServer, headers: Mapping[str, str], show: Callable[[
                 streamable_http_client(server.url, http_client=client) as (read, write),
                 ClientSession(read, write) as session,
             ):
-                await session.initialize()
+                greeted = await session.initialize()
+                if greeted.capabilities.tools:  # some servers let anyone greet them
+                    await session.list_tools()
         except TimeoutError:
             raise ToolFailed(f"There was no login within {WITHIN:g} s.") from None
         except Exception as error:  # noqa: BLE001 - the login may have come through; if not, its reason is told

@@ -20,7 +20,7 @@ _MOST_FILES: Final = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
+class ResultBlock:
     """A part of an answer: a text, or the bytes of a file."""
 
     text: str = ""
@@ -33,7 +33,7 @@ class Block:
 class RemoteResult:
     """An answer. `structured`: the same once more, for programs."""
 
-    blocks: tuple[Block, ...]
+    blocks: tuple[ResultBlock, ...]
     structured: Json = None
     failed: bool = False
 

@@ -13,7 +13,7 @@ from assistant.contracts.secrets import Secrets
 from assistant.contracts.tools import Tool, ToolContext, ToolResult
 from assistant.mcp.link import HttpServer, Link, Listing, Program
 from assistant.mcp.pins import model_names
-from assistant.mcp.results import Block, KeepFile, RemoteResult, result_of
+from assistant.mcp.results import KeepFile, RemoteResult, ResultBlock, result_of
 from assistant.mcp.settings import McpServer, McpSettings
 from assistant.mcp.tools import FindTools, ReadRemote, RemoteCall, offered
 from assistant.store.mcp import KnownServer, McpStore, RemoteTool
@@ -26,20 +26,19 @@ _SESSIONS: Final = 1_000
 """Whose found tools are remembered, and which lists are kept."""
 
 
-class Server:
+class ConfiguredServer:
     """A server, its connection, and what is known of it. Implements RemoteServer."""
 
     def __init__(self, name: str, settings: McpServer, owned: "McpServers") -> None:
         self.name = name
         self.settings = settings
         self.known: KnownServer | None = None
-        self.logged_in = False
         self.waited_for = False
         self._owned = owned
         self.link = Link(name, self._target, self._saw, idle=owned.settings.idle)
 
     def allows(self, owner: str) -> bool:
-        return self.settings.allows(owner, logged_in=self.logged_in)
+        return self.settings.allows(owner)
 
     @property
     def tools(self) -> list[RemoteTool]:
@@ -63,7 +62,7 @@ class Server:
         if prompt:
             return await self.link.call(lambda connection: connection.prompt(prompt, arguments), again=True)
         lines = await self.link.call(lambda connection: connection.index(), again=True)
-        return RemoteResult(blocks=(Block(text="\n".join(lines)),))
+        return RemoteResult(blocks=(ResultBlock(text="\n".join(lines)),))
 
     async def told(self, answer: RemoteResult, ctx: ToolContext) -> ToolResult:
         return await result_of(answer, ctx, self._owned.keep, self._owned.secrets)
@@ -93,6 +92,9 @@ class Server:
         command = SandboxCommand(
             argv=(settings.command or "", *settings.args),
             folder=folder,
+            readable=tuple(
+                [path for each in (settings.command or "", *settings.args, *settings.readable) if (path := Path(each)).is_absolute()]
+            ),
             hosts=settings.hosts,
             environment=environment,
             seconds=None,
@@ -119,7 +121,7 @@ class McpServers:
         self.keep = keep
         self.secrets = secrets
         self.sandbox = sandbox
-        self.servers = {name: Server(name, each, self) for name, each in settings.servers.items() if each.enabled}
+        self.servers = {name: ConfiguredServer(name, each, self) for name, each in settings.servers.items() if each.enabled}
         self._revisions: Mapping[str, int] = {}
         self._found: OrderedDict[tuple[str, str], tuple[str, ...]] = OrderedDict()
         self._lists: OrderedDict[tuple[Any, ...], tuple[Tool[Any], ...]] = OrderedDict()
@@ -138,14 +140,12 @@ class McpServers:
         revisions = await self.store.revisions()
         if revisions == self._revisions:
             return
-        granted = await self.store.granted()
         known = {each.name: each for each in await self.store.all()}
         for name, server in self.servers.items():
             if revisions.get(name) != self._revisions.get(name):
                 stored = known.get(name)
                 server.known = stored if stored and stored.origin == server.settings.origin else None
                 server.link.forgive()
-            server.logged_in = name in granted and granted[name] == server.settings.url
         self._revisions = revisions
 
     async def offered(self, names: Sequence[str] | None, owner: str, session: str) -> tuple[Tool[Any], ...]:
@@ -171,7 +171,7 @@ class McpServers:
         if self._grants is not None:
             await self._grants.close()
 
-    async def _meet(self, servers: Sequence[Server]) -> None:
+    async def _meet(self, servers: Sequence[ConfiguredServer]) -> None:
         """Connect servers that were never seen, in the background; the first turn that needs them waits a little."""
         for server in servers:
             server.link.begin()
@@ -186,7 +186,7 @@ class McpServers:
         for task in done:
             task.exception()
 
-    def _list(self, servers: Sequence[Server], found: tuple[str, ...]) -> tuple[Tool[Any], ...]:
+    def _list(self, servers: Sequence[ConfiguredServer], found: tuple[str, ...]) -> tuple[Tool[Any], ...]:
         pairs = [(server, tool) for server in servers for tool in server.tools]
         names = model_names([(server.name, tool.name) for server, tool in pairs])
         calls = [

@@ -17,6 +17,7 @@ _OTHERS: Final = {"toolTimeout": "timeout", "tool_timeout": "timeout", "enabledT
 _IGNORED: Final = ("cwd", "description", "autoApprove", "alwaysAllow", "auth")
 """Keys of other products that ask for nothing here: a program has a folder of its own, approvals are `permissions`, a login is a command."""
 OWNER_WORD: Final = "owner"
+EVERYONE: Final = "all"
 
 
 class McpServer(Settings):
@@ -32,6 +33,8 @@ class McpServer(Settings):
     """Its arguments."""
     env: dict[str, SecretStr] = Field(default_factory=dict[str, SecretStr])
     """Its environment; nothing of the server's own is in it. `{{secret:NAME}}` is filled in."""
+    readable: tuple[str, ...] = ()
+    """Files and folders that the program may read besides /usr, by absolute paths. Those that `command` and `args` name need not stand here."""
     hosts: tuple[str, ...] = ()
     """Hosts that the program may ask over HTTP(S). `[]`: no network."""
     url: Annotated[str | None, Field(pattern=r"^https?://.+$")] = None
@@ -46,8 +49,9 @@ class McpServer(Settings):
     """What a login asks for. null: what the server wants."""
     callback_port: Annotated[int, Field(ge=0, le=65535)] = 0
     """The port of this machine that a login comes back to. 0: any that is free."""
-    people: tuple[str, ...] | None = None
-    """Who may use it, by the ids of `nanobot people list`; groups by their chat, `"telegram:-100123"`. null: all; after a login the owner alone."""
+    people: tuple[str, ...] = (OWNER_WORD,)
+    """Who may use it, with the keys and the login that it has: `"owner"`, ids of `nanobot people list`, groups by their chat (`"telegram:-100123"`),
+    or `"all"`."""
     timeout: Annotated[float, Field(gt=0, le=600)] = 20.0
     """Seconds that a call may take."""
     tools: tuple[str, ...] | None = None
@@ -87,11 +91,9 @@ class McpServer(Settings):
         """Of its address, with a port that is not the scheme's own; empty: it is a program."""
         return urlsplit(self.url or "").netloc.rpartition("@")[2]
 
-    def allows(self, owner: str, *, logged_in: bool) -> bool:
+    def allows(self, owner: str) -> bool:
         """Whether this person, or group, may use it."""
-        if self.people is None:
-            return owner == OWNER_ID or not logged_in
-        return owner in self.people or (owner == OWNER_ID and OWNER_WORD in self.people)
+        return bool({owner, EVERYONE, *([OWNER_WORD] if owner == OWNER_ID else [])} & {*self.people})
 
 
 class McpSettings(Settings):

@@ -23,7 +23,7 @@ from assistant.contracts.sandbox import SandboxProcess
 from assistant.mcp.grants import GrantAuth
 from assistant.mcp.link import HttpServer, Listing, Program, ServerLost
 from assistant.mcp.pins import MOST_TOOLS, pinned
-from assistant.mcp.results import Block, RemoteResult
+from assistant.mcp.results import RemoteResult, ResultBlock
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -90,7 +90,7 @@ class Connection:
 
     async def prompt(self, name: str, arguments: dict[str, str]) -> RemoteResult:
         result = await self._asked(self._session.get_prompt(name, arguments))
-        blocks = [block for each in result.messages for block in (Block(text=f"{each.role}:"), _block(each.content))]
+        blocks = [block for each in result.messages for block in (ResultBlock(text=f"{each.role}:"), _block(each.content))]
         return RemoteResult(blocks=tuple(blocks))
 
     async def _asked(self, answer: Awaitable[R]) -> R:
@@ -285,28 +285,28 @@ def _pinned(tool: types.Tool) -> Any:
     return pinned(tool.name, description, tool.input_schema, annotations)
 
 
-def _block(content: Any) -> Block:
+def _block(content: Any) -> ResultBlock:
     """A part of a result. `content`: one of the protocol's blocks."""
     match content:
         case types.TextContent():
-            return Block(text=content.text)
+            return ResultBlock(text=content.text)
         case types.ImageContent() | types.AudioContent():
-            return Block(
+            return ResultBlock(
                 data=_decoded(content.data), media_type=content.mime_type, name=f"{content.type}.{content.mime_type.rpartition('/')[2]}"
             )
         case types.EmbeddedResource():
             return _contents(content.resource)
         case types.ResourceLink():
-            return Block(text=f"[resource {content.uri}: {content.title or content.name}]")
+            return ResultBlock(text=f"[resource {content.uri}: {content.title or content.name}]")
         case _:
-            return Block(text=f"[a part of kind {type(content).__name__}]")
+            return ResultBlock(text=f"[a part of kind {type(content).__name__}]")
 
 
-def _contents(resource: types.TextResourceContents | types.BlobResourceContents) -> Block:
+def _contents(resource: types.TextResourceContents | types.BlobResourceContents) -> ResultBlock:
     name = str(resource.uri)
     if isinstance(resource, types.TextResourceContents):
-        return Block(text=f"[{name}]\n{resource.text}")
-    return Block(data=_decoded(resource.blob), media_type=resource.mime_type or "", name=name)
+        return ResultBlock(text=f"[{name}]\n{resource.text}")
+    return ResultBlock(data=_decoded(resource.blob), media_type=resource.mime_type or "", name=name)
 
 
 def _decoded(data: str) -> bytes:

@@ -1,12 +1,12 @@
 """What a turn asks of its agent: the request for the model, the context for the tools, the transcript that both see."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from assistant.agent.toolbox import Toolbox
 from assistant.contracts.errors import InvalidRequest, TurnCancelled
 from assistant.contracts.messages import AssistantMessage, ToolMessage, UserMessage
-from assistant.contracts.models import ModelProvider, ModelRequest, NamedTool, Sampling, ToolChoice, ToolSpec
+from assistant.contracts.models import ModelProvider, ModelRequest, NamedTool, Sampling, ToolChoice
 from assistant.contracts.sessions import History
 from assistant.contracts.tools import ToolContext
 from assistant.contracts.turns import Emit, TurnRequest
@@ -75,13 +75,11 @@ async def run_approved(request: TurnRequest, agent: Agent, toolbox: Toolbox, emi
     return [step, *await toolbox.run([request.first], replace(tool_context(request, agent), approval=request.approval), emit)]
 
 
-async def toolbox_of(request: TurnRequest, agents: Mapping[str, Agent]) -> tuple[Toolbox, Sequence[ToolSpec]]:
-    """(What a turn may use, the tools that its session has besides the agent's own.) Raises as `Toolbox.for_turn`."""
-    own = agents[request.agent].toolbox
-    box = await own.in_session(request.owner, request.session)
-    more = box.specs[len(own.specs) :] if request.only_tools is None else ()
-    box = box.for_turn(request.only_tools, request.tools, request.client_tools)
-    return (box.guarded([agents[name].toolbox for name in request.within]) if request.within else box), more
+async def toolboxes_of(request: TurnRequest, agents: Mapping[str, Agent]) -> tuple[Toolbox, Toolbox]:
+    """(What the session has of its agent's tools, what of them the turn may use.) Raises as `Toolbox.for_turn`."""
+    session = await agents[request.agent].toolbox.in_session(request.owner, request.session)
+    box = session.for_turn(request.only_tools, request.tools, request.client_tools)
+    return session, box.guarded([agents[name].toolbox for name in request.within]) if request.within else box
 
 
 def current_transcript(known: Transcript | None, history: History) -> Transcript:

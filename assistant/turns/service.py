@@ -27,7 +27,7 @@ from assistant.contracts.transcripts import fit
 from assistant.contracts.turns import MAIN, AgentFacts, HistoryMessage, TextDelta, TurnFailed, TurnFinished, TurnRequest
 from assistant.contracts.util import new_id
 from assistant.store.attachments import AttachmentStore
-from assistant.turns.asking import Agent, choice_of, current_transcript, last_words, model_request, run_approved, tool_context, toolbox_of
+from assistant.turns.asking import Agent, choice_of, current_transcript, last_words, model_request, run_approved, tool_context, toolboxes_of
 from assistant.turns.claims import doubt
 from assistant.turns.compaction import Compacted, Compaction, MadeCut, Tell
 from assistant.turns.handle import Lanes, LaneTicket, RunningTurn, RunningTurns, kept, reason, remove_uploads
@@ -196,7 +196,7 @@ class Turns:
 
     async def _converse(self, request: TurnRequest, turn: RunningTurn, *, meters: bool) -> tuple[Transcript, LoopResult]:
         agent = self.agents[request.agent]
-        toolbox, more = await toolbox_of(request, self.agents)
+        box, toolbox = await toolboxes_of(request, self.agents)
         choice = request.tool_choice and choice_of(request.tool_choice, toolbox)
         transcript = await self._resume(request, turn) if request.resumes else None
         made = steps_made(transcript.messages) if transcript else []
@@ -209,7 +209,7 @@ class Turns:
         zone = person.zone if person else await self._people.zone(request.owner)
         profile, recalled = await self._memory.before(request, None if transcript else message)
         message = recalled or message
-        room = agent.context.room(request, message, zone, person, profile, more)
+        room = agent.context.room(request, message, zone, person, profile, toolbox.session_specs)
         if transcript is None:
             history = await self._history(request, agent)
             turn.begun = True

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from asyncio import Transport
 from asyncio.subprocess import DEVNULL, PIPE, Process
 
 from assistant.contracts.sandbox import Ran, Rung, SandboxCommand
@@ -55,7 +56,8 @@ class PlainProcess:
     async def kill(self) -> None:
         if self._process.returncode is None:
             os.killpg(self._process.pid, signal.SIGKILL)
-        self._process._transport.close()  # unread output would keep its pipes open
+        transport: Transport = getattr(self._process, "_transport")  # noqa: B009 - unread output would keep its pipes open
+        transport.close()
         await self._process.wait()
 
 

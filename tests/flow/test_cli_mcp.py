@@ -29,7 +29,10 @@ async def server(tmp_path: Path) -> AsyncGenerator[McpOverHttp]:
 def nanobot(tmp_path: Path, server: McpOverHttp) -> Nanobot:
     nanobot = Nanobot(folder=tmp_path)
     nanobot.home.mkdir()
-    servers = {"notes": {"url": server.url}, "files": {"command": "files-server", "disabled": True, "autoApprove": []}}
+    servers: dict[str, dict[str, object]] = {
+        "notes": {"url": server.url},
+        "files": {"command": "files-server", "disabled": True, "autoApprove": []},
+    }
     (tmp_path / "config.json").write_text(json.dumps({"mcpServers": servers, "agents": {"defaults": {"provider": "offline"}}}))
     return nanobot
 

@@ -8,8 +8,11 @@ from sqlmodel import Field, SQLModel
 
 
 class McpServerRow(SQLModel, table=True):
-    """A server of the configuration as it was seen last. `origin`: the hash of its command or URL: another one is another server. `listed`,
-    `approved`: its tools, JSON. `offers`: what it has besides tools, JSON. `revision`: raised by each change."""
+    """A server of the configuration as it was seen last.
+
+    `origin`: the hash of its command or URL: another one is another server. `listed`, `approved`: its tools, JSON. `offers`: what it has besides
+    tools, JSON. `revision`: raised by each change; other processes compare it.
+    """
 
     __tablename__ = "mcp_servers"
 
@@ -23,7 +26,10 @@ class McpServerRow(SQLModel, table=True):
 
 
 class McpGrantRow(SQLModel, table=True):
-    """What a server's authorization server granted, JSON. `claim`: who renews it now, until `until` (microseconds)."""
+    """What a server's authorization server granted, JSON.
+
+    `url`: the server's: it goes to no other. `claim`: who renews it now, until `until`; empty: no one does.
+    """
 
     __tablename__ = "mcp_grants"
 

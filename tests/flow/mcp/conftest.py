@@ -36,11 +36,8 @@ class Rig:
         """The folder of a program's tools."""
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
-        self.lists(folder, tools)
+        lists(folder, tools)
         return folder
-
-    def lists(self, folder: Path, tools: Sequence[dict[str, Any]]) -> None:
-        (folder / "tools.json").write_text(json.dumps(list(tools)))
 
     def settings(self, name: str = "one", **more: Any) -> McpServer:
         argv = ["-m", "tests.doubles.mcp_program", str(self.folder / name)]
@@ -59,6 +56,11 @@ class Rig:
         )
         self.opened.append(made)
         return made
+
+
+def lists(folder: Path, tools: Sequence[dict[str, Any]]) -> None:
+    """What the server of this folder lists from now on."""
+    (folder / "tools.json").write_text(json.dumps(list(tools)))
 
 
 def context(owner: str = "local", session: str = "api:s") -> ToolContext:
@@ -84,7 +86,9 @@ def count(folder: Path, what: str) -> int:
 
 
 @pytest.fixture
-async def rig(tmp_path: Path) -> AsyncGenerator[Rig]:
+async def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Rig]:
+    """On a machine that is busy with other tests, too, the first turn waits for a server that answers."""
+    monkeypatch.setattr("assistant.mcp.service.FIRST_WAIT", 60.0)
     store = await open_store(StoreSettings(), tmp_path / "state", AttachmentSettings())
     rig = Rig(store, tmp_path)
     yield rig

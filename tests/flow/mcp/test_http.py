@@ -1,7 +1,11 @@
 """Servers over HTTP: sessions that are forgotten, floods, headers; and the whole way through a served assistant."""
 
+import asyncio
+import json
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx2
@@ -14,11 +18,20 @@ from tests.doubles.mcp_http import McpOverHttp
 from tests.doubles.mcp_program import tool
 from tests.doubles.model_server import ModelServer
 
-from .conftest import TOOLS, Rig, call, count, names
+from .conftest import TOOLS, Rig, call, count, lists, names
 
 
 def at(server: McpOverHttp, **more: object) -> McpServer:
     return McpServer.model_validate({"url": server.url, **more})
+
+
+def met(home: Path, config: Mapping[str, object]) -> None:
+    """`nanobot mcp test one`, after which a server knows the tools at its first turn."""
+    home.mkdir()
+    (home / "config.json").write_text(json.dumps(config))
+    line = [sys.executable, "-m", "assistant.cli", "mcp", "test", "one", "--config", str(home / "config.json")]
+    done = subprocess.run(line, cwd=home, env={**os.environ, "NANOBOT_HOME": str(home)}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("streams", [False, True])
@@ -67,17 +80,43 @@ async def test_one_that_wants_a_login_says_so(rig: Rig) -> None:
 async def test_a_pasted_block_works_through_the_front_door(tmp_path: Path) -> None:
     folder = tmp_path / "one"
     folder.mkdir()
-    rig_tools = [*TOOLS, tool("picture")]
-    Rig.lists(None, folder, rig_tools)  # pyright: ignore[reportArgumentType]
+    lists(folder, TOOLS)
     async with McpOverHttp(folder) as server, ModelServer() as model, httpx2.AsyncClient(timeout=60) as client:
         config = {**with_model(model.url), "mcpServers": {"one": {"type": "streamable-http", "url": server.url}}}
+        await asyncio.to_thread(met, tmp_path / "home", config)
         with live_server(tmp_path / "home", config=config) as live:
             ask = {"model": "agent:main", "messages": [{"role": "user", "content": 'CALLTOOL mcp_one_look_up {"what": "tea"}'}]}
             answer = (await client.post(f"{live.url}/v1/chat/completions", json=ask)).json()
             assert answer["choices"][0]["message"]["content"] == "done"
             first, last = model.bodies[0], model.bodies[-1]
             assert b"mcp_one_note" in first
-            assert b'look_up {\\"what\\": \\"tea\\"}' in last or b"look_up" in last
+            assert 'look_up {"what": "tea"}' in json.loads(last)["messages"][-1]["content"]
+
+
+async def test_what_is_found_is_offered_from_the_next_step_on_and_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "one"
+    folder.mkdir()
+    lists(folder, [tool(f"job_{n}", f"Does job {n}.") for n in range(40)] + [tool("weather", "Rain or sun?", place="string")])
+    async with McpOverHttp(folder) as server, ModelServer() as model, httpx2.AsyncClient(timeout=60) as client:
+        config = {**with_model(model.url), "mcpServers": {"one": {"url": server.url}}}
+        await asyncio.to_thread(met, tmp_path / "home", config)
+        with live_server(tmp_path / "home", config=config) as live:
+
+            async def say(words: str) -> None:
+                ask = {"model": "agent:main", "session_id": "s", "messages": [{"role": "user", "content": words}]}
+                assert (await client.post(f"{live.url}/v1/chat/completions", json=ask)).status_code == 200
+
+            calls = [["find_tools", {"query": "rain"}], ["mcp_one_weather", {"place": "Graz"}]]
+            await say(f"CALLTOOLS {json.dumps(calls)}")
+            await say("ECHO hello")
+        prompts = [json.loads(body) for body in model.bodies]
+        offered = [[each["function"]["name"] for each in prompt["tools"]] for prompt in prompts]
+        assert "find_tools" in offered[0]
+        assert not [name for name in offered[0] if name.startswith("mcp_one")]
+        assert [set(names) - set(offered[0]) for names in offered[1:]] == [{"mcp_one_weather"}] * 3
+        assert 'weather {"place": "Graz"}' in prompts[2]["messages"][-1]["content"]
+        assert prompts[1]["tools"] == prompts[2]["tools"] == prompts[3]["tools"]
+        assert prompts[3]["messages"][: len(prompts[2]["messages"])] == prompts[2]["messages"]
 
 
 PLAIN = """
@@ -99,8 +138,6 @@ asyncio.run(main())
 
 
 def test_a_plain_turn_imports_nothing_of_it(tmp_path: Path) -> None:
-    import json
-
     (tmp_path / "config.json").write_text(json.dumps(offline()))
     line = [sys.executable, "-c", PLAIN, str(tmp_path / "config.json"), str(tmp_path / "home")]
     done = subprocess.run(line, capture_output=True, text=True, timeout=100, check=False)

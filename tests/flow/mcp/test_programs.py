@@ -1,6 +1,7 @@
 """Servers that are programs: what they offer, and what becomes of those that misbehave."""
 
 import asyncio
+import sys
 
 import pytest
 
@@ -138,12 +139,22 @@ async def test_an_idle_program_is_ended_and_started_by_the_next_call(rig: Rig) -
     assert count(folder, "starts") >= 2
 
 
+async def test_a_program_gets_what_its_section_names_and_no_more(rig: Rig) -> None:
+    folder = rig.program()
+    servers = rig.open(one=rig.settings(env={"KEY": "k"}, hosts=["example.org"], readable=["/opt/lib"]))
+    assert await names(servers)
+    [command] = rig.sandbox.started
+    assert command.folder == rig.folder / "workspace" / "mcp" / "one"
+    assert (command.environment, command.hosts, command.seconds) == ({"KEY": "k"}, ("example.org",), None)
+    assert {str(path) for path in command.readable} == {sys.executable, str(folder), "/opt/lib"}
+
+
 async def test_who_may_use_a_server_is_configured(rig: Rig) -> None:
     rig.program()
-    servers = rig.open(one=rig.settings(people=["owner", "per_anna"]))
-    assert "mcp_one_note" in await names(servers)
+    servers = rig.open(one=rig.settings(people=["owner", "per_anna"]), two=rig.settings(people=["all"]), three=rig.settings())
+    assert [name for name in await names(servers) if "note" in name] == ["mcp_one_note", "mcp_two_note", "mcp_three_note"]
     assert "mcp_one_note" in await names(servers, "per_anna")
-    assert await names(servers, "per_bert") == await names(servers, "telegram:-100") == []
+    assert await names(servers, "per_bert") == await names(servers, "telegram:-100") == ["mcp_read", "mcp_two_look_up", "mcp_two_note"]
     note = await the_tool(servers, "mcp_one_note")
     with pytest.raises(ToolFailed, match="not for the person"):
         await note.run(note.params.model_validate({}), context("per_bert"))
