@@ -36,7 +36,7 @@ from assistant.ledger.report import UsageReports
 from assistant.providers.choice import ChosenModel
 from assistant.providers.registry import ModelRegistry
 from assistant.schedule.service import ScheduleService
-from assistant.skills.scan import OWN
+from assistant.skills.files import OWN
 from assistant.skills.shelf import SkillShelf, open_shelf
 from assistant.store.store import Store, open_store
 from assistant.turns.direct import Direct
