@@ -156,7 +156,7 @@ def create_app(services: ApiServices) -> ASGIApp:
         resources.append(HookEndpoints(hooks=services.hooks))
     start = models.start if models else None
     chat = ChatEndpoint(asking=asking, settings=settings, spool_folder=spool_folder, files=files, start_workflow=start)
-    resources.append(McpEndpoints.over(resources, version=services.version, settings=settings, chat=chat))
+    resources.append(McpEndpoints(version=services.version, settings=settings, chat=chat, resources=tuple(resources)))
     app = create_routes(version=services.version, chat=chat if settings.endpoints.chat_completions.enabled else None, resources=resources)
     sockets = SocketServices(
         chat=asking, authenticator=services.authenticator, workflows=workflows, settings=settings, spool_folder=spool_folder

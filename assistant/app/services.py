@@ -41,7 +41,7 @@ from assistant.providers.choice import ChosenModel
 from assistant.providers.registry import ModelRegistry
 from assistant.sandbox.service import MachineSandbox
 from assistant.schedule.service import ScheduleService
-from assistant.skills.scan import OWN
+from assistant.skills.files import OWN
 from assistant.skills.shelf import SkillShelf, open_shelf
 from assistant.store.store import Store, open_store
 from assistant.tasks.book import TaskBook

@@ -12,9 +12,9 @@ from assistant.config import Loaded
 from assistant.config.folders import make_home, make_workspace, shipped_workspace
 from assistant.contracts.errors import InvalidRequest, NotFound
 from assistant.contracts.messages import human_size
-from assistant.skills.files import INSTRUCTIONS
+from assistant.skills.files import INSTRUCTIONS, OWN
 from assistant.skills.lock import SkillLock
-from assistant.skills.scan import OWN, FoundSkill
+from assistant.skills.scan import FoundSkill
 from assistant.skills.sources import install, opened
 from assistant.skills.survey import SurveyedSkill, adopt_shipped, approval, differences, survey
 

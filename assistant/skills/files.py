@@ -9,14 +9,19 @@ from pathlib import Path
 from typing import Final
 
 from assistant.contracts.messages import human_size
-from assistant.skills.manifest import SkillError
 
 INSTRUCTIONS: Final = "SKILL.md"
+OWN: Final = "skills"
+"""The assistant's own folder of skills, in the workspace: it beats the one that agents share."""
 MOST_FILES: Final = 500
 MOST_BYTES: Final = 20 * 1024**2
 _MOST_TEXT: Final = 256 * 1024
 _DEEPEST: Final = 8
 Stamp = tuple[tuple[str, int, int, int, int, int], ...]
+
+
+class SkillError(Exception):
+    """This folder can't be used as a skill. `str(error)` says why, on one line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

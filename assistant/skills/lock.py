@@ -5,12 +5,10 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import orjson
-from pydantic import TypeAdapter
 
 from assistant.contracts.errors import NanobotError
 
@@ -39,11 +37,6 @@ class ApprovedSkill:
     by: Literal["owner", "shipped"] = "owner"
 
 
-@cache
-def _entries() -> TypeAdapter[dict[str, ApprovedSkill]]:
-    return TypeAdapter(dict[str, ApprovedSkill])
-
-
 class SkillLock:
     """The approvals by name. Another process may change them: `mark` shows it."""
 
@@ -68,8 +61,9 @@ class SkillLock:
         except OSError as error:
             raise LockBroken(f"{self.path} can't be read ({error.strerror}).") from error
         try:
-            return _entries().validate_python(orjson.loads(data)["skills"])
-        except (ValueError, KeyError, TypeError):  # pydantic's is a ValueError
+            entries: dict[str, dict[str, Any]] = orjson.loads(data)["skills"]
+            return {name: _approved(name, each) for name, each in sorted(entries.items())}
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise LockBroken(f"{self.path} is not a lock file of skills: remove it, then approve what you use again.") from None
 
     def change(self, edit: Callable[[dict[str, ApprovedSkill]], None]) -> None:
@@ -93,3 +87,22 @@ class SkillLock:
             file.flush()
             os.fsync(file.fileno())
         os.replace(new, self.path)
+
+
+def _approved(name: str, fields: Mapping[str, Any]) -> ApprovedSkill:
+    """Raises KeyError, TypeError, ValueError for what is none of ours."""
+    texts = [fields[each] for each in ("description", "place", "sha256", "instructions")]
+    files: dict[str, str] = dict(fields["files"])
+    if not all(isinstance(each, str) for each in (*texts, *files.values())):
+        raise TypeError(name)
+    description, place, sha256, instructions = texts
+    return ApprovedSkill(
+        name=name,
+        description=description,
+        place=place,
+        sha256=sha256,
+        files=files,
+        instructions=instructions,
+        approved_at=datetime.fromisoformat(fields["approved_at"]),
+        by="shipped" if fields["by"] == "shipped" else "owner",
+    )

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
+from assistant.skills.files import SkillError
+
 MOST_DESCRIPTION: Final = 1_024
 _FRONT: Final = r"(?ms)\A\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*\r?(?:\n|\Z)"
 _NAME: Final = r"[a-z0-9]+(?:-[a-z0-9]+)*"
@@ -17,10 +19,6 @@ _LONGEST_FRONT: Final = 32_000
 _MANY_LINES: Final = 500
 _PRODUCTS: Final = ("nanobot", "openclaw", "moltbot", "clawdbot")
 """Whose `metadata.<product>.requires` is read."""
-
-
-class SkillError(Exception):
-    """This folder can't be used as a skill. `str(error)` says why, on one line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,11 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from assistant.skills.files import INSTRUCTIONS, Contents, contents
-from assistant.skills.manifest import SkillError, SkillManifest, read_manifest
+from assistant.skills.files import INSTRUCTIONS, OWN, Contents, SkillError, contents
+from assistant.skills.manifest import SkillManifest, read_manifest
 
-OWN: Final = "skills"
-"""The assistant's own folder of skills, in the workspace: it beats the one that agents share."""
 PLACES: Final = (OWN, ".agents/skills")
 _DEEPEST: Final = 4
 _MOST_FOLDERS: Final = 2_000

@@ -7,10 +7,8 @@ from pathlib import Path
 
 from assistant.contracts.errors import ToolFailed
 from assistant.contracts.skills import SkillCard, SkillText
-from assistant.skills.files import INSTRUCTIONS, Contents, Stamp, contents, stamp
+from assistant.skills.files import INSTRUCTIONS, OWN, Contents, SkillError, Stamp, contents, stamp
 from assistant.skills.lock import ApprovedSkill, LockBroken, SkillLock
-from assistant.skills.manifest import SkillError, read_manifest
-from assistant.skills.survey import adopt_shipped
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +102,11 @@ def open_shelf(workspace: Path, home: Path, shipped: Path) -> SkillShelf:
     Blocks."""
     lock = SkillLock(home)
     try:
-        adopt_shipped(workspace, lock, shipped)
+        here = {each.name for each in shipped.iterdir() if (workspace / OWN / each.name).is_dir()}
+        if here - lock.read().keys():
+            from assistant.skills.survey import adopt_shipped  # noqa: PLC0415 - at the first start only
+
+            adopt_shipped(workspace, lock, shipped)
     except LockBroken as error:
         log.error("skills.not_approved reason=%s", error.message)  # noqa: TRY400 - the words say it all
     shelf = SkillShelf(workspace, lock)
@@ -118,6 +120,8 @@ def approve_it(name: str) -> str:
 
 def _shown(found: Contents, name: str, file: str) -> str:
     """Raises ToolFailed for what is no text."""
+    from assistant.skills.manifest import read_manifest  # noqa: PLC0415 - the start reads no skill
+
     try:
         text = found.text()
         return text if file else read_manifest(text, name).body

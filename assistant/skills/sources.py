@@ -13,8 +13,8 @@ from typing import Final
 
 from assistant.contracts.errors import InvalidRequest, NotFound
 from assistant.contracts.messages import human_size
-from assistant.skills.files import MOST_BYTES
-from assistant.skills.scan import OWN, FoundSkill, look_at, skill_folders
+from assistant.skills.files import MOST_BYTES, OWN
+from assistant.skills.scan import FoundSkill, look_at, skill_folders
 
 _MOST_ENTRIES: Final = 5_000
 _MOST_UNPACKED: Final = 5 * MOST_BYTES

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Final, Literal
 
 from assistant.contracts.util import Clock, utc_now
-from assistant.skills.files import INSTRUCTIONS, Contents
+from assistant.skills.files import INSTRUCTIONS, OWN, Contents
 from assistant.skills.lock import ApprovedSkill, SkillLock
 from assistant.skills.manifest import SkillManifest
-from assistant.skills.scan import OWN, FoundSkill, look_at, scan, skill_folders
+from assistant.skills.scan import FoundSkill, look_at, scan, skill_folders
 
 SkillState = Literal["on", "new", "changed", "hidden", "unusable", "gone"]
 """on: approved as it is. changed: approved once, and off until it is again. hidden: another one has its name. gone: approved, and not there."""

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from assistant.skills.files import OWN
 from assistant.skills.lock import SkillLock
-from assistant.skills.scan import OWN, look_at
+from assistant.skills.scan import look_at
 from assistant.skills.shelf import SkillShelf
 from assistant.skills.survey import approval
 

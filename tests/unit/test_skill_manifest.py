@@ -2,7 +2,8 @@
 
 import pytest
 
-from assistant.skills.manifest import SkillError, SkillManifest, read_manifest
+from assistant.skills.files import SkillError
+from assistant.skills.manifest import SkillManifest, read_manifest
 
 
 def read(front: str, body: str = "Do it.", folder: str = "pigeon-care") -> SkillManifest:

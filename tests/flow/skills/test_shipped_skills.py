@@ -13,7 +13,8 @@ import pytest
 from assistant.agent.toolbox import Toolbox
 from assistant.config.folders import make_workspace, shipped_workspace
 from assistant.contracts.messages import ToolMessage
-from assistant.skills.scan import OWN, scan
+from assistant.skills.files import OWN
+from assistant.skills.scan import scan
 from assistant.skills.shelf import open_shelf
 from assistant.store.database import AttachmentSettings, StoreSettings
 from assistant.store.store import open_store
