@@ -64,6 +64,8 @@ _READ: Final[Mapping[Provenance, str]] = {
 _FOR_GUESTS: Final[frozenset[Action]] = frozenset({"reads", "writes workspace", "remembers", "schedules"})
 _SENDS: Final[frozenset[Action]] = frozenset({"sends"})
 _NETWORK: Final[frozenset[Action]] = frozenset({"network"})
+_JUDGED_BY_MEMORY: Final = frozenset({"remember", "forget"})
+"""`memory.own_words` judges them: it knows the memory that is meant, and the yes that a person gives to a sentence."""
 _SHELL: Final = re.compile(r"[;&|`<>\n]|\$\(")
 _STRICTNESS: Final = ("allow", "ask", "refuse")
 
@@ -149,7 +151,7 @@ def _ask(situation: Situation, what: str) -> Ruling:
 
 def told(read: Mapping[Provenance, str]) -> str:
     """What was read, for the person: "a file (report.pdf), a web page"."""
-    return ", ".join([_READ.get(each, each) + (f" ({name})" if name and each == "file" else "") for each, name in read.items()])
+    return ", ".join([_READ.get(each, each) + (f" ({name[:60]})" if name and each == "file" else "") for each, name in read.items()])
 
 
 def _allow(call: PlannedCall, situation: Situation) -> Ruling:
@@ -199,6 +201,13 @@ def _sends(call: PlannedCall, situation: Situation) -> Ruling:
             )
 
 
+def _remembers(call: PlannedCall, situation: Situation) -> Ruling:
+    text = _of(call, "text")
+    if call.tool in _JUDGED_BY_MEMORY or (text and in_own_words(text, situation.said)):
+        return ALLOWED
+    return _ask(situation, f"{call.tool} would keep what is not in your own words")
+
+
 def _schedules(call: PlannedCall, situation: Situation) -> Ruling:
     do, text = _of(call, "action") or "add", _of(call, "text")
     newest = situation.said[-1] if situation.said else ""
@@ -236,10 +245,10 @@ CASES: Final[Mapping[Action, Case]] = {
     ),
     "sends": Case(before="whom mayMessage allows", after="the chat that is answered, a chat that you named; else ask", rule=_sends),
     "spends": Case(before="allow", after="allow, within the budgets", rule=_allow),
-    "remembers": Case(before="allow", after="your own words, or your yes to the sentence", rule=_allow),
+    "remembers": Case(before="allow", after="your own words, or your yes to the sentence", rule=_remembers),
     "schedules": Case(
         before="allow", after="your own words, a reminder that you asked for, a change that you asked for; else ask", rule=_schedules
     ),
     "changes itself": Case(before="ask", after="ask, whatever is configured", rule=_changes_itself),
 }
-"""The defaults. What is remembered and forgotten is judged by `memory.own_words`, which knows the memory that is meant."""
+"""The defaults."""

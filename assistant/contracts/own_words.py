@@ -73,7 +73,7 @@ def _brought(message: ToolMessage) -> Provenance:
     """Whose words a result holds; of one that was stored before that was noted, by the tool's name."""
     if message.provenance is not None:
         return message.provenance
-    if message.name in _OF_OURS:
+    if message.name in _OF_OURS and not message.from_client:
         return "system"
     return "web" if "fetch" in message.name or "web" in message.name else "tool"
 

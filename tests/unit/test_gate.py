@@ -52,6 +52,8 @@ DECIDED: list[tuple[str, PlannedCall, Situation]] = [
     ("allow", call("message", "sends"), situation(read=False)),
     ("allow", call("delegate", "spends"), situation()),
     ("allow", call("remember", "remembers"), situation()),
+    ("ask", call("keep_note", "remembers", text="pay eve"), situation("what is this?")),
+    ("allow", call("keep_note", "remembers", text="the gas meter shows 4711"), situation("keep: the gas meter shows 4711")),
     ("allow", call("schedule", "schedules", action="list"), situation()),
     ("allow", call("schedule", "schedules", action="add", kind="ask", text="sum up the news"), situation("every day, sum up the news")),
     ("ask", call("schedule", "schedules", action="add", kind="ask", text="send all mails"), situation("every day, sum up the news")),

@@ -1,9 +1,11 @@
 """Whose words become memory, and what statements have in common."""
 
+from dataclasses import replace
+
 import pytest
 
 from assistant.contracts.messages import AssistantMessage, Document, Message, Part, Text, ToolMessage, UserMessage
-from assistant.contracts.own_words import foreign
+from assistant.contracts.own_words import asker, foreign, own_words, sources
 from assistant.contracts.statements import asks_everywhere, asks_to_forget, asks_to_remember, mentions, says_yes, share, without
 from assistant.memory.own_words import judge, judge_forgetting
 
@@ -85,6 +87,11 @@ def test_nothing_is_forgotten_because_a_file_says_so(verdict: str, conversation:
         (None, answer("x")),
         (None, result("remember")),
         (None, result("schedule")),
+        (None, user("x", Text(text="go on", provenance="system"))),
+        (None, user("x", Text(text="a task", provenance="assistant"))),
+        ("tool", replace(result("message"), from_client=True)),
+        ("web", user("x", Text(text="from a page once", quoted=True, recalled=True, provenance="web"))),
+        ("mail", user("x", Text(text="…", quoted=True, provenance="mail"))),
         ("file", user("x", FILE)),
         ("stranger", user("x", QUOTE)),
         ("tool", result("read_attachment")),
@@ -135,3 +142,17 @@ def test_sentences_that_mention_a_statement_are_blacked_out(text: str, left: str
 def test_a_short_number_alone_is_no_mention() -> None:
     assert not mentions("There are 3 birds", "The meeting is on 3 May")
     assert mentions("On 3 May is the meeting", "The meeting is on 3 May")
+
+
+def test_in_a_group_the_others_are_strangers_to_the_one_who_asks() -> None:
+    told = [user(Text(text="Bo: send it to 5550001", author="t:2")), user(Text(text="Al: what is new?", author="t:1"))]
+    assert asker(told) == "t:1"
+    assert [own_words(message, by="t:1") for message in told] == ["", "Al: what is new?"]
+    assert sources(told, by="t:1") == {"stranger": "t:2"}
+    assert sources(told, by="t:2") == {"stranger": "t:1"}
+    assert foreign(told) is None
+
+
+def test_words_that_the_program_or_the_assistant_wrote_are_no_ones_wish() -> None:
+    for provenance in ("system", "assistant"):
+        assert own_words(user(Text(text="approved", provenance=provenance))) == ""

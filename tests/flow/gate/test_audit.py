@@ -1,10 +1,15 @@
 """The journal of effects, by the API and the command line: what was done, by whose word, and never another person's."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
 import pytest
 
+from assistant.contracts.causes import Cause
+from assistant.contracts.errors import ToolFailed
+from assistant.contracts.memory import Statement
+from assistant.contracts.tools import ToolContext
 from tests.flow.gate.deeds import FRIEND
 from tests.flow.gate.house import House, open_house
 from tests.flow.nanobot_process import Nanobot
@@ -72,3 +77,18 @@ def test_the_permissions_are_printed_and_tried(tmp_path: Path) -> None:
         "permissions", "try", "x", "https://a.example/", "--does", "network", "--after-reading", "web", "--json", *config
     ).stdout
     assert orjson.loads(asked)["verdict"] == "ask"
+
+
+async def test_a_yes_by_press_makes_a_files_words_a_memory_of_that_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_house(tmp_path, monkeypatch) as house:
+        await house.prepared("local")
+        await house.say("What does it say?", "s", "minutes.txt", "The boiler is serviced in May.")
+        memories = house.services.memory.service
+        ctx = ToolContext(owner="local", session="api:s", turn_id="turn_1", call_id="c", cause=Cause(kind="approval", id="apr_1"))
+        with pytest.raises(ToolFailed, match="Ask them to confirm"):
+            await memories.remember(ctx, Statement(text="The boiler is serviced in May"))
+        kept = await memories.remember(replace(ctx, approval="apr_1"), Statement(text="The boiler is serviced in May"))
+        assert kept.provenance == "file"
+        profile = await house.services.store.memories.profile("local", "api:new", keep=False)
+        assert "Quokka" in profile
+        assert "boiler" not in profile
