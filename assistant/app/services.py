@@ -209,6 +209,8 @@ def _open_direct(config: Config, reader: CachingReader, opened: AsyncExitStack) 
     )
     opened.push_async_callback(direct.close)
     return direct
+
+
 def _probed_sandbox(loaded: Loaded, opened: AsyncExitStack) -> MachineSandbox:
     """The sandbox, which tries the machine beside the store's opening; `build_turns` asks for the result."""
     sandbox = build_sandbox(loaded)

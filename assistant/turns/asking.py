@@ -75,11 +75,11 @@ async def run_approved(request: TurnRequest, agent: Agent, toolbox: Toolbox, emi
     return [step, *await toolbox.run([request.first], replace(tool_context(request, agent), approval=request.approval), emit)]
 
 
-async def toolboxes_of(request: TurnRequest, agents: Mapping[str, Agent]) -> tuple[Toolbox, Toolbox]:
-    """(What the session has of its agent's tools, what of them the turn may use.) Raises as `Toolbox.for_turn`."""
-    session = await agents[request.agent].toolbox.in_session(request.owner, request.session)
-    box = session.for_turn(request.only_tools, request.tools, request.client_tools)
-    return session, box.guarded([agents[name].toolbox for name in request.within]) if request.within else box
+async def toolbox_of(request: TurnRequest, agents: Mapping[str, Agent]) -> Toolbox:
+    """What a turn may use. Raises as `Toolbox.for_turn`."""
+    box = await agents[request.agent].toolbox.in_session(request.owner, request.session)
+    box = box.for_turn(request.only_tools, request.tools, request.client_tools)
+    return box.guarded([agents[name].toolbox for name in request.within]) if request.within else box
 
 
 def current_transcript(known: Transcript | None, history: History) -> Transcript:

@@ -27,7 +27,7 @@ from assistant.contracts.transcripts import fit
 from assistant.contracts.turns import MAIN, AgentFacts, HistoryMessage, TextDelta, TurnFailed, TurnFinished, TurnRequest
 from assistant.contracts.util import new_id
 from assistant.store.attachments import AttachmentStore
-from assistant.turns.asking import Agent, choice_of, current_transcript, last_words, model_request, run_approved, tool_context, toolboxes_of
+from assistant.turns.asking import Agent, choice_of, current_transcript, last_words, model_request, run_approved, tool_context, toolbox_of
 from assistant.turns.claims import doubt
 from assistant.turns.compaction import Compacted, Compaction, MadeCut, Tell
 from assistant.turns.handle import Lanes, LaneTicket, RunningTurn, RunningTurns, kept, reason, remove_uploads
@@ -196,7 +196,7 @@ class Turns:
 
     async def _converse(self, request: TurnRequest, turn: RunningTurn, *, meters: bool) -> tuple[Transcript, LoopResult]:
         agent = self.agents[request.agent]
-        box, toolbox = await toolboxes_of(request, self.agents)
+        toolbox = await toolbox_of(request, self.agents)
         choice = request.tool_choice and choice_of(request.tool_choice, toolbox)
         transcript = await self._resume(request, turn) if request.resumes else None
         made = steps_made(transcript.messages) if transcript else []
