@@ -88,7 +88,7 @@ class SkillShelf:
             return
         self._off = self._off | {name} if off else self._off - {name}
         if off:
-            log.warning("skill.off skill=%s reason=changed remedy=%s", name, approve_it(name))
+            log.warning("skill.off skill=%s reason=%s", name, "changed")
         self._lay_out()
 
     def _lay_out(self) -> None:
