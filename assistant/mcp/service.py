@@ -105,7 +105,7 @@ class ConfiguredServer:
     async def _saw(self, listing: Listing) -> None:
         self.known = known = await self._owned.store.saw(self.name, self.settings.origin, listing.tools, listing.offers)
         if known.off or listing.left_out:
-            log.warning("mcp.tools_off server=%s off=%d left_out=%d", self.name, len(known.off), listing.left_out)
+            log.warning("mcp.tools_off server=%s off=%d missing=%d", self.name, len(known.off), listing.left_out)
 
 
 class McpServers:

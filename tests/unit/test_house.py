@@ -44,6 +44,8 @@ CATCH_ALL = {
     "assistant/memory/learning.py",  # a bug in learning costs no one an answer
     "assistant/schedule/runs.py",  # a bug in one occurrence ends it as failed, and the others go their way
     "assistant/schedule/service.py",  # a bug in a look at what is due must not end the sleeper
+    "assistant/mcp/link.py",  # whatever a server does ends its own connection only
+    "assistant/mcp/login.py",  # why a login failed is told to the person
     "assistant/turns/compaction.py",  # a bug in a summary leaves the session as it was
 }
 
