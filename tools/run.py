@@ -85,6 +85,7 @@ class RunTool:
                 argv=argv,
                 folder=folder.resolve(),
                 shared=shared and shared.resolve(),
+                readable=tuple(await self._services.skills.folders()),
                 hosts=tuple(params.hosts),
                 seconds=params.timeout,
                 output_bytes=_OUTPUT_BYTES,

@@ -17,7 +17,7 @@ from assistant.app.memory import OpenMemory, build_memory
 from assistant.app.models import OpenModel, open_models, open_registry
 from assistant.app.sandbox import build_sandbox
 from assistant.app.schedules import Later, build_schedules, open_later
-from assistant.app.web import OpenWeb
+from assistant.app.web import OpenWeb, open_secrets
 from assistant.app.workflows import build_workflows, offered
 from assistant.config import ConfigError, Loaded
 from assistant.config.errors import ConfigProblem
@@ -142,7 +142,7 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
         memory = build_memory(loaded, models, registry, store, store.people, opened)
         task_book = TaskBook(store.tasks, store.sessions, [MAIN, *config.named_agents])
         web = OpenWeb(loaded, files)
-        mcp = build_mcp(loaded, store, reader, opened)
+        mcp = build_mcp(loaded, store, reader, opened, sandbox=sandbox, secrets=open_secrets(config))
         parts = AgentParts(
             loaded=loaded,
             models=models,
@@ -213,7 +213,7 @@ def _open_direct(config: Config, reader: CachingReader, opened: AsyncExitStack) 
 
 def _probed_sandbox(loaded: Loaded, opened: AsyncExitStack) -> MachineSandbox:
     """The sandbox, which tries the machine beside the store's opening; `build_turns` asks for the result."""
-    sandbox = build_sandbox(loaded)
+    sandbox = build_sandbox(loaded, open_secrets(loaded.config))
     opened.callback(asyncio.create_task(sandbox.rung()).cancel)
     return sandbox
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from assistant import __version__
 from assistant.config import Loaded
+from assistant.config.schema import Config
 from assistant.contracts.documents import DocumentReader
-from assistant.contracts.secrets import Secrets
+from assistant.contracts.secrets import NoSecrets, Secrets
 from assistant.contracts.web import NO_HEADERS, PageFetcher, WebAnswer, WebPage, WebSearch
 
 if TYPE_CHECKING:
@@ -29,9 +30,7 @@ class OpenWeb:
     @cached_property
     def secrets(self) -> Secrets:
         """For all that sends what a model wrote."""
-        from assistant.fetching.secrets import ConfiguredSecrets  # noqa: PLC0415
-
-        return ConfiguredSecrets(self._config.secrets)
+        return open_secrets(self._config)
 
     @cached_property
     def fetcher(self) -> "SafeFetcher":
@@ -57,3 +56,12 @@ class OpenWeb:
         from assistant.fetching.search import configured_search  # noqa: PLC0415
 
         return configured_search(self._config.web, _USER_AGENT)
+
+
+def open_secrets(config: Config) -> Secrets:
+    """Those of the configuration."""
+    if not config.secrets:
+        return NoSecrets()
+    from assistant.fetching.secrets import ConfiguredSecrets  # noqa: PLC0415
+
+    return ConfiguredSecrets(config.secrets)

@@ -9,6 +9,8 @@ import orjson
 import typer
 
 from assistant.app.mcp import build_mcp
+from assistant.app.sandbox import build_sandbox
+from assistant.app.web import open_secrets
 from assistant.cli.shared import ConfigOption, JsonOption, configured, harmless, opened_store, print_table
 from assistant.config import Loaded
 from assistant.contracts.errors import ToolFailed
@@ -150,7 +152,9 @@ def _connected(loaded: Loaded, name: str) -> KnownServer:
         async with AsyncExitStack() as opened:
             reader = ChildReader(loaded.config.documents)
             opened.push_async_callback(reader.close)
-            servers = build_mcp(loaded, store, reader, opened).servers
+            secrets = open_secrets(loaded.config)
+            sandbox = build_sandbox(loaded, secrets)
+            servers = build_mcp(loaded, store, reader, opened, sandbox=sandbox, secrets=secrets).servers
             if servers is None or name not in servers.servers:
                 raise ToolFailed(f"{name} is not enabled.")
             return await _meet(servers, name)
