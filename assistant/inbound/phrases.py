@@ -26,6 +26,7 @@ Write to me as you would to a person; files and pictures can come along.
 - /id gives the ids of this chat and of you
 - /link joins this chat with another of yours: I give a code here, and you write it there
 - /usage says what you used, and what is left of your budget
+- /approvals lists what waits for your yes; /approve and /deny answer it
 - /help shows this"""
 NEW = "A new conversation begins: I no longer see what was said before."
 NEW_STOPPED = f"I stopped what I was doing. {NEW}"

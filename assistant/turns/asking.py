@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from assistant.agent.toolbox import Toolbox
 from assistant.contracts.errors import InvalidRequest, TurnCancelled
-from assistant.contracts.messages import AssistantMessage, ToolMessage, UserMessage
+from assistant.contracts.messages import AssistantMessage, ToolCall, ToolMessage, UserMessage
 from assistant.contracts.models import ModelProvider, ModelRequest, NamedTool, Sampling, ToolChoice
 from assistant.contracts.sessions import History
 from assistant.contracts.tools import ToolContext
@@ -67,12 +67,12 @@ def tool_context(request: TurnRequest, agent: Agent) -> ToolContext:
     )
 
 
-async def run_approved(request: TurnRequest, agent: Agent, toolbox: Toolbox, emit: Emit) -> list[AssistantMessage | ToolMessage]:
+async def run_approved(
+    call: ToolCall, request: TurnRequest, agent: Agent, toolbox: Toolbox, emit: Emit
+) -> list[AssistantMessage | ToolMessage]:
     """The step of a call that was approved: the call, as if the model had made it, and its result."""
-    if request.first is None:
-        return []
-    step = AssistantMessage(id=new_id("msg"), tool_calls=(request.first,), finish_reason="tool_calls")
-    return [step, *await toolbox.run([request.first], replace(tool_context(request, agent), approval=request.approval), emit)]
+    step = AssistantMessage(id=new_id("msg"), tool_calls=(call,), finish_reason="tool_calls")
+    return [step, *await toolbox.run([call], replace(tool_context(request, agent), approval=request.approval), emit)]
 
 
 async def toolbox_of(request: TurnRequest, agents: Mapping[str, Agent]) -> Toolbox:

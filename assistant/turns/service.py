@@ -244,8 +244,8 @@ class Turns:
             pictures=self._attachments.images,
             doubt=partial(doubt, request, turn, toolbox, transcript) if agent.claim_check else None,
         )
-        if not made and (approved := await run_approved(request, agent, toolbox, turn.emit)):
-            await append(approved)
+        if request.first and not made:
+            await append(approved := await run_approved(request.first, request, agent, toolbox, turn.emit))
             made = steps_made(approved)
         images = await self._attachments.images(transcript.images) if transcript.images and agent.model.info.vision else {}
         asked = replace(

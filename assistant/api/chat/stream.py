@@ -23,7 +23,7 @@ _ID = "chatcmpl-"
 
 
 def completion(finished: TurnFinished, *, created: int, model: str) -> bytes:
-    own = own_answer(finished)
+    own = own_answer(finished) if finished.effects or finished.pending else b""
     return orjson.dumps(
         {
             "id": _ID + finished.turn_id.removeprefix("turn_"),
@@ -76,7 +76,7 @@ class Chunks:
         reasons = rest or [self._choice(0, b"{}", b"null", finished.finish_reason)]
         if self._with_usage:
             reasons.append(self._head + b',"choices":[],"usage":' + orjson.dumps(usage(finished.usage)) + b"}\n\n")
-        if own := own_answer(finished):
+        if (finished.effects or finished.pending) and (own := own_answer(finished)):
             reasons[-1] = reasons[-1].removesuffix(b"}\n\n") + b',"nanobot":' + own + b"}\n\n"
         return b"".join([*reasons, DONE])
 

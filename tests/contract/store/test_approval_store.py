@@ -170,8 +170,8 @@ async def test_a_grant_holds_for_its_session_person_agent_and_tool(store: Store,
     assert await store.approvals.allows(*names, ["bell"])
     assert not await store.approvals.allows(*names, ["alarm"])
     for place in range(5):
-        others = tuple("other" if number == place else name for number, name in enumerate(names))
-        assert not await store.approvals.allows(*others, ["bell"])  # pyright: ignore[reportArgumentType] - as many as `names`
+        owner, session, person, agent, tool = ("other" if number == place else name for number, name in enumerate(names))
+        assert not await store.approvals.allows(owner, session, person, agent, tool, ["bell"])
     await store.sessions.start_over("anna", "api:default")
     assert not await store.approvals.allows(*names, ["bell"])
 
