@@ -73,6 +73,7 @@ class RunTool:
         return f"{line} # {' '.join(sorted(params.hosts))}" if params.hosts else line
 
     async def run(self, params: RunParams, ctx: ToolContext) -> ToolResult:
+        await self._files.admit("", ctx.owner, self._services.people)  # files of chats that were joined come along
         person = await self._services.people.person(ctx.owner)
         guest = person is not None and person.role == "guest"
         workspace = self._services.workspace

@@ -21,6 +21,7 @@ Write to me as you would to a person; files and pictures can come along.
 - /status says how things are
 - /memory shows what I remember of you, where it came from, and how I forget it
 - /schedule lists what is planned, and cancels or pauses it
+- /tasks shows what helpers do in the background, and stops it: /tasks stop 2
 - /snooze puts a reminder off: /snooze 10m
 - /done says that the last reminder is done
 - /id gives the ids of this chat and of you

@@ -49,16 +49,9 @@ NO_KIND = Dice
 """
 POINTS = {"dice": "DICE", "message": "MESSAGE", "broken": "BROKEN", "misnamed": "MISNAMED", "no_kind": "NO_KIND", "missing": "MISSING"}
 OWN = [
-    "list_attachments",
-    "read_attachment",
-    "message",
-    "remember",
-    "recall",
-    "forget",
-    "search_history",
-    "schedule",
-    "fetch_page",
-    "search_web",
+    *("list_attachments", "read_attachment"),
+    *("list_files", "find_files", "search_files", "read_file", "write_file", "edit_file", "move_file", "delete_file"),
+    *("run", "fetch_page", "search_web", "message", "remember", "recall", "forget", "search_history", "schedule", "use_skill", "delegate"),
 ]
 NO_SERVICES = cast("ToolServices", None)
 

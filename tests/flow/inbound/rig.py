@@ -31,6 +31,8 @@ from assistant.memory.command import MemoryCommand
 from assistant.memory.search import StoredSearch
 from assistant.memory.service import MemoryService
 from assistant.store.store import Store
+from assistant.tasks.book import TaskBook
+from assistant.tasks.command import TaskCommand
 from assistant.turns.service import Turns
 from tests.clocks import TurnedClock
 from tests.flow.inbound.chat import Chat
@@ -146,6 +148,7 @@ class Rig:
             overview=overview,
             continued=continued,
             commands={
+                "tasks": TaskCommand(TaskBook(store.tasks, store.sessions)),
                 "memory": MemoryCommand(store, MemoryService(store, StoredSearch(store.database, store.history)), learns=True),
                 **self.later(store).commands.handlers,
                 **ApprovalCommands(book, store.people.of, clock=clock).handlers,
