@@ -48,7 +48,7 @@ MISNAMED = ToolKind(name="another", open=Dice)
 NO_KIND = Dice
 """
 POINTS = {"dice": "DICE", "message": "MESSAGE", "broken": "BROKEN", "misnamed": "MISNAMED", "no_kind": "NO_KIND", "missing": "MISSING"}
-OWN = ["list_attachments", "read_attachment", "message", "remember", "recall", "forget", "search_history", "schedule"]
+OWN = ["list_attachments", "read_attachment", "run", "message", "remember", "recall", "forget", "search_history", "schedule"]
 NO_SERVICES = cast("ToolServices", None)
 
 
