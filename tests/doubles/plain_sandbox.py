@@ -20,6 +20,9 @@ class PlainSandbox:
     async def rung(self) -> Rung:
         return "bubblewrap"
 
+    async def why_not(self) -> str:
+        return ""
+
     async def run(self, command: SandboxCommand, stdin: bytes = b"") -> Ran:
         process = await _spawn(command)
         stdout, stderr = await process.communicate(stdin)
