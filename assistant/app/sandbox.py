@@ -39,5 +39,5 @@ async def without_sandbox(kinds: Mapping[str, ToolKind], sandbox: Sandbox) -> Ma
     """Those that this machine can have: where it has no sandbox, none that needs one."""
     if await sandbox.rung() != "none":
         return kinds
-    log.warning("sandbox.none: commands are not offered; nanobot doctor says what to install")
+    log.warning("sandbox.none")  # nanobot doctor says what to install
     return {name: kind for name, kind in kinds.items() if not kind.needs_sandbox}

@@ -117,32 +117,20 @@ class Services:
 async def open_services(loaded: Loaded, *, with_channels: bool = False) -> AsyncGenerator[Services]:
     """Build everything; at the end, or where that fails, stop the turns that still run and close what was opened. `with_channels`: open the
     enabled channels; `Runtime` starts and closes them. Raises ConfigError and StoreUnavailable."""
-    config = loaded.config
-    skills = await asyncio.to_thread(_open_folders, loaded)
-    offers = await asyncio.to_thread(offered, loaded)
+    skills, offers = await asyncio.to_thread(_open_folders, loaded)
     async with AsyncExitStack() as opened:
         sandbox = _probed_sandbox(loaded, opened)
-        store = await open_store(config.store, loaded.home, config.attachments, zone=config.zone)
-        opened.push_async_callback(store.close)
-        meter = build_meter(config, store, store.people, metrics := Metrics())
-        traces = await _open_traces(config.traces, opened)
+        store = await _open_store(loaded, opened)
+        meter = build_meter(loaded.config, store, store.people, metrics := Metrics())
+        traces = await _open_traces(loaded.config.traces, opened)
         models, registry = await _open_models(loaded, traces.metering(meter) if traces else meter, opened)
-        files = ChildReader(config.documents)  # one for all: it enforces documents.parallel
-        opened.push_async_callback(files.close)
-        reader = CachingReader(files, store.attachments)
-        await store.sessions.recover()
-        await store.responses.recover()
-        await store.ledger.recover()
-        directory = ConfiguredChannels(config.channels.by_name())
-        watch = Watch() if with_channels else None
-        channels = _open_channels(loaded, directory, store, watch, metrics) if watch else None
-        enabled = channels.dispatcher.enabled if channels else config.enabled_channels.__contains__
-        deliveries = DeliveryService(store.outbox, enabled=enabled, watch=watch)
+        files, reader = _open_readers(loaded.config, store, opened)
+        directory = ConfiguredChannels(loaded.config.channels.by_name())
+        channels, deliveries = _open_delivery(loaded, directory, store, metrics, with_channels=with_channels)
         later = open_later(store, directory, store.people)
         memory = build_memory(loaded, models, registry, store, store.people, opened)
-        task_book = TaskBook(store.tasks, store.sessions, [MAIN, *config.named_agents])
+        task_book = TaskBook(store.tasks, store.sessions, [MAIN, *loaded.config.named_agents])
         web = OpenWeb(loaded, files)
-        mcp = build_mcp(loaded, store, reader, opened, sandbox=sandbox, secrets=open_secrets(config))
         parts = AgentParts(
             loaded=loaded,
             models=models,
@@ -155,24 +143,19 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
             sandbox=sandbox,
             tasks=task_book,
             web=web,
-            mcp=mcp,
+            mcp=build_mcp(loaded, store, reader, opened, sandbox=sandbox, secrets=open_secrets(loaded.config)),
             skills=skills,
             metrics=metrics,
         )
         turns = await build_turns(parts, opened, traces)
-        tasks = TaskService(store=store, book=task_book, turns=turns, settings=config.tasks)
-        opened.push_async_callback(tasks.close, grace=0)
         opened.push_async_callback(turns.close, grace=0)
-        direct = _open_direct(config, reader, opened)
-        workflows = build_workflows(loaded, {name: file for name, file in offers.items() if file}, store, turns, deliveries, reader)
-        workflow_models = WorkflowModels(workflows, tuple(offers))
-        opened.push_async_callback(workflow_models.close)
-        opened.push_async_callback(workflows.close, grace=0)
+        tasks = _open_tasks(parts, task_book, turns, opened)
+        workflows, workflow_models = _open_workflows(parts, offers, turns, opened)
         yield Services(
             loaded=loaded,
             models=models,
             registry=registry,
-            direct=direct,
+            direct=_open_direct(loaded.config, reader, opened),
             store=store,
             memory=memory,
             turns=turns,
@@ -193,11 +176,56 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
         )
 
 
-def _open_folders(loaded: Loaded) -> SkillShelf:
-    """Make the state's folder and the workspace where they are missing. Returns the workspace's skills. Blocks."""
+def _open_folders(loaded: Loaded) -> tuple[SkillShelf, Mapping[str, Path | None]]:
+    """Make the state's folder and the workspace where they are missing. Returns the workspace's skills, and the workflows that are models. Blocks."""
     make_home(loaded.home)
     make_workspace(loaded.workspace)
-    return open_shelf(loaded.workspace, loaded.home, shipped_workspace() / OWN)
+    return open_shelf(loaded.workspace, loaded.home, shipped_workspace() / OWN), offered(loaded)
+
+
+def _open_readers(config: Config, store: Store, opened: AsyncExitStack) -> tuple[ChildReader, CachingReader]:
+    """(The reader in child processes, the one that remembers.)"""
+    files = ChildReader(config.documents)  # one for all: it enforces documents.parallel
+    opened.push_async_callback(files.close)
+    return files, CachingReader(files, store.attachments)
+
+
+def _open_workflows(
+    parts: AgentParts, offers: Mapping[str, Path | None], turns: Turns, opened: AsyncExitStack
+) -> tuple[WorkflowService, WorkflowModels]:
+    files = {name: file for name, file in offers.items() if file}
+    workflows = build_workflows(parts.loaded, files, parts.store, turns, parts.deliveries, parts.reader)
+    models = WorkflowModels(workflows, tuple(offers))
+    opened.push_async_callback(models.close)
+    opened.push_async_callback(workflows.close, grace=0)
+    return workflows, models
+
+
+def _open_tasks(parts: AgentParts, book: TaskBook, turns: Turns, opened: AsyncExitStack) -> TaskService:
+    tasks = TaskService(store=parts.store, book=book, turns=turns, settings=parts.loaded.config.tasks)
+    opened.push_async_callback(tasks.close, grace=0)
+    return tasks
+
+
+async def _open_store(loaded: Loaded, opened: AsyncExitStack) -> Store:
+    """The store, with what dead processes left settled."""
+    config = loaded.config
+    store = await open_store(config.store, loaded.home, config.attachments, zone=config.zone)
+    opened.push_async_callback(store.close)
+    await store.sessions.recover()
+    await store.responses.recover()
+    await store.ledger.recover()
+    return store
+
+
+def _open_delivery(
+    loaded: Loaded, directory: ConfiguredChannels, store: Store, metrics: Metrics, *, with_channels: bool
+) -> tuple[OpenChannels | None, DeliveryService]:
+    """The channels of this process, if it has them, and the way to all."""
+    watch = Watch() if with_channels else None
+    channels = _open_channels(loaded, directory, store, watch, metrics) if watch else None
+    enabled = channels.dispatcher.enabled if channels else loaded.config.enabled_channels.__contains__
+    return channels, DeliveryService(store.outbox, enabled=enabled, watch=watch)
 
 
 def _open_direct(config: Config, reader: CachingReader, opened: AsyncExitStack) -> Direct:

@@ -64,7 +64,7 @@ def _listed(path: str) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SeenFile:
     """A file or folder, by its path in the folder that is walked."""
 
     path: str
@@ -74,7 +74,7 @@ class Found:
     name: str
 
 
-def walk(folder: Path) -> Generator[Found]:
+def walk(folder: Path) -> Generator[SeenFile]:
     """All below a folder, links not followed. Nothing where it is gone."""
     if not folder.is_dir():
         return
@@ -83,7 +83,7 @@ def walk(folder: Path) -> Generator[Found]:
         for name in (*folders, *files):
             with suppress(OSError):
                 path = name if above == "." else f"{above}/{name}"
-                yield Found(path, os.stat(name, dir_fd=descriptor, follow_symlinks=False), descriptor, name)
+                yield SeenFile(path, os.stat(name, dir_fd=descriptor, follow_symlinks=False), descriptor, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ def before(folder: Path, user: int | None) -> FolderBefore:
     return FolderBefore(folder, time.clock_gettime_ns(_COARSE), known_all, disk.f_bavail * disk.f_frsize, disk.f_favail)
 
 
-def _give(found: Found, user: int) -> None:
+def _give(found: SeenFile, user: int) -> None:
     mode = found.stat.st_mode
     if found.stat.st_uid != user and (S_ISDIR(mode) or (S_ISREG(mode) and found.stat.st_nlink == 1)):
         os.chown(found.name, user, user, dir_fd=found.folder, follow_symlinks=False)

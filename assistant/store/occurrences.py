@@ -130,7 +130,7 @@ class OccurrenceStore:
             held: list[HeldOccurrence] = []
             decided, sends = 0, False
             for (lost,) in connection.execute(PAUSE_OF_LOST_KEYS, {"now": now}):
-                log.warning("schedules.paused schedule=%s reason=its_key_has_ended", lost)
+                log.warning("schedules.key_ended schedule=%s", lost)
             for row in connection.execute(DUE, {"now": now, "most": most}):
                 due = Due(schedule=decode_schedule(row[:-1]))
                 if plan := decide(due, clock):

@@ -15,6 +15,7 @@ PORTS = {
     if isinstance(node, ast.ClassDef) and any("Protocol" in ast.unparse(base) for base in node.bases)
 }
 BRIDGES = {
+    "ApprovalDesk": ("assistant/approvals/desk.py", "assistant/agent/toolbox.py"),
     "ChannelDirectory": ("assistant/config/extensions.py", "assistant/access/recipients.py"),
     "Deliveries": ("assistant/delivery/service.py", "assistant/contracts/tools.py"),
     "Hooks": ("channels/webhook/adapter.py", "assistant/api/hooks.py"),
