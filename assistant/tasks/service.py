@@ -236,7 +236,9 @@ class TaskService:
             id=held.turn_id,
             owner=new.owner,
             session=f"{TASK_SESSION}{new.id}",
-            content=(UserText(text=new.text, chosen=True),),  # the model's words, so they are never taken for the person's own
+            content=(
+                UserText(text=new.text, chosen=True, provenance="assistant"),
+            ),  # the model's words, so they are never taken for the person's own
             agent=new.agent,
             instructions=(HELPER,),
             only_tools=tools if new.only_tools is None else tools & frozenset(new.only_tools),
