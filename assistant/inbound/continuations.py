@@ -216,7 +216,11 @@ class ContinuationService:
             id=taken.turn_id,
             owner=continuation.owner,
             session=continuation.session,
-            content=(UserText(text=continuation.text, quoted=not pressed, chosen=pressed),),
+            content=(
+                UserText(
+                    text=continuation.text, quoted=not pressed, chosen=pressed, provenance=None if pressed else continuation.provenance
+                ),
+            ),
             agent=continuation.agent,
             address=continuation.address,
             cause=continuation.cause,
