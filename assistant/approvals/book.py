@@ -1,8 +1,9 @@
 """Answers to what waits for a person's yes, from every door."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final, Literal
 
 from assistant.approvals.calls import digest_of, fenced, summary
@@ -14,8 +15,8 @@ from assistant.contracts.messages import Json, ToolCall
 from assistant.contracts.util import Clock, derived_id, utc_now
 from assistant.store.approvals import ApprovalStore, Outcome
 
-Reads = Callable[[str, ToolCall], Mapping[str, Json] | None]
-"""(agent, call) → its arguments as the agent's tool takes them now; None: it does not."""
+Reads = Callable[[Approval, ToolCall], Awaitable[Mapping[str, Json] | None]]
+"""The arguments of its call as the agent's tool takes them now, in its session; None: it does not."""
 _TOLD: Final[Mapping[ApprovalState, str]] = {
     "denied": "Denied: it does not run.",
     "expired": "Too late: it has expired, and does not run.",
@@ -51,7 +52,11 @@ class ApprovalBook:
     async def answer(self, person: str | None, wanted: str, word: ApprovalWord, *, edit: bool = True) -> Approval:
         """Answer a question once; the same answer again changes nothing. `edit`: change the message that asked. Raises ApprovalNotFound,
         ApprovalConflict where it was answered otherwise, or it is too late."""
-        found, counted = await self._store.answer(person, wanted, word, lambda approval: self._decided(approval, word), edit=edit)
+        asked = await self._store.get(person, wanted)
+        call = ToolCall(id=derived_id("call", asked.id), name=asked.tool, arguments=asked.arguments)
+        read = json.loads(asked.arguments) if self._reads is None else await self._reads(asked, call)
+        decide = partial(self._decided, word=word, call=call, read=read)
+        found, counted = await self._store.answer(person, asked.id, word, decide, edit=edit)
         if counted and found.state in ("approved", "denied"):
             return found
         if not counted and found.answer == word:
@@ -62,13 +67,11 @@ class ApprovalBook:
         """End what was not answered in time. Raises StoreUnavailable."""
         return await self._store.expire(lambda approval: self._ended(approval, "expired"))
 
-    def _decided(self, approval: Approval, word: ApprovalWord) -> Outcome:
+    def _decided(self, approval: Approval, *, word: ApprovalWord, call: ToolCall, read: Mapping[str, Json] | None) -> Outcome:
         if approval.expires_at <= self._clock():
             return self._ended(approval, "expired")
         if word == "deny":
             return self._ended(approval, "denied")
-        call = ToolCall(id=derived_id("call", approval.id), name=approval.tool, arguments=approval.arguments)
-        read = json.loads(approval.arguments) if self._reads is None else self._reads(approval.agent, call)
         if read is None or digest_of(approval.tool, read, approval.agent, self._folder(approval.owner)) != approval.digest:
             return self._ended(approval, "void")
         go = self._continuation(approval, f"Approved ({approval.code}): the call of {approval.tool} runs now. Then go on.")
