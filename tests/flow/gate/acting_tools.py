@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from assistant.contracts.gate import Action
 from assistant.contracts.provenance import Provenance
-from assistant.contracts.tools import ToolContext, ToolKind, ToolResult
+from assistant.contracts.tools import ToolContext, ToolKind, ToolResult, ToolServices
 from tests.doubles.mcp_program import Answers, tool
 
 READING = "minutes"
@@ -82,5 +82,11 @@ class ChangingTool:
 
 def kinds(world: World) -> list[ToolKind]:
     """To be offered beside our own."""
-    approve = ToolKind(name="approve", open=lambda settings, services: ChangingTool(world, "approve"))
-    return [approve, ToolKind(name="link_identity", open=lambda settings, services: ChangingTool(world, "link_identity"))]
+
+    def kind(name: str) -> ToolKind:
+        def make(settings: Any, services: ToolServices) -> Any:
+            return ChangingTool(world, name)
+
+        return ToolKind(name=name, open=make)
+
+    return [kind("approve"), kind("link_identity")]
