@@ -12,6 +12,7 @@ from assistant.approvals.book import ApprovalBook
 from assistant.approvals.commands import ApprovalCommands
 from assistant.approvals.desk import Folder, StoredDesk
 from assistant.config import Loaded
+from assistant.contracts.approvals import Approval
 from assistant.contracts.errors import NanobotError
 from assistant.contracts.messages import Json, ToolCall
 from assistant.store.store import Store
@@ -48,9 +49,9 @@ def open_desk(loaded: Loaded, store: Store, later: Later) -> StoredDesk:
 def open_book(loaded: Loaded, store: Store, turns: Turns | None = None) -> ApprovalBook:
     """`turns`: whose agents' tools must still take a call; None: the process that runs it looks then."""
 
-    def reads(agent: str, call: ToolCall) -> Mapping[str, Json] | None:
-        known = turns.agents.get(agent) if turns else None
-        return known.toolbox.read(call) if known else None
+    async def reads(approval: Approval, call: ToolCall) -> Mapping[str, Json] | None:
+        known = turns.agents.get(approval.agent) if turns else None
+        return (await known.toolbox.in_session(approval.owner, approval.session)).read(call) if known else None
 
     return ApprovalBook(store.approvals, folder=_folder(loaded), reads=reads if turns else None)
 

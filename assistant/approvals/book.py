@@ -1,7 +1,7 @@
 """Answers to what waits for a person's yes, from every door."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, Literal
 
@@ -14,8 +14,8 @@ from assistant.contracts.messages import Json, ToolCall
 from assistant.contracts.util import Clock, derived_id, utc_now
 from assistant.store.approvals import ApprovalStore, Outcome
 
-Reads = Callable[[str, ToolCall], Mapping[str, Json] | None]
-"""(agent, call) → its arguments as the agent's tool takes them now; None: it does not."""
+Reads = Callable[[Approval, ToolCall], Awaitable[Mapping[str, Json] | None]]
+"""The call's arguments as the tool takes them now that the session has; None: it does not."""
 _TOLD: Final[Mapping[ApprovalState, str]] = {
     "denied": "Denied: it does not run.",
     "expired": "Too late: it has expired, and does not run.",
@@ -51,7 +51,8 @@ class ApprovalBook:
     async def answer(self, person: str | None, wanted: str, word: ApprovalWord, *, edit: bool = True) -> Approval:
         """Answer a question once; the same answer again changes nothing. `edit`: change the message that asked. Raises ApprovalNotFound,
         ApprovalConflict where it was answered otherwise, or it is too late."""
-        found, counted = await self._store.answer(person, wanted, word, lambda approval: self._decided(approval, word), edit=edit)
+        now = await self._now(await self._store.get(person, wanted)) if word != "deny" else None
+        found, counted = await self._store.answer(person, wanted, word, lambda approval: self._decided(approval, word, now), edit=edit)
         if counted and found.state in ("approved", "denied"):
             return found
         if not counted and found.answer == word:
@@ -62,17 +63,18 @@ class ApprovalBook:
         """End what was not answered in time. Raises StoreUnavailable."""
         return await self._store.expire(lambda approval: self._ended(approval, "expired"))
 
-    def _decided(self, approval: Approval, word: ApprovalWord) -> Outcome:
+    async def _now(self, approval: Approval) -> Mapping[str, Json] | None:
+        return json.loads(approval.arguments) if self._reads is None else await self._reads(approval, _call(approval))
+
+    def _decided(self, approval: Approval, word: ApprovalWord, now: Mapping[str, Json] | None) -> Outcome:
         if approval.expires_at <= self._clock():
             return self._ended(approval, "expired")
         if word == "deny":
             return self._ended(approval, "denied")
-        call = ToolCall(id=derived_id("call", approval.id), name=approval.tool, arguments=approval.arguments)
-        read = json.loads(approval.arguments) if self._reads is None else self._reads(approval.agent, call)
-        if read is None or digest_of(approval.tool, read, approval.agent, self._folder(approval.owner)) != approval.digest:
+        if now is None or digest_of(approval.tool, now, approval.agent, self._folder(approval.owner)) != approval.digest:
             return self._ended(approval, "void")
         go = self._continuation(approval, f"Approved ({approval.code}): the call of {approval.tool} runs now. Then go on.")
-        go = replace(go, call=call, approval=approval.id)
+        go = replace(go, call=_call(approval), approval=approval.id)
         return Outcome(state="approved", edit=closed(approval, "approved"), go=go)
 
     def _ended(self, approval: Approval, state: Literal["denied", "expired", "void"]) -> Outcome:
@@ -100,6 +102,10 @@ class ApprovalBook:
         """One whose time is over is shown as expired before its row is."""
         over = approval.state == "waiting" and approval.expires_at <= self._clock()
         return replace(approval, state="expired", ended=approval.expires_at) if over else approval
+
+
+def _call(approval: Approval) -> ToolCall:
+    return ToolCall(id=derived_id("call", approval.id), name=approval.tool, arguments=approval.arguments)
 
 
 def told(approval: Approval) -> str:

@@ -15,10 +15,11 @@ from assistant.approvals.commands import ApprovalCommands
 from assistant.approvals.desk import StoredDesk
 from assistant.contracts.access import Limits
 from assistant.contracts.addresses import Address
+from assistant.contracts.approvals import Approval
 from assistant.contracts.channels import ChannelSettings
 from assistant.contracts.gate import Gate
 from assistant.contracts.inbox import InboundMessage
-from assistant.contracts.messages import Message, Text, UserMessage
+from assistant.contracts.messages import Json, Message, Text, ToolCall, UserMessage
 from assistant.contracts.models import ModelProvider
 from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.people import PeopleDirectory, UnknownPeople
@@ -128,7 +129,11 @@ class Rig:
             store.approvals, store.people, folder=_folder, chat=self.later(store).words.chat, expire_after=EXPIRE_AFTER, clock=clock
         )
         turns = House(store, self.folder).turns(model, tools=tools, timeout=turn_seconds, budget=budget, gate=gate, desk=desk)
-        book = ApprovalBook(store.approvals, folder=_folder, reads=lambda agent, call: turns.agents[agent].toolbox.read(call), clock=clock)
+
+        async def reads(approval: Approval, call: ToolCall) -> Mapping[str, Json] | None:
+            return turns.agents[approval.agent].toolbox.read(call)
+
+        book = ApprovalBook(store.approvals, folder=_folder, reads=reads, clock=clock)
         continued = ContinuationService(
             store=store.continuations, notifier=store.notifier, turns=turns, expire_after=timedelta(days=1), clock=clock
         )
