@@ -48,6 +48,8 @@ def _made(parent: Path, name: str) -> Path:
     folder = parent / name
     if not folder.is_dir():
         parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if parent.name == PEOPLE:
+            parent.chmod(0o711)  # commands that run as another user pass it to their own folder, and see no others
         folder.mkdir(mode=0o700, exist_ok=True)
     return folder
 

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Final, Literal
 
 from assistant.approvals.calls import digest_of, fenced, summary
@@ -16,7 +15,7 @@ from assistant.contracts.util import Clock, derived_id, utc_now
 from assistant.store.approvals import ApprovalStore, Outcome
 
 Reads = Callable[[Approval, ToolCall], Awaitable[Mapping[str, Json] | None]]
-"""The arguments of its call as the agent's tool takes them now, in its session; None: it does not."""
+"""The call's arguments as the tool takes them now that the session has; None: it does not."""
 _TOLD: Final[Mapping[ApprovalState, str]] = {
     "denied": "Denied: it does not run.",
     "expired": "Too late: it has expired, and does not run.",
@@ -52,11 +51,8 @@ class ApprovalBook:
     async def answer(self, person: str | None, wanted: str, word: ApprovalWord, *, edit: bool = True) -> Approval:
         """Answer a question once; the same answer again changes nothing. `edit`: change the message that asked. Raises ApprovalNotFound,
         ApprovalConflict where it was answered otherwise, or it is too late."""
-        asked = await self._store.get(person, wanted)
-        call = ToolCall(id=derived_id("call", asked.id), name=asked.tool, arguments=asked.arguments)
-        read = json.loads(asked.arguments) if self._reads is None else await self._reads(asked, call)
-        decide = partial(self._decided, word=word, call=call, read=read)
-        found, counted = await self._store.answer(person, asked.id, word, decide, edit=edit)
+        now = await self._now(await self._store.get(person, wanted)) if word != "deny" else None
+        found, counted = await self._store.answer(person, wanted, word, lambda approval: self._decided(approval, word, now), edit=edit)
         if counted and found.state in ("approved", "denied"):
             return found
         if not counted and found.answer == word:
@@ -67,15 +63,18 @@ class ApprovalBook:
         """End what was not answered in time. Raises StoreUnavailable."""
         return await self._store.expire(lambda approval: self._ended(approval, "expired"))
 
-    def _decided(self, approval: Approval, *, word: ApprovalWord, call: ToolCall, read: Mapping[str, Json] | None) -> Outcome:
+    async def _now(self, approval: Approval) -> Mapping[str, Json] | None:
+        return json.loads(approval.arguments) if self._reads is None else await self._reads(approval, _call(approval))
+
+    def _decided(self, approval: Approval, word: ApprovalWord, now: Mapping[str, Json] | None) -> Outcome:
         if approval.expires_at <= self._clock():
             return self._ended(approval, "expired")
         if word == "deny":
             return self._ended(approval, "denied")
-        if read is None or digest_of(approval.tool, read, approval.agent, self._folder(approval.owner)) != approval.digest:
+        if now is None or digest_of(approval.tool, now, approval.agent, self._folder(approval.owner)) != approval.digest:
             return self._ended(approval, "void")
         go = self._continuation(approval, f"Approved ({approval.code}): the call of {approval.tool} runs now. Then go on.")
-        go = replace(go, call=call, approval=approval.id)
+        go = replace(go, call=_call(approval), approval=approval.id)
         return Outcome(state="approved", edit=closed(approval, "approved"), go=go)
 
     def _ended(self, approval: Approval, state: Literal["denied", "expired", "void"]) -> Outcome:
@@ -103,6 +102,10 @@ class ApprovalBook:
         """One whose time is over is shown as expired before its row is."""
         over = approval.state == "waiting" and approval.expires_at <= self._clock()
         return replace(approval, state="expired", ended=approval.expires_at) if over else approval
+
+
+def _call(approval: Approval) -> ToolCall:
+    return ToolCall(id=derived_id("call", approval.id), name=approval.tool, arguments=approval.arguments)
 
 
 def told(approval: Approval) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, time
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -23,6 +23,9 @@ from assistant.contracts.audit import Deed
 from assistant.contracts.people import shown_person
 from assistant.store.store import Store
 
+_WIDE: Final = 80
+"""Characters of what was done; --json has all."""
+
 commands = typer.Typer()
 
 
@@ -37,7 +40,7 @@ def audit(
 ) -> None:
     """What tools did, the latest first: who asked, what was read before, under which approval.
 
-    A call that waits for a yes is "asked". Entries stay when their session is deleted. Times are UTC.
+    A call that waits for a yes is "asked". --json has all fields. Entries stay when their session is deleted. Times are UTC.
 
     Example: nanobot audit --person anna --since 7d
     """
@@ -52,11 +55,12 @@ def audit(
         )
 
     found = with_store(configured(config), latest)
-    heads = ("WHEN (UTC)", "PERSON", "BY", "CAUSE", "TOOL", "DID", "WHAT", "AFTER READING", "APPROVAL")
+    heads = ("WHEN (UTC)", "PERSON", "CAUSE", "TOOL", "WHAT", "AFTER READING")
     print_list(found, heads, _row, as_json=as_json, empty="No tool did anything that is kept here.")
 
 
 def _row(deed: Deed) -> Sequence[str]:
-    cause = f"{deed.cause.kind} {deed.cause.id}".strip()
-    who = (shown_person(deed.owner), shown_person(deed.caller), cause)
-    return moment(deed.at), *who, deed.tool, deed.kind, deed.text, ", ".join(deed.read), deed.approval
+    who = shown_person(deed.owner) if deed.caller == deed.owner else f"{shown_person(deed.owner)}, by {shown_person(deed.caller)}"
+    cause = f"{deed.cause.kind} {deed.cause.id}".strip() + (f", {deed.approval}" if deed.approval not in ("", deed.cause.id) else "")
+    text = f"{deed.kind}: {deed.text}" if deed.kind in ("asked", "ran") else deed.text
+    return moment(deed.at), who, cause, deed.tool, text if len(text) <= _WIDE else f"{text[: _WIDE - 1]}…", ", ".join(deed.read)

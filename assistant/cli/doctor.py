@@ -29,6 +29,9 @@ from assistant.providers.choice import OFFLINE, ChosenModel, NoSuchProvider, cho
 from assistant.providers.gguf.file import INSTALL, NoModelFile, NotGguf, find_gguf, is_installed, read_header
 from assistant.providers.presets import PRESETS
 from assistant.providers.registry import open_provider
+from assistant.skills.lock import FILE as LOCK
+from assistant.skills.lock import LockBroken, SkillLock
+from assistant.skills.survey import survey
 
 _LEAST_FREE = 500_000_000
 _ANY_KEY = "export OPENAI_API_KEY=<your key> (or another provider's), or start a model server such as Ollama on this machine"
@@ -49,8 +52,8 @@ commands = typer.Typer()
 def doctor(config: ConfigOption = None, workspace: WorkspaceOption = None, model: ModelOption = None) -> None:
     """Say what is wrong, and how to fix it.
 
-    Checked are: the configuration, the disk, the workspace, the store, the reading of files, the sandbox, the address, the channels that
-    are enabled with their tokens, the model with its key, and models that are files.
+    Checked are: the configuration, the disk, the workspace, the store, the reading of files, the sandbox, skills and tools of MCP
+    servers that are off, the address, the channels that are enabled with their tokens, the model with its key, and models that are files.
 
     Example: nanobot doctor
     """
@@ -77,6 +80,9 @@ async def _findings(loaded: Loaded) -> AsyncGenerator[Finding]:
     yield await check_store(loaded)
     yield await check_documents(loaded)
     yield await check_sandbox(loaded)
+    yield check_skills(loaded)
+    if loaded.config.mcp.servers:
+        yield await check_mcp(loaded)
     yield check_address(loaded.config.api, loaded.config.auth)
     for name in loaded.config.enabled_channels:
         yield await check_channel(loaded, name)
@@ -148,6 +154,32 @@ async def check_sandbox(loaded: Loaded) -> Finding:
     if rung == "none":
         return Finding("sandbox", f"none, so the assistant can run no commands: {why_not}", GET_SANDBOX)
     return Finding("sandbox", f"{RUNG_WORDS[rung]}{f' (stronger ones: {why_not})' if why_not else ''}")
+
+
+def check_skills(loaded: Loaded) -> Finding:
+    """How many are on; one that is off is not wrong: its owner may not want it."""
+    try:
+        states = [each.state for each in survey(loaded.workspace, SkillLock(loaded.home))]
+    except LockBroken as error:
+        return Finding("skills", error.message, f"rm {loaded.home / LOCK}; nanobot skills check")
+    off = len(states) - states.count("on")
+    return Finding("skills", f"{states.count('on') or 'none'} on" + (f", {off} off (nanobot skills check names them)" if off else ""))
+
+
+async def check_mcp(loaded: Loaded) -> Finding:
+    """What is known of the servers; none is connected."""
+    servers = {name: server for name, server in loaded.config.mcp.servers.items() if server.enabled}
+    try:
+        async with opened_store(loaded) as store:
+            known = {each.name: each for each in await store.mcp.all()}
+    except NanobotError as error:
+        return Finding("MCP servers", error.message)  # the store is what is wrong, and said so
+    seen = {name: known[name] for name, server in servers.items() if name in known and known[name].origin == server.origin}
+    unseen, changed = [name for name in servers if name not in seen], [name for name, server in seen.items() if server.off]
+    detail = f"{len(seen)} of {len(servers)} were connected before"
+    detail += f"; nanobot mcp test NAME connects {', '.join(unseen)}" if unseen else ""
+    detail += f"; tools are off, until nanobot mcp approve NAME, of {', '.join(changed)}" if changed else ""
+    return Finding("MCP servers", detail)
 
 
 def check_address(settings: ApiSettings, auth: AuthSettings) -> Finding:

@@ -78,7 +78,7 @@ def role(
     to: Annotated[PersonRole, typer.Argument(metavar="ROLE", help="owner, user or guest.")],
     config: ConfigOption = None,
 ) -> None:
-    """Give a person a role. A guest may talk, and has nothing written to other chats.
+    """Give a person a role. A guest may talk, read, keep files and notes, and set reminders for themselves.
 
     Example: nanobot people role anna guest
     """
@@ -159,7 +159,8 @@ def export(
 ) -> None:
     """Write everything that is kept of a person, as JSON.
 
-    Sessions with their messages, memories, schedules, usage, deliveries, jobs …
+    Sessions with their messages, memories, schedules, usage, deliveries, jobs, tasks, approvals, the journal of what was done … Files are not in it:
+    they are in the workspace's people/, and attachments in the state folder.
 
     Example: nanobot people export anna -o anna.json
     """

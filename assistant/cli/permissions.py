@@ -19,6 +19,7 @@ from assistant.contracts.messages import Json
 from assistant.contracts.people import PersonRole
 from assistant.contracts.provenance import UNTRUSTED, Provenance
 from assistant.contracts.turns import MAIN
+from assistant.contracts.urls import PageRefused, parse_url
 from tools.catalog import MODULES
 
 commands = typer.Typer()
@@ -86,7 +87,7 @@ def try_call(
         said=(said,),
         recipient=_recipient(subject, said) if "sends" in actions else "none",
     )
-    call = PlannedCall(tool=tool, actions=actions, arguments=_arguments(tool, subject), subject=subject)
+    call = PlannedCall(tool=tool, actions=actions, arguments=_arguments(tool, subject), subject=_normal(subject))
     ruling = decide(call, situation, _lines(configured(config), agent))
     if as_json:
         typer.echo(orjson.dumps({"verdict": ruling.verdict, "why": ruling.why, "actions": sorted(actions)}))
@@ -125,6 +126,14 @@ def _arguments(tool: str, subject: str) -> dict[str, Json]:
     if tool == "search_web":
         return {"query": subject}
     return {"url": subject} if "://" in subject else {}
+
+
+def _normal(subject: str) -> str:
+    """A URL's host, as the tools that ask for pages name what they act on. Raises BadParameter."""
+    try:
+        return parse_url(subject).authority if "://" in subject and " " not in subject else subject
+    except PageRefused as error:
+        raise typer.BadParameter(f"{error}", param_hint="SUBJECT") from None
 
 
 def _recipient(subject: str, said: str) -> Recipient:

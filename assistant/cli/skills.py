@@ -97,7 +97,7 @@ def add(
     replaces: Annotated[bool, typer.Option("--replace", help="Put it in the place of one with the same name.")] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Copy a skill into the workspace. Nothing of it is run, and it is off until you approve it.
+    """Copy a skill into the workspace. Nothing of it is run, and it is off until you approve it, unless it comes with nanobot.
 
     Example: nanobot skills add https://example.org/skills.git --skill invoice-check
     """
@@ -114,8 +114,11 @@ def add(
             _refuse_choice(source, list(usable))
         for name in wanted:
             added = install(usable[name], loaded.workspace, replaces=replaces)
-            typer.echo(f"{_told(added)}\n\n{name} is in {added.folder}, and off. To turn it on: nanobot skills approve {name}")
-    adopt_shipped(loaded.workspace, SkillLock(loaded.home), shipped_workspace() / OWN)
+            typer.echo(_told(added))
+            adopt_shipped(loaded.workspace, lock := SkillLock(loaded.home), shipped_workspace() / OWN)
+            is_on = any(each.name == name and each.state == "on" for each in survey(loaded.workspace, lock))
+            state = "on, as it came" if is_on else f"off. To turn it on: nanobot skills approve {name}"
+            typer.echo(f"\n{name} is in {added.folder}, and {state}")
 
 
 @commands.command()

@@ -1,8 +1,9 @@
 """`nanobot tasks list | show | stop | retry | dismiss`."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Final, cast, get_args
+from typing import Annotated, Any, Final, cast, get_args
 
 import orjson
 import typer
@@ -27,7 +28,7 @@ from assistant.tasks.book import TaskBook
 _STATES: Final = get_args(TaskState)
 _NOTHING: Final = "No helper has done anything yet: the assistant starts one by its tool delegate."
 
-commands = typer.Typer(name="tasks", help="What helpers and commands do in the background.", no_args_is_help=True)
+commands = typer.Typer(name="tasks", help="What helpers do in the background.", no_args_is_help=True)
 
 TaskArgument = Annotated[str, typer.Argument(metavar="ID", help="As listed: task_…")]
 
@@ -52,8 +53,12 @@ def list_tasks(
         whose, book = person and await owner_of(store, person), TaskBook(store.tasks, store.sessions)
         return await pages(lambda count, last: book.list(whose, state=wanted, limit=count, before=last.id if last else None), limit)
 
+    found = with_store(configured(config), latest)
     heads = ("ID", "STATE", "RESULT", "PERSON", "STARTED (UTC)", "ENDED (UTC)", "TASK")
-    print_list(with_store(configured(config), latest), heads, _row, as_json=as_json, empty=_NOTHING)
+    if as_json:
+        print_list([_facts(each) for each in found], heads, lambda _: (), as_json=True)
+    else:
+        print_list(found, heads, _row, empty=_NOTHING)
 
 
 @commands.command()
@@ -64,7 +69,7 @@ def show(task: TaskArgument, as_json: JsonOption = False, config: ConfigOption =
     """
     found = _with_book(config, lambda book: book.get(None, task))
     if as_json:
-        typer.echo(orjson.dumps(found))
+        typer.echo(orjson.dumps(_facts(found)))
         return
     new, outcome = found.new, found.outcome
     lines = [
@@ -111,6 +116,12 @@ def _with_book(config: Path | None, use: Callable[[TaskBook], Awaitable[Task]]) 
 
 def _told(task: Task, under_way: str) -> None:
     typer.echo(f"{task.id}  {task.state}{f': {under_way}' if under_way and task.ended is None else ''}")
+
+
+def _facts(task: Task) -> dict[str, Any]:
+    """All of it, side by side."""
+    facts = asdict(task)
+    return {**facts.pop("new"), **facts}
 
 
 def _row(task: Task) -> Sequence[str]:

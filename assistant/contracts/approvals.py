@@ -23,7 +23,7 @@ ApprovalWord = Literal["once", "session", "deny"]
 
 
 class ApprovalNotFound(NotFound, code="approval_not_found"):
-    """There is no such question."""
+    """There is no such question. `nanobot approvals list --all` shows those there are."""
 
 
 class ApprovalConflict(NanobotError, status=409, type="conflict_error", code="approval_conflict"):

@@ -35,6 +35,8 @@ _LEAVE: Final = 1.0
 """Seconds that a program has to end by itself when its input ends."""
 _WORDS: Final = 2_000
 """Characters of an error of the server's that are passed on."""
+_LAST: Final = 300
+"""Bytes of the end of what a program wrote to its errors that are passed on."""
 for _name in ("mcp", "client", "httpx2"):  # they write messages and addresses into the log
     logging.getLogger(_name).setLevel(logging.CRITICAL)
 
@@ -230,14 +232,18 @@ async def _program(target: Program, state: _State, ended: Callable[[], None]) ->
     process = await target.sandbox.start(target.command)
     arrived, read = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     write, to_send = anyio.create_memory_object_stream[SessionMessage](0)
+    said, drained = bytearray(), anyio.Event()
 
     async def receive() -> None:
-        with suppress(_Flood, anyio.BrokenResourceError, anyio.ClosedResourceError):
-            async with arrived:
+        async with arrived:
+            with suppress(_Flood, anyio.BrokenResourceError, anyio.ClosedResourceError):
                 async for line in _lines(process, state):
                     with suppress(ValidationError):  # what a program prints besides
                         await arrived.send(SessionMessage(types.jsonrpc_message_adapter.validate_json(line, by_name=False)))
-        state.fault = state.fault or "The MCP server's program ended."
+            with anyio.move_on_after(_LEAVE):
+                await drained.wait()
+            last = said.decode(errors="replace").strip(" .\n").rpartition("\n")[2]
+            state.fault = state.fault or f"The MCP server's program ended{f', and said: {last}' if last else ''}."
         ended()
 
     async def send() -> None:
@@ -248,8 +254,9 @@ async def _program(target: Program, state: _State, ended: Callable[[], None]) ->
                     await process.stdin.drain()
 
     async def drain() -> None:
-        while await process.stderr.read(65_536):
-            pass
+        while data := await process.stderr.read(65_536):
+            said[:] = (said + data)[-_LAST:]
+        drained.set()
 
     try:
         async with anyio.create_task_group() as tasks, read, write:

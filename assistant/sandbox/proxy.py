@@ -1,7 +1,6 @@
 """The way out of a command's network: an HTTP proxy for the hosts that it named, and no others. Addresses are checked and connected to as checked."""
 
 import asyncio
-import ipaddress
 import socket
 import sys
 from collections.abc import AsyncGenerator, Sequence
@@ -13,6 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from assistant.contracts.errors import ToolFailed
 from assistant.contracts.secrets import NAMED, Secrets
+from assistant.contracts.urls import is_public
 
 _BRIDGE: Final = Path(__file__).with_name("bridge.py")
 _PATIENCE: Final = 10.0
@@ -21,7 +21,6 @@ _BLOCK: Final = 64 * 1024
 _HELD_BYTES: Final = 8 * 1024**2
 """Of an answer to a request with a secret in it, which is held until the secret is taken out of it."""
 _PORTS: Final = frozenset({80, 443})
-_NAT64, _LOCAL_NAT64 = ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48")
 _HOPS: Final = frozenset({"connection", "proxy-connection", "proxy-authorization", "keep-alive", "host", "te", "upgrade"})
 
 
@@ -175,19 +174,6 @@ def _is_named(host: str, port: int, named: frozenset[str]) -> bool:
         return True
     above = host.partition(".")[2]
     return port in _PORTS and (host in named or (above and f"*.{above}" in named) is True)
-
-
-def is_public(address: str) -> bool:
-    """Whether it is one of the internet's."""
-    found = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(found, ipaddress.IPv6Address):
-        if found in _NAT64:
-            found = ipaddress.IPv4Address(found.packed[-4:])
-        elif found in _LOCAL_NAT64:
-            return False
-        else:
-            found = found.ipv4_mapped or found.sixtofour or found
-    return found.is_global and not found.is_multicast
 
 
 async def _pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

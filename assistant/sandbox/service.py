@@ -122,10 +122,14 @@ class MachineSandbox:
         if rung == "landlock":
             from assistant.sandbox.launcher import LEAST_ABI, landlock_abi  # noqa: PLC0415 - ctypes, where it is needed
 
-            if (abi := landlock_abi()) >= LEAST_ABI:
-                return [_Found(rung=rung)]
-            said.append(f"landlock: this kernel's version of it is {abi}, {LEAST_ABI} is needed (Linux 6.12)")
-            return []
+            if (abi := landlock_abi()) < LEAST_ABI:
+                said.append(f"landlock: this kernel's version of it is {abi}, {LEAST_ABI} is needed (Linux 6.12)")
+                return []
+            closed = [folder for shown in self.guarded.public if (folder := _closed(shown))]
+            if os.geteuid() == 0 and closed:
+                said.append(f"landlock: {_unreached(closed[0])}")
+                return []
+            return [_Found(rung=rung)]
         found = programs()
         if not found and rung == "bubblewrap":
             said.append("bubblewrap: it is not installed")
@@ -144,11 +148,20 @@ class MachineSandbox:
             return ""
         said = ran.stderr.decode(errors="replace").strip()
         if os.geteuid() == 0 and "Permission denied" in said:
-            return (
-                f"as the server is root, commands run as user {USER}, and that one can't reach {self._scratch}: "
-                "run nanobot as a user of its own, or let others pass the folders above it (chmod o+x)"
-            )
+            return _unreached(self._scratch)
         return said or f"a command ended with {ran.code}"
+
+
+def _closed(folder: Path) -> Path | None:
+    """The highest on the way to it that other users may not pass; None: all are open, as far as there are any."""
+    return next((each for each in (*reversed(folder.parents), folder) if each.is_dir() and not each.stat().st_mode & 0o001), None)
+
+
+def _unreached(folder: Path) -> str:
+    return (
+        f"as the server is root, commands run as user {USER}, and that one can't pass {folder}: "
+        "run nanobot as a user of its own, or let others pass the folders on the way (chmod o+x)"
+    )
 
 
 def _least(asked: int, most: int) -> int:

@@ -22,8 +22,22 @@ def test_without_a_model_doctor_says_so_and_how_to_mend_it(tmp_path: Path):
     found = lines(done.stdout)
     assert done.returncode == 1
     assert [name for name, line in found.items() if line.startswith("WRONG")] == ["model"]
-    assert list(found) == ["configuration", "disk", "workspace", "store", "documents", "address", "model"]
+    assert list(found) == ["configuration", "disk", "workspace", "store", "documents", "sandbox", "skills", "address", "model"]
     assert "to fix it: export OPENAI_API_KEY=" in done.stdout
+
+
+def test_what_is_off_is_named_and_not_wrong(tmp_path: Path):
+    nanobot = Nanobot(folder=tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"mcpServers": {"notes": {"command": "notes"}}}))
+    assert nanobot("skills", "list").returncode == 0
+    with (nanobot.home / "workspace/skills/mail-draft/SKILL.md").open("a") as file:
+        file.write("More.")
+    done = nanobot("doctor", "--model", "offline")
+    assert done.returncode == 0
+    assert "2 on, 1 off (nanobot skills check names them)" in done.stdout
+    assert "0 of 1 were connected before; nanobot mcp test NAME connects notes" in done.stdout
+    (nanobot.home / "skills.lock.json").write_text("{")
+    assert "WRONG  skills" in nanobot("doctor", "--model", "offline").stdout
 
 
 def test_offline_by_configuration_is_not_wrong(tmp_path: Path):

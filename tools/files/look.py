@@ -48,6 +48,7 @@ class ListFiles:
     async def run(self, params: ListFilesParams, ctx: ToolContext) -> ToolResult:
         place = await self._files.place(params.folder, ctx.owner)
         time = await self._files.times(ctx.owner)
+        beside = _beside(self._files, ctx.owner, common=await self._files.shares(ctx.owner)) if place.path == "." else ()
 
         def line(found: Found) -> str:
             path = visible("/".join(found.steps))
@@ -63,15 +64,15 @@ class ListFiles:
             more = (
                 [f"[{len(met) - _LISTED:,} more are not shown: list a folder of these, or use find_files.]"] if len(met) > _LISTED else []
             )
-            return [*shown, *more, *(_beside(self._files, ctx.owner) if place.path == "." else ())]
+            return [*shown, *more, *beside]
 
         return ToolResult(text="\n".join(await asyncio.to_thread(lines)) or "There are no files here.")
 
 
-def _beside(files: SpaceFiles, owner: str) -> Iterator[str]:
+def _beside(files: SpaceFiles, owner: str, *, common: bool) -> Iterator[str]:
     """What else the person sees from their folder."""
     workspace = files.workspace.root
-    if (workspace / "shared").is_dir():
+    if common and (workspace / "shared").is_dir():
         yield "shared/"
     if owner == OWNER_ID and (older := sorted(name for name in os.listdir(workspace) if name not in _OF_THE_ASSISTANT and name[0] != ".")):
         yield f"[In the workspace itself, to be read: {', '.join(map(visible, older[:40]))}]"

@@ -85,6 +85,11 @@ class SpaceFiles:
         zone = await self.people.zone(owner)
         return lambda seconds: f"{datetime.fromtimestamp(seconds, zone):%Y-%m-%d %H:%M}"
 
+    async def shares(self, owner: str) -> bool:
+        """Whether the common folder is theirs, too."""
+        person = await self.people.person(owner)
+        return person is None or person.role != "guest"
+
     def walk(self, place: Place, depth: int) -> Generator[Found]:
         """What is in a folder and, `depth` folders deep, below it, by name; links are met, not followed. The trash is passed by, unless it is
         where the walk begins."""

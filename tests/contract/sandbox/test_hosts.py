@@ -7,7 +7,6 @@ import pytest
 
 from assistant.contracts.errors import ToolFailed
 from assistant.contracts.secrets import NAMED
-from assistant.sandbox.proxy import is_public
 from assistant.sandbox.service import MachineSandbox
 from tests.contract.sandbox.conftest import House, python, sandbox_in
 
@@ -160,16 +159,3 @@ async def test_the_third_rung_has_no_hosts(house: House) -> None:
         pytest.skip("this machine has no Landlock")
     with pytest.raises(ToolFailed, match="without hosts"):
         await python(box, house, "", hosts=("example.org",))
-
-
-@pytest.mark.parametrize(
-    ("address", "public"),
-    [
-        *((each, True) for each in ("93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "8.8.8.8")),
-        *((each, False) for each in ("127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0", "100.64.0.1")),
-        *((each, False) for each in ("::1", "::", "fe80::1%eth0", "fd00::1", "::ffff:10.0.0.1", "2002:7f00:1::", "224.0.0.1", "ff02::1")),
-        *((each, False) for each in ("64:ff9b::7f00:1", "64:ff9b:1::1", "255.255.255.255", "192.0.2.1", "198.18.0.1")),
-    ],
-)
-def test_which_addresses_are_public(address: str, public: bool) -> None:
-    assert is_public(address) is public

@@ -84,6 +84,8 @@ async def test_each_person_has_a_folder_and_the_common_one_is_common(hands: Hand
         ("delete_file", {"path": "shared/diary.txt"}),
     ):
         assert "guests have no part in" in await hands.refused(tool, GUEST, **more)
+    assert "shared/" in await hands.said("list_files")
+    assert "shared/" not in await hands.said("list_files", GUEST)
 
 
 async def test_what_the_owner_had_in_the_workspace_itself_is_read_and_not_changed(hands: Hands) -> None:

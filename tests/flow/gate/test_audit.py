@@ -53,7 +53,7 @@ async def test_the_command_line_prints_it(tmp_path: Path, monkeypatch: pytest.Mo
         await done(house)
     nanobot = Nanobot(folder=tmp_path)
     table = nanobot("audit", "--person", "owner", "--since", "1d").stdout.splitlines()
-    assert table[0].split()[:4] == ["WHEN", "(UTC)", "PERSON", "BY"]
+    assert table[0].split()[:4] == ["WHEN", "(UTC)", "PERSON", "CAUSE"]
     assert f"telegram:{FRIEND}" in table[1]
     (line,) = nanobot("audit", "--session", "s2", "--json").stdout.splitlines()
     assert orjson.loads(line)["read"] == ["file"]
@@ -63,7 +63,11 @@ async def test_the_command_line_prints_it(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_the_permissions_are_printed_and_tried(tmp_path: Path) -> None:
     nanobot = Nanobot(folder=tmp_path)
-    lines = [{"tool": "run", "subject": "git *", "do": "allow"}, {"action": "sends", "do": "refuse"}]
+    lines = [
+        {"tool": "run", "subject": "git *", "do": "allow"},
+        {"tool": "fetch_page", "subject": "*.example.org", "do": "allow"},
+        {"action": "sends", "do": "refuse"},
+    ]
     (tmp_path / "c.json").write_bytes(orjson.dumps({"agents": {"defaults": {"permissions": lines}}}))
     config = ("--config", str(tmp_path / "c.json"))
     shown = nanobot("permissions", *config).stdout
@@ -75,6 +79,8 @@ def test_the_permissions_are_printed_and_tried(tmp_path: Path) -> None:
     assert nanobot(
         "permissions", "try", "schedule", "cancel sch_1", "--said", "cancel it", "--after-reading", "file", *config
     ).stdout.startswith("allow")
+    fetched = nanobot("permissions", "try", "fetch_page", "https://a.example.org/x", "--after-reading", "mail", *config).stdout
+    assert fetched.startswith("allow")  # as the tool names it: by its host
     asked = nanobot(
         "permissions", "try", "x", "https://a.example/", "--does", "network", "--after-reading", "web", "--json", *config
     ).stdout

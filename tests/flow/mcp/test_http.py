@@ -93,6 +93,28 @@ async def test_a_pasted_block_works_through_the_front_door(tmp_path: Path) -> No
             assert 'look_up {"what": "tea"}' in json.loads(last)["messages"][-1]["content"]
 
 
+async def test_a_yes_runs_the_call_of_a_server_s_tool(tmp_path: Path) -> None:
+    folder = tmp_path / "one"
+    folder.mkdir()
+    lists(folder, TOOLS)
+    async with McpOverHttp(folder) as server, ModelServer() as model, httpx2.AsyncClient(timeout=60) as client:
+        asks = {"agents": {"defaults": {"provider": "custom", "model": "fake-model", "permissions": [{"action": "sends", "do": "ask"}]}}}
+        config = {**with_model(model.url), **asks, "mcpServers": {"one": {"url": server.url}}}
+        await asyncio.to_thread(met, tmp_path / "home", config)
+        with live_server(tmp_path / "home", config=config) as live:
+            words = 'CALLTOOL mcp_one_note {"text": "tea"}'
+            ask = {"model": "agent:main", "session_id": "s", "messages": [{"role": "user", "content": words}]}
+            (waiting,) = (await client.post(f"{live.url}/v1/chat/completions", json=ask)).json()["nanobot"]["pending"]
+            assert count(folder, "calls") == 0
+            path = f"{live.url}/v1/approvals/{waiting['id']}"
+            answered = await client.post(path, json={"answer": "once"})
+            assert answered.status_code == 200, answered.text
+            async with asyncio.timeout(20):
+                while (await client.get(path)).json()["state"] != "done":  # noqa: ASYNC110 - it ends by itself
+                    await asyncio.sleep(0.05)
+        assert count(folder, "calls") == 1
+
+
 async def test_what_is_found_is_offered_from_the_next_step_on_and_stays(tmp_path: Path) -> None:
     folder = tmp_path / "one"
     folder.mkdir()

@@ -68,6 +68,13 @@ async def test_a_known_server_is_not_started_before_its_first_call(rig: Rig) -> 
     assert count(folder, "starts") == 2
 
 
+async def test_why_a_program_did_not_start_is_told(rig: Rig) -> None:
+    servers = rig.open(one=rig.settings(args=["-c", "import sys; sys.exit('there is no index.js')"]))
+    assert await names(servers) == []
+    with pytest.raises(ToolFailed, match="program ended, and said: there is no index"):
+        await servers.servers["one"].link.connected()
+
+
 async def test_a_program_that_dies_is_started_again_and_only_reading_is_repeated(rig: Rig) -> None:
     folder = rig.program(tools=[tool("die_reading"), tool("die_writing", reads=False), tool("fine")])
     servers = rig.open(one=rig.settings())

@@ -48,6 +48,10 @@ def test_shipped_skills_are_on_and_a_changed_one_is_not(nanobot: Nanobot):
     assert states(nanobot)["mail-draft"] == "changed"
     assert nanobot("skills", "approve", "mail-draft", "--yes").returncode == 0
     assert states(nanobot)["mail-draft"] == "on"
+    again = nanobot("skills", "add", "mail-draft", "--replace").stdout.splitlines()[-1]
+    assert again.endswith("nanobot skills approve mail-draft")
+    assert nanobot("skills", "remove", "mail-draft", "--yes").returncode == 0
+    assert nanobot("skills", "add", "mail-draft").stdout.endswith("on, as it came\n")
 
 
 def test_a_new_skill_is_off_until_it_was_approved(nanobot: Nanobot):

@@ -79,7 +79,7 @@ async def test_stop_in_a_chat_stops_the_helper_that_its_turn_waits_for(served: S
     await said(telegram, ANNA, "/stop")
     await served.model.held(0)
     (task,) = [json.loads(line) for line in (await nanobot(tmp_path, "list", "--json")).splitlines()]
-    assert (task["state"], task["handover"]) == ("stopped", "read")
+    assert (task["id"][:5], task["state"], task["handover"]) == ("task_", "stopped", "read")
 
 
 async def test_a_chats_server_is_killed_while_a_turn_waits_and_the_next_one_answers_once(
