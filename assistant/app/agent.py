@@ -31,7 +31,7 @@ from assistant.contracts.models import Sampling
 from assistant.contracts.outbox import Deliveries
 from assistant.contracts.sandbox import Sandbox
 from assistant.contracts.skills import Skills
-from assistant.contracts.tasks import Delegation
+from assistant.contracts.tasks import BackgroundRuns, Delegation
 from assistant.contracts.tools import Tool, ToolKind, ToolServices
 from assistant.contracts.turns import MAIN
 from assistant.contracts.util import Settings
@@ -72,6 +72,7 @@ class AgentParts:
     later: Later
     sandbox: Sandbox
     tasks: Delegation
+    runs: BackgroundRuns
     web: OpenWeb
     mcp: OpenMcp
     skills: Skills
@@ -158,6 +159,7 @@ def tool_services(name: str, agent: AgentSettings, parts: AgentParts) -> ToolSer
         memories=memory.service,
         sandbox=parts.sandbox,
         tasks=parts.tasks,
+        runs=parts.runs,
         pages=parts.web,
         web=parts.web,
         skills=parts.skills,
