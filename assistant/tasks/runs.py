@@ -22,8 +22,8 @@ class CommandRuns:
     """Implements BackgroundRuns. `TaskService` looks after what is asked of them, and closes them."""
 
     def __init__(self, store: TaskStore, book: TaskBook) -> None:
+        self.book = book
         self._store = store
-        self._book = book
         self._works: dict[str, asyncio.Task[TaskOutcome] | None] = {}
         """By task, until its end is stored. None: its row is being stored."""
         self._ends: set[asyncio.Task[None]] = set()
@@ -31,10 +31,12 @@ class CommandRuns:
         self._closing = asyncio.Event()
 
     async def begin(self, new: NewTask, work: Callable[[], Coroutine[Any, Any, TaskOutcome]]) -> Task:
+        if self._closing.is_set():
+            raise ToolFailed("Not started: the server stops.")
         self._works[new.id] = None
         try:
             await self._store.add(new)
-            if self._closing.is_set():
+            if self._closing.is_set():  # meanwhile
                 await self._store.end(new.id, "failed", WHY["run"])
                 raise ToolFailed("Not started: the server stops.")
             working = asyncio.create_task(work(), name=new.id)
@@ -42,7 +44,7 @@ class CommandRuns:
             del self._works[new.id]
             raise
         finally:
-            self._book.wake()
+            self.book.wake()
         self._works[new.id] = working
         self._ends.add(end := asyncio.create_task(self._see_to_its_end(new.id, working)))
         end.add_done_callback(self._ends.discard)
@@ -89,7 +91,7 @@ class CommandRuns:
         log.info("run.ended task=%s", task_id)
         del self._works[task_id]
         self._stopped.discard(task_id)
-        self._book.changed(task_id)
+        self.book.changed(task_id)
 
     def _end_of(self, task_id: str, working: asyncio.Task[TaskOutcome]) -> tuple[TaskState, TaskOutcome]:
         if working.cancelled():

@@ -17,7 +17,6 @@ from assistant.contracts.util import Clock, backoff, utc_now
 from assistant.store.store import Store
 from assistant.store.task_rows import WHY, HeldTask, OpenTask
 from assistant.store.tasks import TaskStore
-from assistant.tasks.book import TaskBook
 from assistant.tasks.runs import CommandRuns
 from assistant.tasks.settings import TaskSettings
 from assistant.turns.handle import RunningTurn
@@ -62,13 +61,11 @@ class TaskService:
     It begins to look at `start`, or when its process delegates something first.
     """
 
-    def __init__(
-        self, *, store: Store, book: TaskBook, runs: CommandRuns, turns: Turns, settings: TaskSettings, clock: Clock = utc_now
-    ) -> None:
+    def __init__(self, *, store: Store, runs: CommandRuns, turns: Turns, settings: TaskSettings, clock: Clock = utc_now) -> None:
         self._store = store.tasks
         self._own = store.runner.id
         self._notifier = store.notifier
-        self.book = book
+        self.book = runs.book
         self._runs = runs
         self._turns = turns
         self._settings = settings
@@ -79,7 +76,7 @@ class TaskService:
         self._works: dict[asyncio.Task[None], str] = {}
         self._running: dict[str, RunningTurn] = {}
         self._cancelled: set[str] = set()
-        book.wake = self.wake
+        runs.book.wake = self.wake
 
     async def start(self) -> None:
         """Resume what dead processes left, then look after all that comes. Raises StoreUnavailable."""

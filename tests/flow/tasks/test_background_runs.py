@@ -18,7 +18,7 @@ from tests.flow.nanobot_process import Nanobot
 
 from .conftest import Asks, Served, calling, delegating
 
-ANNA = 42
+ANNA, BEN = 42, 43
 CUT_OFF = "the server ended while it ran, and the command with it"
 
 
@@ -186,3 +186,17 @@ async def test_a_chat_is_told_the_output(start: Asks, telegram: TelegramServer) 
     telegram.say(ANNA, calling("run", command="touch go"), sender=ANNA)
     await telegram.until(lambda: any(text.endswith("42") for text in telegram.texts(ANNA)))
     assert sum("42" in text for text in telegram.texts(ANNA)) == 1
+
+
+async def test_a_guest_waits_for_commands(start: Asks, telegram: TelegramServer, tmp_path: Path) -> None:
+    channel = {"enabled": True, "token": telegram.token, "apiBase": telegram.url, "allowFrom": [str(BEN)]}
+    served: Served = await start(channels={"telegram": channel})
+    for number, words in enumerate(["ECHO hello", running("true"), calling("run", command="true")], start=1):
+        telegram.say(BEN, words, sender=BEN)
+        await telegram.until(lambda count=number: len(telegram.texts(BEN)) == count)
+        if number == 1:
+            await asyncio.to_thread(Nanobot(folder=tmp_path), "people", "role", f"telegram:{BEN}", "guest")
+    results = [body["messages"][-1]["content"] for body in served.asked() if body["messages"][-1]["role"] == "tool"]
+    assert "Not started: nothing could take the result of a background command here (a guest's turn" in results[0]
+    assert results[1].startswith("[exit code 0]")
+    assert not await served.tasks()
