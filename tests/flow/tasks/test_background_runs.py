@@ -200,3 +200,18 @@ async def test_a_guest_waits_for_commands(start: Asks, telegram: TelegramServer,
     assert "Not started: nothing could take the result of a background command here (a guest's turn" in results[0]
     assert results[1].startswith("[exit code 0]")
     assert not await served.tasks()
+
+
+async def test_a_persons_yes_starts_it_once(start: Asks) -> None:
+    served: Served = await start(agents={"defaults": {"permissions": [{"tool": "run", "do": "ask"}]}})
+    answer = await served.ask(running("echo ECHO $((6*7))"))
+    (pending,) = answer["nanobot"]["pending"]
+    assert not await served.tasks()
+    pressed = await served.client.post(f"/v1/approvals/{pending['id']}", json={"answer": "once"})
+    assert pressed.status_code == 200, pressed.text
+    (task,) = await served.until(lambda found: bool(found) and found[0]["handover"] == "handed")
+    assert task["answer"] == "[exit code 0]\n[output]\nECHO 42"
+    async with asyncio.timeout(30):
+        while not (said := await served.said())[-1][1].endswith("42"):  # noqa: ASYNC110 - the server goes on by itself
+            await asyncio.sleep(0.02)
+    assert sum(text.startswith("[The background command") for _, text in said) == 1
