@@ -59,7 +59,7 @@ def export(
     """
     found, messages = _read(configured(config), session)
     if form == "json":
-        text = orjson.dumps({"session": found, "messages": messages}, option=orjson.OPT_INDENT_2).decode() + "\n"
+        text = orjson.dumps({"session": found, "messages": messages}, option=orjson.OPT_INDENT_2, default=sorted).decode() + "\n"
     else:
         text = _markdown(found, messages)
     if output is None:

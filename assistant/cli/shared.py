@@ -94,7 +94,7 @@ def print_list(
         print_table(heads, [row(each) for each in found], empty)
         return
     for each in found:
-        typer.echo(orjson.dumps(each))
+        typer.echo(orjson.dumps(each, default=sorted))  # sets, in order
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], empty: str = "") -> None:

@@ -77,8 +77,12 @@ async def run_approved(
 
 async def toolbox_of(request: TurnRequest, agents: Mapping[str, Agent]) -> Toolbox:
     """What a turn may use. Raises as `Toolbox.for_turn`."""
-    box = await agents[request.agent].toolbox.in_session(request.owner, request.session)
-    box = box.for_turn(request.only_tools, request.tools, request.client_tools)
+    agent = agents[request.agent]
+    box = await agent.toolbox.in_session(request.owner, request.session)
+    only, few = request.only_tools, agent.context.tools
+    if few is not None:
+        only = few if only is None else only & few
+    box = box.for_turn(only, request.tools, request.client_tools)
     return box.guarded([agents[name].toolbox for name in request.within]) if request.within else box
 
 

@@ -127,6 +127,26 @@ def pictures_within(context_tokens: int) -> int:
     return max(1, context_tokens // 4 // IMAGE_TOKENS)
 
 
+_SOONEST: Final = {
+    name: place
+    for place, name in enumerate(
+        (
+            "message",
+            "read_attachment",
+            "list_attachments",
+            "remember",
+            "recall",
+            "read_file",
+            "write_file",
+            "fetch_page",
+            "search_web",
+            "schedule",
+        )
+    )
+}
+"""Which tools a small context gets first."""
+
+
 class Context:
     """Measures what fits into a model's context."""
 
@@ -142,7 +162,21 @@ class Context:
         self._configured = context_tokens
         self._model = model
         self._instructions = instructions
-        self._tools_tokens = sum(map(tool_tokens, tools))
+        self._tools = {tool.name: tool_tokens(tool) for tool in sorted(tools, key=lambda tool: _SOONEST.get(tool.name, len(_SOONEST)))}
+        self._tools_tokens = sum(self._tools.values())
+
+    @property
+    def tools(self) -> frozenset[str] | None:
+        """The tools that a third of a small context has room for, the most useful ones first; None: all."""
+        left = self.total // 3
+        if self._tools_tokens <= left:
+            return None
+        chosen: set[str] = set()
+        for name, tokens in self._tools.items():
+            if tokens <= left:
+                chosen.add(name)
+                left -= tokens
+        return frozenset(chosen)
 
     @property
     def pictures(self) -> int:
@@ -168,7 +202,10 @@ class Context:
         tools besides the agent's. Raises ContextLengthExceeded where the new message alone, or the results of the client's tools, would not fit."""
         instructions = (self._instructions.text(datetime.now(zone), person, profile), *request.instructions)
         brought = sum(map(tool_tokens, (*more, *(tool.spec for tool in request.tools), *request.client_tools)))
-        fixed = self._tools_tokens + brought + sum(map(text_tokens, instructions))
+        tools, few = self._tools_tokens, self.tools
+        if few is not None:
+            tools = sum([self._tools[name] for name in few])
+        fixed = tools + brought + sum(map(text_tokens, instructions))
         total = self.total
         answer = min(request.sampling.max_tokens or ANSWER_TOKENS, total // 4)
         left = total - answer - fixed

@@ -94,7 +94,7 @@ def test_a_signal_ends_it_in_order(tmp_path: Path) -> None:
         (
             ["--tools", "nope"],
             {},
-            'agents.defaults.tools: there is no tool "nope"; there are: list_attachments, read_attachment, message, remember, recall',
+            'agents.defaults.tools: there is no tool "nope"; there are: list_attachments, read_attachment, list_files',
         ),
         (["--workflow", "nope"], {}, "workflows.models: there is no workflow 'nope'; there are: compare-documents, morning-briefing"),
         (["--workflow", "nope.yaml"], {}, "workflows.models: there is no file "),

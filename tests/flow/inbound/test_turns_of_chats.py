@@ -50,7 +50,7 @@ async def test_neither_a_name_nor_a_button_makes_an_id_the_users_own_words(rig: 
     assert isinstance(first, UserMessage)
     assert isinstance(second, UserMessage)
     assert first.parts == (Text(text="Al … …news: hello", author="chat:1"),)
-    assert second.parts == (Text(text="Alice: to 987654321", chosen=True),)
+    assert second.parts == (Text(text="Alice: to 987654321", chosen=True, author="chat:1"),)
 
 
 async def test_in_a_group_names_stand_before_words_and_the_answer_refers_to_its_message(rig: Rig) -> None:

@@ -78,11 +78,11 @@ async def test_what_is_used_of_a_shared_budget_is_shown_to_the_owner_alone(tmp_p
 
 async def test_metrics_count_what_happened(tmp_path: Path, upstream: ModelServer) -> None:
     async with ledger_house(
-        tmp_path, upstream, f"sqlite:///{tmp_path / 'nanobot.db'}", budgets=[{"of": "agent:main", "tokens": 4_000}]
+        tmp_path, upstream, f"sqlite:///{tmp_path / 'nanobot.db'}", budgets=[{"of": "agent:main", "tokens": 40_000}]
     ) as house:
         assert (await house.chat("CALLTOOL list_attachments {}")).status_code == 200
         assert (await house.chat(model="plain")).status_code == 200
-        assert (await house.chat(max_tokens=4_000)).status_code == 429
+        assert (await house.chat(max_tokens=40_000)).status_code == 429
         upstream.configure(mode="401")
         assert (await house.chat(model="plain")).status_code == 502
         found = await samples(house)

@@ -61,7 +61,7 @@ async def test_a_model_reads_a_page_and_sees_a_picture_and_the_answer_says_what_
     will_call(live.model, "fetch_page", url=f"http://{site.at}/rivers", headers={"x-api-key": "{{secret:key}}"})
     will_call(live.model, "fetch_page", url=f"http://{site.at}/dot.png")
     will_say(live.model, "It is about rivers.")
-    answer = (await live.ask("What does the page say?")).json()
+    answer = (await live.ask(f"What do http://{site.at}/rivers and http://{site.at}/dot.png say?")).json()
     assert [(each["kind"], each["ref"]) for each in answer["nanobot"]["effects"]] == [
         ("fetched", f"http://{site.at}/rivers"),
         ("fetched", f"http://{site.at}/dot.png"),
@@ -83,7 +83,7 @@ async def test_on_telegram(site: WebSite, start: Start) -> None:
         will_call(live.model, "search_web", query="rivers")
         will_call(live.model, "fetch_page", url=f"http://{site.at}/rivers")
         will_say(live.model, "The Rhine has 1230 km.")
-        telegram.say(42, "How long is the Rhine?")
+        telegram.say(42, f"How long is the Rhine? Look at http://{site.at}/rivers, too")
         await telegram.until(partial(_answered, telegram), 20)
         assert telegram.texts(42)[-1].startswith("The Rhine has 1230 km.")
         assert site.paths == ["/search?q=rivers&format=json", "/rivers"]
