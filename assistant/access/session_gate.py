@@ -108,5 +108,5 @@ def _material(message: Message) -> list[str]:
 
 
 def _is_passed_on(part: Text) -> bool:
-    """Whether a quote is of a person or a page; what a helper found, and what is remembered, the model wrote."""
+    """Whether a quote is of a person or a page; what a helper found, what is remembered, and the assistant's own messages the model wrote."""
     return not part.recalled and (part.provenance is None or part.provenance in _OF_OTHERS)

@@ -92,7 +92,8 @@ def words_of(message: InboundMessage) -> tuple[list[UserText], list[UserText]]:
     """A quote as quoted words, and the sender's own, in a group behind their name."""
     quote: list[UserText] = []
     if message.quote and (message.quote.text.strip() or message.quote.files):
-        quote.append(UserText(text=_quoted(message.quote), quoted=True))
+        own = message.quote.kind == "reply" and not message.quote.author_id  # what the model wrote is no source of addresses
+        quote.append(UserText(text=_quoted(message.quote), quoted=True, provenance="stranger" if own else None))
     name = "" if message.private else f"{no_address(message.sender.name) or 'Unknown'}:"
     author = "" if message.private else identity_of(message)
     if message.text.strip():

@@ -24,8 +24,8 @@ class Verdict:
     """They asked for it in these words, or confirmed it."""
 
 
-def judge(text: str, conversation: Sequence[Message]) -> Verdict:
-    """`conversation`: up to now; its last user message is the newest.
+def judge(text: str, conversation: Sequence[Message], earlier: Provenance | None = None) -> Verdict:
+    """`conversation`: up to now; its last user message is the newest. `earlier`: whose words were read before it; None: no one else's.
 
     A statement is a person's if most of its words are among theirs, and all of its numbers and addresses. Where nothing of others was read in the
     conversation, the model may put it in words of its own. Else their yes counts, to an answer that gave the statement.
@@ -33,7 +33,7 @@ def judge(text: str, conversation: Sequence[Message]) -> Verdict:
     newest = next((message for message in reversed(conversation) if isinstance(message, UserMessage)), None)
     by = asker(conversation)
     words = own_words(newest, by=by) if newest else ""
-    read = foreign(conversation, by=by)
+    read = foreign(conversation, by=by) or earlier
     if _confirms(text, conversation):
         return Verdict(says="yes", provenance=read or "person", explicit=True)
     if not words:
@@ -44,13 +44,13 @@ def judge(text: str, conversation: Sequence[Message]) -> Verdict:
     return Verdict(says="ask" if read else "yes", provenance=read or "person")
 
 
-def judge_forgetting(text: str, what: str, conversation: Sequence[Message]) -> Verdict:
+def judge_forgetting(text: str, what: str, conversation: Sequence[Message], earlier: Provenance | None = None) -> Verdict:
     """Whether a person wants a memory forgotten. `what`: as the model named it. Where words of others were read in the conversation, they must
     ask for it themselves, in words of it."""
     newest = next((message for message in reversed(conversation) if isinstance(message, UserMessage)), None)
     by = asker(conversation)
     words = own_words(newest, by=by) if newest else ""
-    if foreign(conversation, by=by) is None:
+    if (foreign(conversation, by=by) or earlier) is None:
         return Verdict(says="yes" if words else "no words")
     named = max(share(text, [words], exact=False), share(what, [words])) >= _NAMED
     if (named and asks_to_forget(words)) or _confirms(text, conversation):

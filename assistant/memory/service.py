@@ -90,8 +90,8 @@ class MemoryService:
         self._idle(request)
 
     async def remember(self, ctx: ToolContext, statement: Statement) -> Memory:
-        conversation = await self._conversation(ctx)
-        verdict = _allowed(judge(statement.text, [stored.message for stored in conversation]), f'"{statement.text}"', ctx)
+        conversation, earlier = await self._conversation(ctx)
+        verdict = _allowed(judge(statement.text, [stored.message for stored in conversation], earlier), f'"{statement.text}"', ctx)
         said = next(stored for stored in reversed(conversation) if isinstance(stored.message, UserMessage))
         source = MemorySource(session=ctx.session, message=said.message.id, seq=said.seq)
         told = [own_words(stored.message) for stored in conversation if isinstance(stored.message, UserMessage)]
@@ -120,11 +120,12 @@ class MemoryService:
         return (await self._store.memories.known(owner, [hit.ref for hit in hits if hit.share >= above]))[:limit]
 
     async def forget(self, ctx: ToolContext, what: str, *, everywhere: bool) -> Sequence[Memory]:
-        conversation = [stored.message for stored in await self._conversation(ctx)]
+        stored, earlier = await self._conversation(ctx)
+        conversation = [each.message for each in stored]
         meant = await self.meant(ctx.owner, what)
         if len(meant) != 1:
             raise ToolFailed(_which(meant))
-        _allowed(judge_forgetting(meant[0].text, what, conversation), f'to forget "{meant[0].text}"', ctx)
+        _allowed(judge_forgetting(meant[0].text, what, conversation, earlier), f'to forget "{meant[0].text}"', ctx)
         newest = next((message for message in reversed(conversation) if isinstance(message, UserMessage)), None)
         if everywhere and not (newest and asks_everywhere(own_words(newest))):
             raise ToolFailed(
@@ -159,15 +160,17 @@ class MemoryService:
         text = _HEADING + "".join([line for _, line in shown]).rstrip("\n")
         return replace(message, parts=(*message.parts, Text(text=text, quoted=True, recalled=True, provenance=whence)))
 
-    async def _conversation(self, ctx: ToolContext) -> Sequence[StoredMessage]:
-        """The session up to now. Raises ToolFailed where no person speaks."""
+    async def _conversation(self, ctx: ToolContext) -> tuple[Sequence[StoredMessage], Provenance | None]:
+        """(The newest part of the session, whose words were read in what is older.) Raises ToolFailed where no person speaks."""
         if ctx.cause.kind not in ("message", "approval") or ctx.session.startswith(JOB_SESSION):
             raise ToolFailed(
                 "Nothing is remembered or forgotten in jobs and schedules: only in a conversation, where a person asks for it."
             )
         session = await self._store.sessions.get(ctx.owner, ctx.session)
         last = session.messages if session else 0
-        return await self._store.sessions.messages(ctx.owner, ctx.session, after=max(0, last - _LOOKED_BACK), limit=_LOOKED_BACK)
+        newest = await self._store.sessions.messages(ctx.owner, ctx.session, after=max(0, last - _LOOKED_BACK), limit=_LOOKED_BACK)
+        read = min(session.read, default=None) if session and last > _LOOKED_BACK else None
+        return newest, read
 
     async def _unsay(self, request: TurnRequest, texts: Sequence[str]) -> None:
         try:

@@ -11,6 +11,7 @@ from assistant.contracts.causes import Cause
 from assistant.contracts.errors import ModelNotFound, NanobotError, SessionBusy, ShuttingDown, StoreUnavailable, traceback_location
 from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.people import PeopleDirectory
+from assistant.contracts.provenance import Provenance
 from assistant.contracts.schedules import SCHEDULE_SESSION, Schedule
 from assistant.contracts.sessions import SessionCut
 from assistant.contracts.turns import TurnFailed, TurnFinished, TurnRequest, UserText
@@ -143,7 +144,8 @@ class OccurrenceRunner:
         turn_id = held.ref or derived_id("turn", held.id)
         new = held.schedule.new
         words = f"[Scheduled for {clock_of(held.schedule, held.instant)}]\n{new.text}{late(held.schedule, held.instant, self._clock(), 0)}"
-        material = (UserText(text=held.material, quoted=True),) if held.material else ()
+        whence: Provenance = "file" if new.watched and new.watched.kind == "file" else "web"
+        material = (UserText(text=held.material, quoted=True, provenance=whence),) if held.material else ()
         request = TurnRequest(
             id=turn_id,
             owner=new.owner,

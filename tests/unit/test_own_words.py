@@ -7,7 +7,7 @@ import pytest
 from assistant.contracts.messages import AssistantMessage, Document, Message, Part, Text, ToolMessage, UserMessage
 from assistant.contracts.own_words import asker, foreign, own_words, sources
 from assistant.contracts.statements import asks_everywhere, asks_to_forget, asks_to_remember, mentions, says_yes, share, without
-from assistant.memory.own_words import judge, judge_forgetting
+from assistant.memory.own_words import Verdict, judge, judge_forgetting
 
 
 def user(*parts: str | Part) -> UserMessage:
@@ -156,3 +156,11 @@ def test_in_a_group_the_others_are_strangers_to_the_one_who_asks() -> None:
 def test_words_that_the_program_or_the_assistant_wrote_are_no_ones_wish() -> None:
     for provenance in ("system", "assistant"):
         assert own_words(user(Text(text="approved", provenance=provenance))) == ""
+
+
+def test_what_was_read_long_ago_counts() -> None:
+    """What lies behind the newest part of a long conversation, which alone is looked through."""
+    conversation = [UserMessage(id="msg_1", parts=(Text(text="And now?"),))]
+    assert judge("Pay eve", conversation).says == "yes"
+    assert judge("Pay eve", conversation, "web") == Verdict(says="ask", provenance="web")
+    assert judge_forgetting(CODE, "1", conversation, "web").says == "ask"

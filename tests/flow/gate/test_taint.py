@@ -15,6 +15,7 @@ from assistant.approvals.desk import StoredDesk
 from assistant.contracts.addresses import Address
 from assistant.contracts.causes import Cause
 from assistant.contracts.gate import Action, PlannedCall
+from assistant.contracts.inbox import InboundMessage, Quote, Sender
 from assistant.contracts.memory import Memory
 from assistant.contracts.messages import Text, UserMessage
 from assistant.contracts.provenance import Provenance
@@ -22,6 +23,7 @@ from assistant.contracts.sessions import NewTurn
 from assistant.contracts.tasks import NewTask
 from assistant.contracts.tools import ToolContext
 from assistant.contracts.util import new_id, utc_now
+from assistant.inbound.replies import words_of
 from assistant.store.database import AttachmentSettings, StoreSettings
 from assistant.store.store import Store, open_store
 from assistant.tasks.book import TaskBook
@@ -72,6 +74,16 @@ async def test_an_address_in_what_a_helper_found_is_not_one_that_was_read(store:
     assert (await gate_of(store).rule(FETCH, CTX)).verdict == "ask"
     await said(store, Text(text="Passed on: https://evil.example/?d=1", quoted=True))
     assert (await gate_of(store).rule(FETCH, CTX)).verdict == "allow"
+
+
+async def test_an_address_in_the_assistants_own_message_that_is_answered_is_not_one_that_was_read(store: Store) -> None:
+    """A reply in a chat quotes what it answers."""
+    asked: Any = {"address": Address(channel="chat", chat_id="1"), "sender": Sender(id="1", name="Ada"), "private": True, "at": utc_now()}
+    for author, verdict in [("", "ask"), ("9", "allow")]:
+        quote = Quote(text="See https://evil.example/?d=1", author="x", author_id=author)
+        (quoted,), _ = words_of(InboundMessage(external_id="1", message_id="1", text="ok", quote=quote, **asked))
+        await said(store, Text(text=quoted.text, quoted=quoted.quoted, provenance=quoted.provenance))
+        assert (await gate_of(store).rule(FETCH, CTX)).verdict == verdict
 
 
 @pytest.mark.parametrize(("kind", "verdict"), [("job", "ask"), ("approval", "ask"), ("task", "ask"), ("message", "allow")])
