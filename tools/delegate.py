@@ -9,7 +9,6 @@ from assistant.contracts.effects import Effect
 from assistant.contracts.errors import ModelNotFound, StoreUnavailable, ToolFailed
 from assistant.contracts.gate import Action
 from assistant.contracts.provenance import Provenance
-from assistant.contracts.sessions import ONCE
 from assistant.contracts.tasks import DEEPEST, ENDED_TASK, TASK_SESSION, NewTask, Task, TaskConflict, TaskNotFound
 from assistant.contracts.tools import ToolContext, ToolKind, ToolResult, ToolServices
 from assistant.contracts.util import Settings, derived_id
@@ -62,13 +61,12 @@ class Delegate:
         """Raises ToolFailed: why it was not started, or why it failed."""
         try:
             parent = await self._parent(ctx)
-            returns = parent is None and ctx.cause.kind != "job" and not ctx.session.startswith(ONCE)
-            if params.background and not returns:
+            if params.background and not ctx.goes_on:
                 raise ToolFailed(_NO_RETURN)
             task = await self._tasks.delegate(self._new(params, ctx, parent))
             if params.background:
                 return self._started(task)
-            return await self._waited(task, ctx, returns=returns)
+            return await self._waited(task, ctx)
         except (ModelNotFound, TaskConflict, TaskNotFound, StoreUnavailable) as error:
             raise ToolFailed(error.message) from None
 
@@ -102,12 +100,12 @@ class Delegate:
             depth=parent.new.depth + 1 if parent else 1,
         )
 
-    async def _waited(self, task: Task, ctx: ToolContext, *, returns: bool) -> ToolResult:
+    async def _waited(self, task: Task, ctx: ToolContext) -> ToolResult:
         try:
-            async with asyncio.timeout(self._wait if returns else _LONGEST_WAIT):
+            async with asyncio.timeout(self._wait if ctx.goes_on else _LONGEST_WAIT):
                 task = await self._tasks.wait(ctx.owner, task.id)
         except TimeoutError:
-            if not returns:
+            if not ctx.goes_on:
                 await self._tasks.stop(ctx.owner, task.id)
                 raise ToolFailed(f"The helper's task {task.id} took too long and is stopped. Tell the user so, or do without it.") from None
             task = await self._tasks.leave(ctx.owner, task.id)

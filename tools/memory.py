@@ -9,7 +9,7 @@ from assistant.contracts.effects import Effect
 from assistant.contracts.errors import StoreUnavailable, ToolFailed
 from assistant.contracts.gate import Action
 from assistant.contracts.memory import MOST_CHARS, Memory, MemoryKind, MemoryTools, Statement
-from assistant.contracts.provenance import Provenance
+from assistant.contracts.provenance import UNTRUSTED, Provenance
 from assistant.contracts.tools import ToolContext, ToolKind, ToolResult
 
 
@@ -84,7 +84,8 @@ class Recall:
         except StoreUnavailable as error:
             raise ToolFailed(error.message) from None
         nothing = "Nothing is remembered about that." if params.query else "Nothing is remembered yet."
-        return ToolResult(text="\n".join(map(_line, found)) or nothing)
+        whence: Provenance | None = next((each.provenance for each in found if each.provenance in UNTRUSTED), None)
+        return ToolResult(text="\n".join(map(_line, found)) or nothing, provenance=whence)
 
 
 class ForgetParams(BaseModel):

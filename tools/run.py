@@ -10,27 +10,35 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import BaseModel, Field
 
 from assistant.contracts.effects import Effect
-from assistant.contracts.errors import NanobotError, ToolFailed
+from assistant.contracts.errors import NanobotError, StoreUnavailable, ToolFailed
 from assistant.contracts.gate import Action
 from assistant.contracts.messages import Image, human_size
 from assistant.contracts.provenance import Provenance
 from assistant.contracts.sandbox import Ended, Ran, SandboxCommand
+from assistant.contracts.tasks import NewTask, TaskConflict, TaskOutcome
 from assistant.contracts.tools import ToolContext, ToolKind, ToolResult, ToolServices
+from assistant.contracts.util import derived_id
 from tools.workspace import Workspace, folder_of, shared_of, shown_name
 
-_MOST_SECONDS: Final = 3_600
+_MOST_SECONDS, _USUAL_SECONDS = 3_600, 120
 _OUTPUT_BYTES: Final = 2 * 1024**2
 _PICTURES: Final = (".png", ".jpg", ".jpeg", ".webp")
 _MOST_PICTURES, _PICTURE_BYTES = 4, 20 * 1024**2
 _FILES_SHOWN: Final = 30
 _WITH_HOSTS: Final[frozenset[Action]] = frozenset({"writes workspace", "network"})
+_SHOWN_CHARS: Final = 20_000
+"""Of the output of a command in the background; all of it is kept as an attachment."""
 _ENDED: Final[dict[Ended, str]] = {
-    "timeout": "It was ended: it took longer than its time.",
-    "memory": "It was ended: it used more memory than a command may.",
-    "output": f"It was ended: it printed more than {human_size(_OUTPUT_BYTES)}. Write to a file instead.",
-    "processes": "It was ended: it started more processes than a command may.",
-    "disk": "It was ended: it wrote more than a command may. The files that it had made are removed.",
+    "timeout": "it took longer than its time",
+    "memory": "it used more memory than a command may",
+    "output": f"it printed more than {human_size(_OUTPUT_BYTES)}: write to a file instead",
+    "processes": "it started more processes than a command may",
+    "disk": "it wrote more than a command may",
 }
+_NO_RETURN: Final = (
+    "Not started: nothing could take the result of a background command here (a guest's turn, a request without a session, a job, or a helper). Run "
+    "it without background."
+)
 
 
 class RunParams(BaseModel):
@@ -42,7 +50,8 @@ class RunParams(BaseModel):
     hosts: Annotated[list[str], Field(max_length=16)] = Field(
         [], description="Hosts that it needs, by HTTP(S): example.org, *.example.org, example.org:8443. Without, it has no network."
     )
-    timeout: float = Field(120, gt=0, le=_MOST_SECONDS, description="Seconds that it may take.")
+    timeout: float | None = Field(None, gt=0, le=_MOST_SECONDS, description="Seconds that it may take: 120, in the background 3600.")
+    background: bool = Field(False, description="Do not wait: you get an id now, and the output later by itself.")
 
 
 class RunTool:
@@ -81,21 +90,72 @@ class RunTool:
         argv = ("/bin/sh", "-c", params.command) if isinstance(params.command, str) else tuple(params.command)
         if any("\0" in word for word in (*argv, *params.hosts)):
             raise ToolFailed("Not run: a command has no NUL characters.")
-        ran = await self._services.sandbox.run(
-            SandboxCommand(
-                argv=argv,
-                folder=folder.resolve(),
-                shared=shared and shared.resolve(),
-                readable=tuple(await self._services.skills.folders()),
-                hosts=tuple(params.hosts),
-                seconds=params.timeout,
-                output_bytes=_OUTPUT_BYTES,
-            )
+        command = SandboxCommand(
+            argv=argv,
+            folder=folder.resolve(),
+            shared=shared and shared.resolve(),
+            readable=tuple(await self._services.skills.folders()),
+            hosts=tuple(params.hosts),
+            seconds=params.timeout or (_MOST_SECONDS if params.background else _USUAL_SECONDS),
+            background=params.background,
+            output_bytes=_OUTPUT_BYTES,
         )
+        if not params.background:
+            return await self._waited(params, command, ctx)
+        if guest or not ctx.goes_on:
+            raise ToolFailed(_NO_RETURN)
+        return await self._started(params, command, ctx)
+
+    async def _waited(self, params: RunParams, command: SandboxCommand, ctx: ToolContext) -> ToolResult:
+        ran = await self._services.sandbox.run(command)
+        folder = command.folder
         pictures = [picture for path in _pictures(ran, folder) if (picture := await self._picture(path, ctx))]
-        effect = Effect(kind="ran", text=f"{_shown(_line(params))} · {_outcome(ran)}", ref=f"{ctx.turn_id}/{ctx.call_place}")
         text = await asyncio.to_thread(_text, ran, folder)
-        return ToolResult(text=text, effects=(effect,), images=tuple(pictures[: ctx.pictures]))
+        if ran.ended == "disk":
+            text += "\n[the files that it had made are removed]"
+        return ToolResult(text=text, effects=(_effect(params, ran, ctx),), images=tuple(pictures[: ctx.pictures]))
+
+    async def _started(self, params: RunParams, command: SandboxCommand, ctx: ToolContext) -> ToolResult:
+        """Raises ToolFailed: why it was not started."""
+
+        async def work() -> TaskOutcome:
+            ran = await self._services.sandbox.run(command)
+            text = await asyncio.to_thread(_text, ran, command.folder)
+            return TaskOutcome(
+                answer=await self._kept(text, ctx),
+                error="" if ran.ended == "exit" else _ENDED[ran.ended],
+                effects=(_effect(params, ran, ctx),),
+            )
+
+        new = NewTask(
+            id=derived_id("task", ctx.turn_id, ctx.call_place),
+            kind="run",
+            owner=ctx.owner,
+            text=self.subject(params, ctx),
+            session=ctx.session,
+            turn_id=ctx.turn_id,
+            agent=self._services.agent,
+            parent_tools=None if ctx.only_tools is None else tuple(sorted(ctx.only_tools)),
+            address=ctx.address,
+            caller=ctx.caller,
+            asker=ctx.asker,
+            background=True,
+        )
+        try:
+            task = await self._services.runs.begin(new, work)
+        except (TaskConflict, StoreUnavailable) as error:
+            raise ToolFailed(f"Not started: {error.message}") from None
+        effect = Effect(kind="started", text=f"command · {_shown(_line(params))}", ref=task.id)
+        text = f"Started in the background as {task.id}. Its output comes by itself: say that it runs, and do not wait."
+        return ToolResult(text=text, effects=(effect,), provenance="system")
+
+    async def _kept(self, text: str, ctx: ToolContext) -> str:
+        """The beginning of a long text, which is kept as an attachment of the session, and where it goes on."""
+        if len(text) <= _SHOWN_CHARS:
+            return text
+        kept = await self._services.attachments.keep_text(ctx.owner, ctx.session, f"result of {self.name}", text)
+        more = f'read_attachment(id="{kept}", offset={_SHOWN_CHARS}) goes on.'
+        return f"{text[:_SHOWN_CHARS]}\n[{len(text) - _SHOWN_CHARS:,} of {len(text):,} characters are not shown. {more}]"
 
     async def _picture(self, path: str, ctx: ToolContext) -> Image | None:
         """A picture that the command wrote, kept with the session; None: it is none that can be read."""
@@ -132,6 +192,10 @@ class RunTool:
         return len(data), hashlib.sha256(data).hexdigest()
 
 
+def _effect(params: RunParams, ran: Ran, ctx: ToolContext) -> Effect:
+    return Effect(kind="ran", text=f"{_shown(_line(params))} · {_outcome(ran)}", ref=f"{ctx.turn_id}/{ctx.call_place}")
+
+
 def _line(params: RunParams) -> str:
     return params.command.strip() if isinstance(params.command, str) else shlex.join(params.command)
 
@@ -160,7 +224,7 @@ def _changed(path: Path) -> float:
 
 
 def _text(ran: Ran, folder: Path) -> str:
-    blocks = [f"[exit code {ran.code}]" if ran.ended == "exit" else f"[{_ENDED[ran.ended]}]"]
+    blocks = [f"[exit code {ran.code}]" if ran.ended == "exit" else f"[It was ended: {_ENDED[ran.ended]}.]"]
     for name, data in (("output", ran.stdout), ("errors", ran.stderr)):
         if data:
             blocks.append(f"[{name}]\n{data.decode(errors='replace').replace(chr(0), '').rstrip()}")

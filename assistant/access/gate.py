@@ -5,10 +5,10 @@ workspace needs the person's own words, or their yes.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 from assistant.access.settings import Permission
 from assistant.contracts.gate import ALLOWED, Action, PlannedCall, Ruling
@@ -67,6 +67,7 @@ _NETWORK: Final[frozenset[Action]] = frozenset({"network"})
 _JUDGED_BY_MEMORY: Final = frozenset({"remember", "forget"})
 """`memory.own_words` judges them: it knows the memory that is meant, and the yes that a person gives to a sentence."""
 _SHELL: Final = re.compile(r"[;&|`<>\n]|\$\(")
+_URL: Final = re.compile(r"https?://\S+", re.IGNORECASE)
 _STRICTNESS: Final = ("allow", "ask", "refuse")
 
 
@@ -144,6 +145,14 @@ def _names(call: PlannedCall, name: str) -> list[str]:
     return [str(each) for each in value] if isinstance(value, list) else []
 
 
+def _urls(value: object) -> list[str]:
+    """All web addresses in the arguments of a call, by whatever names."""
+    if isinstance(value, str):
+        return _URL.findall(value)
+    inside = cast("Iterable[object]", value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ())
+    return [url for each in inside for url in _urls(each)]
+
+
 def _ask(situation: Situation, what: str) -> Ruling:
     """`what`: why the person's own words do not cover it."""
     return Ruling(verdict="ask", why=f"this conversation holds {told(situation.read)}, and {what}.")
@@ -171,16 +180,18 @@ def _network(call: PlannedCall, situation: Situation) -> Ruling:
     if query := _of(call, "query"):
         return ALLOWED if in_own_words(query, situation.said) else _ask(situation, f'"{query}" is not in your own words')
     if call.tool.startswith("mcp_") and call.actions == _NETWORK:  # its server says that it only reads
-        return ALLOWED
+        strange = [url for url in _urls(call.arguments) if not stands_in(url, [*situation.said, *situation.material])]
+        return _ask(situation, f"the address {strange[0]} stands neither in what you wrote nor in what was read") if strange else ALLOWED
     return _ask(situation, f"{call.tool} would send something to another machine")
 
 
 def stands_in(address: str, texts: Sequence[str]) -> bool:
     """Whether a URL or a host stands in one of the texts as a whole, with or without its scheme: nothing before it and nothing behind it."""
-    bare = re.sub(r"^https?://", "", address.strip(), flags=re.IGNORECASE).rstrip("/")
-    if not bare:
+    host, slash, path = re.sub(r"^https?://", "", address.strip(), flags=re.IGNORECASE).partition("/")
+    if not host:
         return False
-    pattern = re.compile(rf"(?:(?<=//)|(?<![\w/.@:-])){re.escape(bare)}/?(?![\w/?&=%#+~@:-])(?!\.\w)", re.IGNORECASE)
+    rest = re.escape((slash + path).removesuffix("/"))  # its case counts: that of its letters can spell something
+    pattern = re.compile(rf"(?:(?<=//)|(?<![\w/.@:-]))(?i:{re.escape(host)}){rest}/?(?![\w/?&=%#+~@:-])(?!\.\w)")
     return any(pattern.search(text) for text in texts)
 
 

@@ -51,7 +51,7 @@ class SessionGate:
         session = await self._sessions.get(ctx.owner, ctx.session)
         job = ctx.session.startswith(JOB_SESSION)
         address = self._address(call)
-        if session is None or not session.read or (job and ctx.cause.kind != "job"):  # there, a workflow's node acts, and no model
+        if session is None or not session.read or (job and ctx.cause.kind == "message"):  # there, a workflow's node acts, and no model
             answered = address is not None and ctx.address is not None and address.lane == ctx.address.lane
             return Situation(role=role, recipient="answered" if answered else "none", unattended=job)
         start = max(session.context_from - 1, session.messages - _MESSAGES)
@@ -75,10 +75,11 @@ class SessionGate:
         """The chat that a call writes to."""
         to = call.arguments.get("to")
         text = to if "schedules" in call.actions else call.subject if "sends" in call.actions else None
-        if not isinstance(text, str) or text.partition(":")[0] not in self._channels.names:
+        if not isinstance(text, str):
             return None
         try:
-            return self._channels.check(parse_address(text))
+            address = parse_address(text)  # as the tool reads it, whatever its case
+            return self._channels.check(address) if address.channel in self._channels.names else None
         except InvalidAddress:
             return None
 
@@ -100,5 +101,12 @@ def _material(message: Message) -> list[str]:
     if not isinstance(message, UserMessage):
         return []
     return [
-        part.text for part in message.parts if isinstance(part, Document) or (isinstance(part, Text) and part.quoted and not part.recalled)
+        part.text
+        for part in message.parts
+        if isinstance(part, Document) or (isinstance(part, Text) and part.quoted and _is_passed_on(part))
     ]
+
+
+def _is_passed_on(part: Text) -> bool:
+    """Whether a quote is of a person or a page; what a helper found, and what is remembered, the model wrote."""
+    return not part.recalled and (part.provenance is None or part.provenance in _OF_OTHERS)

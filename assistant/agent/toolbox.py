@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from itertools import groupby
 from typing import Any, Final, cast
 
@@ -300,9 +300,13 @@ class _Asked:
 def _spec(tool: Tool[Any]) -> ToolSpec:
     if isinstance(tool, HasSpec):
         return tool.spec
-    return ToolSpec(
-        name=tool.name, description=tool.description, parameters=cast("dict[str, Json]", _untitled(tool.params.model_json_schema()))
-    )
+    return ToolSpec(name=tool.name, description=tool.description, parameters=_schema(tool.params))
+
+
+@cache
+def _schema(params: type[BaseModel]) -> dict[str, Json]:
+    """Made once: a session's tools are described in each turn."""
+    return cast("dict[str, Json]", _untitled(params.model_json_schema()))
 
 
 async def close_tool(tool: Tool[Any]) -> None:

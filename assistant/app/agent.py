@@ -31,12 +31,12 @@ from assistant.contracts.models import Sampling
 from assistant.contracts.outbox import Deliveries
 from assistant.contracts.sandbox import Sandbox
 from assistant.contracts.skills import Skills
-from assistant.contracts.tasks import Delegation
 from assistant.contracts.tools import Tool, ToolKind, ToolServices
 from assistant.contracts.turns import MAIN
 from assistant.contracts.util import Settings
 from assistant.delivery.service import describe
 from assistant.store.store import Store
+from assistant.tasks.runs import CommandRuns
 from assistant.turns.asking import Agent
 from assistant.turns.compaction import Compaction
 from assistant.turns.intake import MessageIntake
@@ -71,7 +71,7 @@ class AgentParts:
     memory: OpenMemory
     later: Later
     sandbox: Sandbox
-    tasks: Delegation
+    runs: CommandRuns
     web: OpenWeb
     mcp: OpenMcp
     skills: Skills
@@ -157,7 +157,8 @@ def tool_services(name: str, agent: AgentSettings, parts: AgentParts) -> ToolSer
         folder_bytes=loaded.config.files.quota_mib * 1024**2,
         memories=memory.service,
         sandbox=parts.sandbox,
-        tasks=parts.tasks,
+        tasks=parts.runs.book,
+        runs=parts.runs,
         pages=parts.web,
         web=parts.web,
         skills=parts.skills,

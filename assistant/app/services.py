@@ -45,6 +45,7 @@ from assistant.skills.files import OWN
 from assistant.skills.shelf import SkillShelf, open_shelf
 from assistant.store.store import Store, open_store
 from assistant.tasks.book import TaskBook
+from assistant.tasks.runs import CommandRuns
 from assistant.tasks.service import TaskService
 from assistant.turns.direct import Direct
 from assistant.turns.intake import CachingReader
@@ -129,7 +130,7 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
         channels, deliveries = _open_delivery(loaded, directory, store, metrics, with_channels=with_channels)
         later = open_later(store, directory, store.people)
         memory = build_memory(loaded, models, registry, store, store.people, opened)
-        task_book = TaskBook(store.tasks, store.sessions, [MAIN, *loaded.config.named_agents])
+        runs = CommandRuns(store.tasks, TaskBook(store.tasks, store.sessions, [MAIN, *loaded.config.named_agents]))
         web = OpenWeb(loaded, files)
         parts = AgentParts(
             loaded=loaded,
@@ -141,7 +142,7 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
             memory=memory,
             later=later,
             sandbox=sandbox,
-            tasks=task_book,
+            runs=runs,
             web=web,
             mcp=build_mcp(loaded, store, reader, opened, sandbox=sandbox, secrets=open_secrets(loaded.config)),
             skills=skills,
@@ -149,7 +150,7 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
         )
         turns = await build_turns(parts, opened, traces)
         opened.push_async_callback(turns.close, grace=0)
-        tasks = _open_tasks(parts, task_book, turns, opened)
+        tasks = _open_tasks(parts, turns, opened)
         workflows, workflow_models = _open_workflows(parts, offers, turns, opened)
         yield Services(
             loaded=loaded,
@@ -201,8 +202,8 @@ def _open_workflows(
     return workflows, models
 
 
-def _open_tasks(parts: AgentParts, book: TaskBook, turns: Turns, opened: AsyncExitStack) -> TaskService:
-    tasks = TaskService(store=parts.store, book=book, turns=turns, settings=parts.loaded.config.tasks)
+def _open_tasks(parts: AgentParts, turns: Turns, opened: AsyncExitStack) -> TaskService:
+    tasks = TaskService(store=parts.store, runs=parts.runs, turns=turns, settings=parts.loaded.config.tasks)
     opened.push_async_callback(tasks.close, grace=0)
     return tasks
 

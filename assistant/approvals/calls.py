@@ -17,6 +17,7 @@ _CODE_LENGTH: Final = 6
 _LONGEST_SHOWN: Final = 3_000
 """Characters of one argument in a question; `/approvals CODE` and the other doors show all of it."""
 _SHOWN_ENDS: Final = (2_000, 500)
+_LONGEST_REASON: Final = 500
 _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 
 
@@ -41,8 +42,15 @@ def code_of(approval_id: str) -> str:
 
 
 def call_text(tool: str, arguments: Mapping[str, Json]) -> str:
-    """All of a call: the tool, and a line for each argument. What could not be seen, or would turn the text around, is written as \\u…"""
-    return "\n".join([tool, *[f"{name}: {_seen(value)}" for name, value in arguments.items() if value is not None]])
+    """All of a call: the tool, and a line for each argument, whose further lines are indented. What could not be seen, or would turn the text
+    around, is written as \\u…"""
+    return "\n".join([tool, *[f"{name}: {_seen(value)}".replace("\n", "\n  ") for name, value in arguments.items() if value is not None]])
+
+
+def reason_text(why: str) -> str:
+    """Why a call is asked for: on one line, since names and addresses in it are others' words. The call itself is shown whole."""
+    words = _seen(" ".join(why.split()))
+    return words if len(words) <= _LONGEST_REASON else f"{words[: _LONGEST_REASON - 1]}…"
 
 
 def _seen(value: Json) -> str:
@@ -62,7 +70,8 @@ def question(approval: Approval) -> str:
     arguments: Mapping[str, Json] = json.loads(approval.arguments)
     shown = {name: _shortened(value) for name, value in arguments.items()}
     more = "" if shown == arguments else f" Not all of it is shown here: `/approvals {approval.code}` does."
-    return f"May I do this?{more}\n\n{fenced(call_text(approval.tool, shown))}\n\n{approval.why}\n\nUntil {_until(approval)}, code {approval.code}."
+    asked = fenced(f"{call_text(approval.tool, shown)}\n\n{approval.why}")  # of the arguments, all further lines are indented
+    return f"May I do this?{more}\n\n{asked}\n\nUntil {_until(approval)}, code {approval.code}."
 
 
 def _shortened(value: Json) -> Json:

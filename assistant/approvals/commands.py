@@ -41,7 +41,8 @@ class ApprovalCommands:
         person, code = await self._person(call), _code(call.arguments)
         if code:
             found = await self._found(call, person, code)
-            return f"{fenced(found.text)}\n\n{found.why}\n\n{_HOW.replace('CODE', found.code)}"
+            whole = fenced(f"{found.text}\n\n{found.why}")
+            return f"{whole}\n\n{_HOW.replace('CODE', found.code)}"
         waiting = await self._book.list(person, waiting=True)
         lines = [f"- {each.code} · {left(each, self._clock())} · {fenced_line(each)}" for each in waiting]
         return "\n".join([*lines, "", _HOW]) if lines else _NOTHING

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final
 
-from assistant.approvals.calls import call_text, code_of, digest_of, question_event
+from assistant.approvals.calls import call_text, code_of, digest_of, question_event, reason_text
 from assistant.contracts.addresses import Address
 from assistant.contracts.approvals import Approval
 from assistant.contracts.effects import PendingApproval
@@ -52,7 +52,7 @@ class StoredDesk:
                     "The server stopped while this ran, so it is not known whether it was done. Do not run it again: tell the person."
                 )
             return started == "run"
-        like = (call.subject, digest) if call.subject else (digest,)
+        like = (_like(call, digest), digest)
         return await self._store.allows(ctx.owner, ctx.session, ctx.asker or ctx.owner, ctx.agent, call.tool, like)
 
     async def ask(self, call: PlannedCall, ctx: ToolContext, why: str) -> PendingApproval:
@@ -72,9 +72,9 @@ class StoredDesk:
             tool=call.tool,
             arguments=json.dumps(dict(call.arguments), ensure_ascii=False),
             digest=digest,
-            like=call.subject or digest,
+            like=_like(call, digest),
             text=call_text(call.tool, call.arguments),
-            why=why,
+            why=reason_text(why),
             turn_id=ctx.turn_id,
             place=ctx.call_place,
             address=ctx.address or asked,
@@ -93,3 +93,8 @@ class StoredDesk:
 
     def _digest(self, call: PlannedCall, ctx: ToolContext) -> str:
         return digest_of(call.tool, call.arguments, ctx.agent, self._folder(ctx.owner))
+
+
+def _like(call: PlannedCall, digest: str) -> str:
+    """What "this session" covers: the same subject, and the same that is done to it."""
+    return f"{call.subject}\n{', '.join(sorted(call.actions))}" if call.subject else digest

@@ -48,7 +48,7 @@ class Approval:
     digest: str
     """SHA-256 of the tool, its arguments, the agent and the folder that it works in; 64 hex digits."""
     like: str
-    """What "this session" allows: the call's subject; of a tool without one, `digest`."""
+    """What "this session" allows: the call's subject and its actions; of a tool without a subject, `digest`."""
     text: str
     """The whole call, for people."""
     why: str

@@ -30,7 +30,10 @@ class SandboxCommand:
     """Hosts that it may ask over HTTP(S), through a proxy of ours; empty: no network at all."""
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     seconds: float | None = 120.0
-    """At most `sandbox.seconds`. None: until `SandboxProcess.kill`."""
+    """At most `sandbox.seconds`, or `sandbox.background_seconds`. None: until `SandboxProcess.kill`."""
+    background: bool = False
+    """It goes on behind its turn: it takes no place of those that are waited for, and where it fills the disk, its files are left, as others may be
+    among them."""
     memory_bytes: int = 0
     """Of all its processes; 0: as configured (`sandbox`), which is also the most, as of `processes` and `disk_bytes`."""
     processes: int = 0

@@ -3,10 +3,10 @@
 waiting ──▶ running ──▶ done | failed | stopped      and its end is handed to the session that asked, once
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.effects import Effect
@@ -131,14 +131,11 @@ class Delegation(Protocol):
 
 
 class BackgroundRuns(Protocol):
-    """What a tool needs that lets a command go on behind its turn. All methods raise StoreUnavailable."""
+    """What a tool needs that lets a command go on behind its turn."""
 
-    async def begin(self, new: NewTask, stop: Callable[[], None]) -> Task:
-        """Store a run of this process, `kind` "run": before the command starts. `stop`: ends it; called on the event loop."""
-        ...
-
-    async def finish(self, task_id: str, outcome: TaskOutcome) -> None:
-        """Store its end, and hand it over. An `outcome.error`: it failed."""
+    async def begin(self, new: NewTask, work: Callable[[], Coroutine[Any, Any, TaskOutcome]]) -> Task:
+        """Store a run, `kind` "run", then do `work` in this process, and hand over what it comes to; an `error` in it: it failed. Where the run is
+        stopped, or this process ends, it is cancelled. Raises TaskConflict where too many run, ToolFailed where none can, and StoreUnavailable."""
         ...
 
 
@@ -162,8 +159,5 @@ class NoTasks:
     async def stop(self, owner: str | None, task_id: str) -> Task:
         raise TaskNotFound
 
-    async def begin(self, new: NewTask, stop: Callable[[], None]) -> Task:
+    async def begin(self, new: NewTask, work: Callable[[], Coroutine[Any, Any, TaskOutcome]]) -> Task:
         raise ToolFailed("Commands can't go on in the background here.")
-
-    async def finish(self, task_id: str, outcome: TaskOutcome) -> None:
-        raise TaskNotFound

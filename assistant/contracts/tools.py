@@ -22,9 +22,9 @@ from assistant.contracts.people import PeopleDirectory, UnknownPeople
 from assistant.contracts.provenance import Provenance
 from assistant.contracts.sandbox import NoSandbox, Sandbox
 from assistant.contracts.search import NoSearch, Search
-from assistant.contracts.sessions import SessionFiles
+from assistant.contracts.sessions import ONCE, SessionFiles
 from assistant.contracts.skills import NoSkills, Skills
-from assistant.contracts.tasks import Delegation, NoTasks
+from assistant.contracts.tasks import TASK_SESSION, BackgroundRuns, Delegation, NoTasks
 from assistant.contracts.util import Settings
 from assistant.contracts.web import NoPages, NoWebSearch, PageFetcher, WebSearch
 
@@ -63,6 +63,11 @@ class ToolContext:
     inherits: frozenset[Provenance] = frozenset()
     approval: str = ""
     """The approval under which this very call runs; empty: none."""
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether a result can come back later: not to a request without a session, a job, or a helper."""
+        return self.cause.kind != "job" and not self.session.startswith((ONCE, TASK_SESSION))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,6 +216,7 @@ class ToolServices:
     memories: MemoryTools = field(default_factory=NoMemory)
     search: Search = field(default_factory=NoSearch)
     tasks: Delegation = field(default_factory=NoTasks)
+    runs: BackgroundRuns = field(default_factory=NoTasks)
     people: PeopleDirectory = field(default_factory=UnknownPeople)
     reader: DocumentReader = field(default_factory=NoReader)
     folder_bytes: int = 1024**3

@@ -145,7 +145,7 @@ class ContinuationService:
     async def _take_over(self) -> None:
         again, given_up = await self._store.recover(self._given_up)
         if again or given_up:
-            log.warning("continuation.recovered again=%d aside=%d", len(again), given_up)
+            log.warning("continuation.recovered again=%d given_up=%d", len(again), given_up)
         for taken in again:
             self._held[taken.turn_id] = taken
             self._workers.wake(_key(taken))
@@ -216,7 +216,11 @@ class ContinuationService:
             id=taken.turn_id,
             owner=continuation.owner,
             session=continuation.session,
-            content=(UserText(text=continuation.text, quoted=not pressed, chosen=pressed, provenance=continuation.provenance),),
+            content=(
+                UserText(
+                    text=continuation.text, quoted=not pressed, chosen=pressed, provenance=None if pressed else continuation.provenance
+                ),
+            ),
             agent=continuation.agent,
             address=continuation.address,
             cause=continuation.cause,

@@ -41,7 +41,7 @@ class MachineSandbox:
         """`scratch`: a folder of the server's, in which the machine is probed as a person's folder would be used."""
         self.settings, self.guarded, self._scratch = settings, guarded, scratch
         self._proxy = HostProxy(settings.hosts, secrets or NoSecrets())
-        self._places = asyncio.Semaphore(settings.parallel)
+        self._places, self._behind = asyncio.Semaphore(settings.parallel), asyncio.Semaphore(settings.parallel)
         self._found: asyncio.Task[_Found] | None = None
 
     async def rung(self) -> Rung:
@@ -51,7 +51,7 @@ class MachineSandbox:
         return (await self._machine()).why_not
 
     async def run(self, command: SandboxCommand, stdin: bytes = b"") -> Ran:
-        async with self._places:
+        async with self._behind if command.background else self._places:
             return await self._run(await self._machine(), command, stdin)
 
     async def start(self, command: SandboxCommand) -> Confined:
@@ -70,14 +70,15 @@ class MachineSandbox:
             await asyncio.shield(process.kill())
             for stream in streams:
                 stream.cancel()
-        written = await asyncio.to_thread(_settled, started, process.ended)
+        written = await asyncio.to_thread(_settled, started, fills=process.ended == "disk" and not command.background)
         return Ran(code=code, stdout=stdout, stderr=stderr, ended=process.ended, written=tuple(written))
 
     async def _start(self, found: _Found, command: SandboxCommand, *, piped: bool) -> Started:
         settings = self.settings
+        longest = settings.background_seconds if command.background else settings.seconds
         command = replace(
             command,
-            seconds=min(command.seconds, settings.seconds) if command.seconds else None,
+            seconds=min(command.seconds, longest) if command.seconds else None,
             memory_bytes=_least(command.memory_bytes, settings.memory_mib * 1024**2),
             processes=_least(command.processes, settings.processes),
             disk_bytes=_least(command.disk_bytes, settings.disk_mib * 1024**2),
@@ -185,9 +186,9 @@ async def _write(stream: asyncio.StreamWriter, data: bytes) -> None:
         stream.close()
 
 
-def _settled(started: Started, ended: str) -> list[str]:
-    """What it wrote; what filled the disk is removed. Blocks."""
-    if ended == "disk":
+def _settled(started: Started, *, fills: bool) -> list[str]:
+    """What it wrote; what `fills` the disk is removed. Blocks."""
+    if fills:
         for folder in started.folders:
             folder.remove_new()
     return started.folders[0].written()

@@ -23,9 +23,12 @@ ADD = """
     VALUES (:id, :owner, :kind, :state, :runner, 0, :background, 0, 0, :depth, :now, :started, :session, :parent, :turn, '', :payload)
     ON CONFLICT (id) DO NOTHING"""
 COUNT_WAITING = "SELECT COUNT(*) FROM tasks WHERE owner = :owner AND state = 'waiting' AND handover IN ('', 'kept') AND id <> :id"
+COUNT_RUNS = (
+    "SELECT COUNT(*) FROM tasks WHERE owner = :owner AND state = 'running' AND kind = 'run' AND handover IN ('', 'kept') AND id <> :id"
+)
 BY_ID = f"{TASK} WHERE tasks.id = :id"
 OPEN = """
-    SELECT id, state, runner, cancel, handover, background,
+    SELECT id, kind, state, runner, cancel, handover, background,
         EXISTS (SELECT 1 FROM sessions WHERE sessions.owner = tasks.owner AND sessions.key = tasks.session),
         (SELECT turns.state FROM turns WHERE turns.id = tasks.parent)
     FROM tasks WHERE handover IN ('', 'kept') ORDER BY created, id"""
@@ -106,6 +109,7 @@ class OpenTask:
     """What there may be to do about a task that has not ended, or was not handed over."""
 
     id: str
+    kind: TaskKind
     state: TaskState
     runner: str | None
     cancel: bool
@@ -128,7 +132,7 @@ def told(task: Task) -> str:
     if task.outcome.effects:
         words.append(f"It did: {', '.join(effect.text for effect in task.outcome.effects)}.")
     answer = task.outcome.answer
-    if len(answer) > _MOST_SHOWN:
+    if len(answer) > _MOST_SHOWN and task.new.kind == "turn":  # a command's output says itself where the rest is
         answer = f"{answer[:_MOST_SHOWN]}\n[{len(answer) - _MOST_SHOWN:,} more characters are in the session {task.session}.]"
     return "\n\n".join([*words, answer] if answer.strip() else words)
 
@@ -173,9 +177,10 @@ def held_of(row: TaskRecord) -> HeldTask:
 
 def open_of(row: SqlRow) -> OpenTask:
     """A row of `OPEN`."""
-    id, state, runner, cancel, handover, background, there, parent = row
+    id, kind, state, runner, cancel, handover, background, there, parent = row
     return OpenTask(
         id=id,
+        kind=kind,
         state=state,
         runner=runner,
         cancel=bool(cancel),

@@ -20,7 +20,8 @@ from assistant.store.sessions import interrupt
 from assistant.store.task_rows import WHY, HeldTask, OpenTask, TaskRecord
 
 MOST_WAITING: Final = 64
-"""Tasks of one owner."""
+MOST_RUNS: Final = 4
+"""Of one owner, over all processes."""
 _MOST_CRASHES: Final = 2
 Write = Callable[[Transaction, TaskRecord], object]
 
@@ -40,8 +41,10 @@ class TaskStore:
         self._clock = clock
 
     async def add(self, new: NewTask) -> None:
-        """Accept a task, once for its id. A run is this process's from the start. Raises TaskConflict where too many wait."""
+        """Accept a task, once for its id. A run is this process's from the start. Raises TaskConflict where too many wait, or
+        run."""
         now, runs = self._now(), new.kind == "run"
+        most = MOST_RUNS if runs else MOST_WAITING
         id, owner, session, parent = json_key(new.id, new.owner, new.session, new.turn_id)
         values: dict[str, SqlValue] = {
             "id": id, "owner": owner, "session": session, "parent": parent, "kind": new.kind, "state": "running" if runs else "waiting",
@@ -50,8 +53,8 @@ class TaskStore:
         }  # fmt: skip
 
         def write(connection: Transaction) -> None:
-            if not runs and connection.execute(rows.COUNT_WAITING, {"owner": owner, "id": id})[0][0] >= MOST_WAITING:
-                raise TaskConflict(f"{MOST_WAITING} tasks wait already: let some of them end first.")
+            if connection.execute(rows.COUNT_RUNS if runs else rows.COUNT_WAITING, {"owner": owner, "id": id})[0][0] >= most:
+                raise TaskConflict(f"{most} {'commands run' if runs else 'tasks wait'} already: let some of them end first.")
             connection.execute(rows.ADD, values)
 
         await self._database.write(write)
@@ -190,7 +193,7 @@ class TaskStore:
                 self._hand_over(connection, row, always=True)
             else:
                 raise TaskConflict(
-                    "Only a task that failed or was stopped is done again, and only a kept result is handed over.", param="task_id"
+                    "Only a helper's task that failed or was stopped is done again, and only a kept result is handed over.", param="task_id"
                 )
 
         await self._change(owner, task_id, write)

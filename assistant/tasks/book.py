@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Final
 
 from assistant.contracts.errors import ModelNotFound
-from assistant.contracts.own_words import foreign
 from assistant.contracts.provenance import Provenance
 from assistant.contracts.sessions import SessionStore
 from assistant.contracts.tasks import ENDED_TASK, NewTask, Task, TaskState
@@ -14,8 +13,6 @@ from assistant.store.tasks import TaskStore
 
 _POLL_SECONDS: Final = 1.0
 """How often the store is asked for the end of a task that another process works on."""
-_LOOKED_BACK: Final = 1_000
-"""Messages of a session in which words of others are looked for."""
 
 
 class TaskBook:
@@ -95,7 +92,4 @@ class TaskBook:
     async def _read_in(self, new: NewTask) -> tuple[Provenance, ...]:
         """Whose words were read where a task is asked for."""
         session = await self._sessions.get(new.owner, new.session)
-        last = session.messages if session else 0
-        read = await self._sessions.messages(new.owner, new.session, after=max(0, last - _LOOKED_BACK), limit=_LOOKED_BACK)
-        found: set[Provenance] = {brought for stored in read if (brought := foreign([stored.message]))}
-        return tuple(found.union(new.inherits))
+        return tuple(sorted({*new.inherits, *(session.read if session else ())}))

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
@@ -11,13 +11,13 @@ from typing import Any, Final
 from assistant.contracts.causes import Cause
 from assistant.contracts.errors import NanobotError, SessionBusy, ShuttingDown, StoreUnavailable, TurnTimeout, traceback_location
 from assistant.contracts.sessions import SessionCut
-from assistant.contracts.tasks import DEEPEST, TASK_SESSION, NewTask, Task, TaskOutcome
+from assistant.contracts.tasks import DEEPEST, TASK_SESSION, TaskOutcome
 from assistant.contracts.turns import TurnFailed, TurnFinished, TurnRequest, UserText
 from assistant.contracts.util import Clock, backoff, utc_now
 from assistant.store.store import Store
 from assistant.store.task_rows import WHY, HeldTask, OpenTask
 from assistant.store.tasks import TaskStore
-from assistant.tasks.book import TaskBook
+from assistant.tasks.runs import CommandRuns
 from assistant.tasks.settings import TaskSettings
 from assistant.turns.handle import RunningTurn
 from assistant.turns.service import Turns
@@ -56,16 +56,17 @@ class TaskReply:
 
 
 class TaskService:
-    """Runs the tasks of a store, beside other processes that do so too. Implements BackgroundRuns.
+    """Runs the tasks of a store, beside other processes that do so too.
 
     It begins to look at `start`, or when its process delegates something first.
     """
 
-    def __init__(self, *, store: Store, book: TaskBook, turns: Turns, settings: TaskSettings, clock: Clock = utc_now) -> None:
+    def __init__(self, *, store: Store, runs: CommandRuns, turns: Turns, settings: TaskSettings, clock: Clock = utc_now) -> None:
         self._store = store.tasks
         self._own = store.runner.id
         self._notifier = store.notifier
-        self.book = book
+        self.book = runs.book
+        self._runs = runs
         self._turns = turns
         self._settings = settings
         self._clock = clock
@@ -75,9 +76,7 @@ class TaskService:
         self._works: dict[asyncio.Task[None], str] = {}
         self._running: dict[str, RunningTurn] = {}
         self._cancelled: set[str] = set()
-        self._stops: dict[str, Callable[[], None]] = {}
-        """Of the commands that this process runs."""
-        book.wake = self.wake
+        runs.book.wake = self.wake
 
     async def start(self) -> None:
         """Resume what dead processes left, then look after all that comes. Raises StoreUnavailable."""
@@ -100,10 +99,7 @@ class TaskService:
     async def close(self, grace: float) -> None:
         """Wait `grace` seconds for tasks under way, and hand back the rest; commands end. Call it after `Turns.close`. Safe to call twice."""
         await self.stop_beginning()
-        stops, self._stops = self._stops, {}
-        for task_id, stop in stops.items():
-            stop()
-            await self._try(self._store.end(task_id, "failed", WHY["run"]), task_id)
+        await self._runs.close()
         if not self._works:
             return
         works = dict(self._works)
@@ -114,20 +110,6 @@ class TaskService:
         for task, task_id in works.items():
             if task.cancelled():
                 await self._try(self._store.hand_back(task_id), task_id)
-
-    async def begin(self, new: NewTask, stop: Callable[[], None]) -> Task:
-        await self._store.add(new)
-        self._stops[new.id] = stop
-        self.wake()
-        return await self._store.get(new.owner, new.id)
-
-    async def finish(self, task_id: str, outcome: TaskOutcome) -> None:
-        await self._store.note(task_id, outcome)
-        state = "stopped" if task_id in self._cancelled else "failed" if outcome.error else "done"
-        await self._store.end(task_id, state, outcome.error)
-        self._stops.pop(task_id, None)
-        self._cancelled.discard(task_id)
-        self.book.changed(task_id)
 
     async def look(self) -> bool:
         """Do all that there is to do now. False: there is nothing to look after."""
@@ -146,12 +128,14 @@ class TaskService:
             await self._store.settle_lost(each.id)
         if each.found:
             await self._store.hand_over_kept(each.id)
-        if each.cancel and each.runner == self._own:
+        if each.runner != self._own:
+            return
+        if each.kind == "run":
+            await self._runs.settle(each)
+        elif each.cancel:
             self._cancelled.add(each.id)
             if turn := self._running.get(each.id):
                 turn.cancel()
-            if stop := self._stops.get(each.id):
-                stop()
 
     async def _keep_looking(self) -> None:
         failures = 0

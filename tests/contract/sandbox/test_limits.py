@@ -99,6 +99,24 @@ async def test_a_full_disk_is_ended_and_emptied(where: str, sandbox: MachineSand
     assert (house.folder / "kept").read_text() == "before"
 
 
+async def test_in_the_background_what_is_new_stays_as_others_may_have_made_it(sandbox: MachineSandbox, house: House) -> None:
+    line = "echo now > fill-began; while :; do head -c 20M /dev/zero >> fill-up || exit 3; done"
+    ran = await shell(sandbox, house, line, disk_bytes=100 * MIB, background=True)
+    left = {path.name for path in house.folder.glob("fill-*")}
+    for name in left:
+        (house.folder / name).unlink()
+    assert (ran.ended, left) == ("disk", {"fill-began", "fill-up"})
+
+
+async def test_one_in_the_background_takes_no_place_and_has_a_time_of_its_own(sandbox: MachineSandbox, house: House) -> None:
+    few = sandbox_in(house, await sandbox.rung(), parallel=1, seconds=1, background_seconds=30)
+    behind = asyncio.create_task(shell(few, house, "until [ -e go ]; do sleep 0.05; done; sleep 1.5", background=True))
+    before = await shell(few, house, "touch go; sleep 20")
+    assert before.ended == "timeout"
+    assert (await behind).ended == "exit"
+    (house.folder / "go").unlink()
+
+
 async def test_a_file_without_a_name_fills_the_disk_as_well(sandbox: MachineSandbox, house: House) -> None:
     code = "import os\nf = open('gone', 'wb')\nos.unlink('gone')\nwhile True: f.write(bytes(2**20))"
     assert (await python(sandbox, house, code, disk_bytes=100 * MIB)).ended == "disk"

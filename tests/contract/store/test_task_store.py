@@ -13,7 +13,7 @@ from assistant.contracts.sessions import NewTurn
 from assistant.contracts.tasks import NewTask, TaskConflict, TaskNotFound, TaskOutcome
 from assistant.store.store import Store
 from assistant.store.task_rows import HeldTask
-from assistant.store.tasks import MOST_WAITING
+from assistant.store.tasks import MOST_RUNS, MOST_WAITING
 from tests.clocks import TurnedClock
 
 from .conftest import Opener
@@ -131,7 +131,12 @@ async def test_too_many_that_wait_are_refused(store: Store) -> None:
     with pytest.raises(TaskConflict):
         await store.tasks.add(a_task("task_more"))
     await store.tasks.add(a_task("task_b", owner="bert"))
-    await store.tasks.add(a_task("task_run", kind="run"))
+    for number in range(MOST_RUNS):
+        await store.tasks.add(a_task(f"task_run_{number}", kind="run"))
+    with pytest.raises(TaskConflict):
+        await store.tasks.add(a_task("task_run_more", kind="run"))
+    await store.tasks.end("task_run_0", "done")
+    await store.tasks.add(a_task("task_run_more", kind="run"))
 
 
 async def test_what_a_dead_process_held_is_taken_over_and_fails_the_second_time(open_again: Opener) -> None:

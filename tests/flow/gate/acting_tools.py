@@ -1,27 +1,20 @@
-"""Small tools with the names, actions and subjects of those that act: what they did is a list. The real ones take their place where they exist."""
+"""What the assistant reaches in these tests: pages, a search and an MCP server on loopback; and two tools that change it, of which there is none."""
 
-from collections.abc import Awaitable, Callable
+import json
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
+from aiohttp import web
 from pydantic import BaseModel
 
-from assistant.contracts.gate import READS, Action
+from assistant.contracts.gate import Action
 from assistant.contracts.provenance import Provenance
 from assistant.contracts.tools import ToolContext, ToolKind, ToolResult, ToolServices
+from tests.doubles.mcp_program import Answers, tool
 
-
-class Arguments(BaseModel):
-    """Of all of them."""
-
-    url: str = ""
-    query: str = ""
-    command: str = ""
-    hosts: list[str] = []
-    path: str = ""
-    text: str = ""
-    task: str = ""
-    code: str = ""
+READING = "minutes"
+"""Stands in all that the assistant is asked to read, and in nothing that it is to do."""
 
 
 @dataclass
@@ -30,67 +23,70 @@ class World:
 
     material: str = ""
     acted: list[str] = field(default_factory=list[str])
-    delegate: Callable[[str, ToolContext], Awaitable[str]] | None = None
+
+    async def page(self, request: web.Request) -> web.Response:
+        """A page, or a SearXNG's answer; what was asked for is noted."""
+        if READING not in request.path_qs:
+            self.acted.append(request.path_qs)
+        text = self.material or "Tea: 3"
+        if request.path == "/search":
+            found = {"title": "Found", "url": "https://found.example/", "content": text}
+            return web.json_response({"results": [found]})
+        return web.Response(text=text)
+
+
+class Mail(Answers):
+    """An MCP server that reads and sends."""
+
+    def __init__(self, folder: Path, world: World) -> None:
+        self.world = world
+        listed = [tool("send", "Send a mail.", reads=False, text="string"), tool("read", "Read the newest mail.")]
+        (folder / "tools.json").write_text(json.dumps(listed))
+        super().__init__(folder)
+
+    def to(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        if method == "resources/list":
+            return {"resources": [{"uri": "note://one", "name": "one", "description": self.world.material or "A note"}]}
+        return super().to(method, params)
+
+    def call(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        if name == "send":
+            self.world.acted.append(f"mail {arguments}")
+        return {"content": [{"type": "text", "text": self.world.material if name == "read" else "sent"}]}
+
+
+class Arguments(BaseModel):
+    code: str
 
 
 @dataclass
-class ActingTool:
-    """`names`: the argument that the subject is."""
+class ChangingTool:
+    """Would change the assistant itself."""
 
     world: World
-    services: ToolServices
     name: str
-    actions: frozenset[Action]
-    brings: Provenance
-    names: str = ""
-    description: str = "Does as it is called."
-    params: type[BaseModel] = Arguments
-    timeout: float = 10.0
-
-    @property
-    def reads_only(self) -> bool:
-        return self.actions == READS
+    description: ClassVar[str] = "Does as it is called."
+    params: ClassVar[type[BaseModel]] = Arguments
+    reads_only: ClassVar[bool] = False
+    actions: ClassVar[frozenset[Action]] = frozenset({"changes itself"})
+    brings: ClassVar[Provenance] = "system"
+    timeout: ClassVar[float] = 10.0
 
     def subject(self, params: Arguments, ctx: ToolContext) -> str:
-        return str(getattr(params, self.names)) if self.names else ""
+        return params.code
 
     async def run(self, params: Arguments, ctx: ToolContext) -> ToolResult:
-        if self.name == "delegate" and self.world.delegate is not None:
-            return ToolResult(text=await self.world.delegate(params.task, ctx))
-        if self.name == "write_file":
-            path = self.services.workspace / "people" / "owner" / params.path
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(params.text)
-            return ToolResult(text="written")
-        if params.url:
-            async with self.services.http() as http, http.get(params.url) as answer:
-                return ToolResult(text=await answer.text())
-        if self.world.material or self.actions == READS or self.name.endswith("_read"):
-            return ToolResult(text=self.world.material or "nothing")
-        self.world.acted.append(f"{self.name} {self.subject(params, ctx)}")
+        self.world.acted.append(f"{self.name} {params.code}")
         return ToolResult(text="done")
 
 
 def kinds(world: World) -> list[ToolKind]:
     """To be offered beside our own."""
-    given: list[tuple[str, set[Action], Provenance, str]] = [
-        ("fetch_page", {"network"}, "web", "url"),
-        ("search_web", {"network"}, "web", "query"),
-        ("run", {"writes workspace", "network"}, "tool", "command"),
-        ("mcp_mail_send", {"network", "sends"}, "mcp", ""),
-        ("mcp_notes_read", {"network"}, "mcp", ""),
-        ("find_tools", {"reads"}, "mcp", ""),
-        ("read_file", {"reads"}, "file", "path"),
-        ("write_file", {"writes workspace"}, "system", "path"),
-        ("approve", {"changes itself"}, "system", "code"),
-        ("link_identity", {"changes itself"}, "system", "code"),
-        ("delegate", {"spends"}, "tool", ""),
-    ]
 
-    def kind(name: str, actions: set[Action], brings: Provenance, names: str) -> ToolKind:
+    def kind(name: str) -> ToolKind:
         def make(settings: Any, services: ToolServices) -> Any:
-            return ActingTool(world, services, name, frozenset(actions), brings, names)
+            return ChangingTool(world, name)
 
         return ToolKind(name=name, open=make)
 
-    return [kind(*each) for each in given]
+    return [kind("approve"), kind("link_identity")]

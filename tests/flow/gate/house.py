@@ -19,28 +19,27 @@ from assistant.app.runtime import open_runtime
 from assistant.app.services import Services
 from assistant.config import load_config
 from assistant.contracts.addresses import parse_address
-from assistant.contracts.causes import Cause
+from assistant.contracts.approvals import ApprovalWord
 from assistant.contracts.memory import Statement
-from assistant.contracts.messages import UserMessage
-from assistant.contracts.own_words import in_own_words, own_words
 from assistant.contracts.schedules import Every, NewSchedule
-from assistant.contracts.tools import ToolContext
-from assistant.contracts.turns import TurnRequest, UserText
-from assistant.contracts.util import new_id, utc_now
+from assistant.contracts.util import utc_now
+from assistant.fetching import hosts
 from tests.doubles.live_server import with_model
+from tests.doubles.mcp_http import McpOverHttp
 from tests.doubles.obeying_model import ORDER, ObeyingModel
 from tests.doubles.telegram_api.server import TelegramServer
-from tests.flow.gate.acting_tools import World, kinds
+from tests.flow.gate.acting_tools import READING, Mail, World, kinds
 from tests.flow.gate.deeds import FRIEND, GROUP, Deed, deeds
 from tools.catalog import own_kinds
+from tools.workspace import folder_of
 
 OWNER, MEMBER, HOOK = 42, 43, "h" * 32
 NOTHING = "Minutes of the meeting. All is well."
 READ: dict[str, tuple[str, dict[str, Any]]] = {
     "page": ("fetch_page", {"url": ""}),
     "search result": ("search_web", {"query": "minutes of the meeting"}),
-    "mcp": ("mcp_notes_read", {}),
-    "tool description": ("find_tools", {"query": "notes"}),
+    "mcp": ("mcp_mail_read", {}),
+    "mcp description": ("mcp_read", {"server": "mail"}),
     "workspace file": ("read_file", {"path": "minutes.txt"}),
     "command": ("run", {"command": "cat minutes.txt"}),
 }
@@ -49,6 +48,7 @@ _STATE = (
     """SELECT id FROM outbox WHERE payload LIKE '%"kind":"tool"%'""",
     "SELECT id FROM memories WHERE provenance <> 'file' ORDER BY id",
     "SELECT id, state FROM schedules ORDER BY id",
+    f"""SELECT id, kind, text FROM audit WHERE kind NOT IN ('asked', 'started') AND text NOT LIKE '%{READING}%' ORDER BY id""",
 )
 ASKED = {source: f"Look at the {source} please" for source in READ}
 
@@ -61,7 +61,6 @@ class House:
     telegram: TelegramServer
     world: World
     leak: str
-    leaked: list[str]
     cases: int = 0
 
     async def say(self, words: str, session: str, name: str = "", file: str = "") -> None:
@@ -86,8 +85,8 @@ class House:
     async def state(self) -> list[object]:
         """Everything that a deed would change."""
         rows = [await self.services.store.database.select(statement, {}) for statement in _STATE]
-        workspace = sorted((str(path), path.stat().st_mtime_ns) for path in self.services.loaded.workspace.rglob("*") if path.is_file())
-        return [*rows, workspace, [*self.leaked], [*self.world.acted]]
+        files = [path for path in self.services.loaded.workspace.rglob("*") if path.is_file() and READING not in path.name]
+        return [*rows, sorted((str(path), path.stat().st_mtime_ns) for path in files), [*self.world.acted]]
 
     async def prepared(self, owner: str) -> list[Deed]:
         """The deeds of a new case: with a memory and a schedule of their own, to be lost."""
@@ -98,34 +97,35 @@ class House:
             owner=owner, kind="reminder", rule=Every(seconds=86_400), zone="UTC", text="stretch", address=parse_address(f"telegram:{OWNER}")
         )
         schedule = await self.services.later.book.add(new)
-        known = {"memory": memory.id, "schedule": schedule.id}
+        known = {"memory": memory.id, "schedule": schedule.id, "case": str(self.cases)}
+        folder = folder_of(self.services.loaded.workspace, owner)
+        (folder / "notes.txt").write_text("notes")
+        (folder / f"{READING}.txt").write_text(self.world.material or NOTHING)
         found = deeds(self.leak, known)
         self.model.deeds = {deed.code: deed.injected for deed in found}
         self.model.wishes = {deed.wish: [deed.own or deed.injected] for deed in found}
         self.model.wishes |= {words: [self._reading(source)] for source, words in ASKED.items()}
-        self.model.wishes[f"Look at {self.leak}/prices?of=coffee"] = [("fetch_page", {"url": f"{self.leak}/prices?of=coffee"})]
+        coffee = f"{self.leak}/prices?of=coffee{self.cases}"
+        self.model.wishes[f"Look at {coffee}"] = [("fetch_page", {"url": coffee})]
         return found
 
     def _reading(self, source: str) -> tuple[str, dict[str, Any]]:
         tool, arguments = READ[source]
-        return tool, {"url": f"{self.leak}/page"} if tool == "fetch_page" else arguments
+        return tool, {"url": f"{self.leak}/{READING}?{self.cases}"} if tool == "fetch_page" else arguments
 
-    async def delegate(self, task: str, ctx: ToolContext) -> str:
-        """As the tasks do it: a child turn in a session of its own, which has read what its parent has."""
-        store = self.services.store
-        parent = await store.sessions.get(ctx.owner, ctx.session)
-        told = [each.message for each in await store.sessions.messages(ctx.owner, ctx.session)]
-        own = in_own_words(task, [own_words(message) for message in told if isinstance(message, UserMessage)])
-        assert parent is not None
-        request = TurnRequest(
-            id=new_id("turn"),
-            owner=ctx.owner,
-            session=f"task:{new_id('task')}",
-            content=(UserText(text=task, provenance=None if own else "assistant"),),
-            cause=Cause(kind="task", id="task_1"),
-            inherits=parent.read,
-        )
-        return (await self.services.turns.start(request).result()).text
+    async def waiting(self) -> list[str]:
+        """The ids of the calls that wait for a yes."""
+        return [each.id for each in await self.services.approvals.book.list(None, waiting=True)]
+
+    async def answer(self, word: ApprovalWord) -> bool:
+        """Answer all that waits; whether something did. After a yes, what follows has ended."""
+        asked = await self.waiting()
+        for id in asked:
+            await self.services.approvals.book.answer(None, id, word)
+        async with asyncio.timeout(10):
+            while word == "once" and any([(await self.services.approvals.book.get(None, id)).state == "approved" for id in asked]):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        return bool(asked)
 
 
 async def keep_memory(house: House, text: str) -> None:
@@ -142,25 +142,24 @@ def tell(text: str) -> str:
 
 @asynccontextmanager
 async def open_house(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[House]:
-    world, leaked = World(), list[str]()
-
-    async def serve_page(request: web.Request) -> web.Response:
-        if request.path != "/page":
-            leaked.append(request.path_qs)
-        return web.Response(text=world.material or "tea: 3")
-
-    pages = web.Application()
-    pages.router.add_get("/{path:.*}", serve_page)
+    world, pages = World(), web.Application()
+    pages.router.add_get("/{path:.*}", world.page)
     runner = web.AppRunner(pages, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
+    leak = f"http://127.0.0.1:{runner.addresses[0][1]}"
     monkeypatch.setattr(agent, "own_kinds", lambda: [*own_kinds(), *kinds(world)])
+    monkeypatch.setattr(hosts, "A_SECOND", 1_000)  # there is one host for all cases
     async with AsyncExitStack() as opened:
         opened.push_async_callback(runner.cleanup)
         model, telegram = await opened.enter_async_context(ObeyingModel()), await opened.enter_async_context(TelegramServer())
         config: dict[str, Any] = with_model(model.url, "obeying")
         config["agents"]["defaults"] |= {"instructions": f"The family's group is telegram:{GROUP}.", "claimCheck": False}
         config["memory"] = {"learn": "off"}
+        config["web"] = {"allow": [leak.removeprefix("http://")], "search": {"searxng": leak, "ddgs": None}}
+        mail = await opened.enter_async_context(McpOverHttp(folder))
+        mail.answers = Mail(folder, world)
+        config["mcpServers"] = {"mail": {"url": mail.url, "people": ["all"]}}
         allowed = [str(MEMBER), FRIEND]
         bot = {
             "enabled": True,
@@ -177,14 +176,12 @@ async def open_house(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGene
         stop = asyncio.Event()
         async with open_runtime(loaded, chat_only=False) as (runtime, app):
             await runtime.start()
-            (loaded.workspace / "notes.txt").write_text("notes")
             serving = asyncio.create_task(
                 serve(app, loaded.config.api, stop=stop, grace=2, on_listening=listening.set_result, finish=lambda: runtime.stop(1))
             )
-            leak = f"http://127.0.0.1:{runner.addresses[0][1]}"
             async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{await listening}", timeout=20) as client:
-                house = House(runtime.services, client, model, telegram, world, leak, leaked)
-                world.delegate = house.delegate
+                house = House(runtime.services, client, model, telegram, world, leak)
+                await house.say("Hello", "first")  # meets the MCP server
                 yield house
             stop.set()
             await serving

@@ -26,7 +26,8 @@ async def test_what_was_done_is_told_with_what_was_read_before(tmp_path: Path, m
     async with open_house(tmp_path, monkeypatch) as house:
         await done(house)
         found = (await house.client.get("/v1/audit")).json()
-        (entry,) = found["data"]
+        entry, asked = found["data"]
+        assert (asked["kind"], asked["session_id"], asked["read"], asked["approval"][:4]) == ("asked", "s", ["file"], "apr_")
         assert (entry["tool"], entry["person"], entry["caller"], entry["session_id"], entry["cause"]) == (
             "message",
             "owner",
@@ -37,12 +38,12 @@ async def test_what_was_done_is_told_with_what_was_read_before(tmp_path: Path, m
         assert entry["kind"] in ("sent", "queued")
         assert entry["text"].endswith(f"telegram:{FRIEND}")
         assert (entry["read"], entry["approval"], found["has_more"]) == (["file"], "", False)
-        assert (await house.client.get("/v1/audit", params={"before": entry["id"]})).json()["data"] == []
-        assert (await house.client.get("/v1/audit", params={"session_id": "s"})).json()["data"] == []
-        assert len((await house.client.get("/v1/audit", params={"since": "2026-01-01T00:00:00", "everyone": True})).json()["data"]) == 1
+        assert (await house.client.get("/v1/audit", params={"before": entry["id"]})).json()["data"] == [asked]
+        assert (await house.client.get("/v1/audit", params={"session_id": "s"})).json()["data"] == [asked]
+        assert len((await house.client.get("/v1/audit", params={"since": "2026-01-01T00:00:00", "everyone": True})).json()["data"]) == 2
         assert (await house.client.get("/v1/audit", params={"before": "aud_1"})).json()["error"]["code"] == "audit_entry_not_found"
         await house.client.delete("/v1/sessions/s2")
-        assert len((await house.client.get("/v1/audit")).json()["data"]) == 1
+        assert len((await house.client.get("/v1/audit")).json()["data"]) == 2
 
 
 async def test_the_command_line_prints_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,7 +57,8 @@ async def test_the_command_line_prints_it(tmp_path: Path, monkeypatch: pytest.Mo
     assert f"telegram:{FRIEND}" in table[1]
     (line,) = nanobot("audit", "--session", "s2", "--json").stdout.splitlines()
     assert orjson.loads(line)["read"] == ["file"]
-    assert nanobot("audit", "--session", "s", "--json").stdout == ""
+    (line,) = nanobot("audit", "--session", "s", "--json").stdout.splitlines()
+    assert orjson.loads(line)["kind"] == "asked"
 
 
 def test_the_permissions_are_printed_and_tried(tmp_path: Path) -> None:

@@ -113,6 +113,11 @@ async def test_the_gate_is_told_the_whole_line_and_the_hosts(bench: Bench) -> No
         ("ls -la 'a b'", {"writes workspace"}),
         ("curl http://example.org # example.org", {"writes workspace", "network"}),
     ]
+    bench.gate.asked.clear()
+    await bench.run(["ls", "-la", "a b"], background=True)
+    (background,) = bench.gate.asked
+    assert (background.subject, set(background.actions)) == ("ls -la 'a b'", {"writes workspace"})
+    assert background.arguments["background"]
     assert not refused.ok
     assert refused.text == "Not run: not that host"
 
