@@ -106,7 +106,7 @@ def _head(page: WebPage) -> str:
 
 
 def _failed(url: str, error: PageRefused) -> ToolFailed:
-    return ToolFailed(f"{_short(url, 200)} can't be fetched: {error}.")
+    return ToolFailed(f"{_short(url, 200)} can't be fetched: {str(error).rstrip('.')}.")
 
 
 def _short(text: str, most: int) -> str:

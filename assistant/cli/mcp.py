@@ -13,6 +13,7 @@ from assistant.app.sandbox import build_sandbox
 from assistant.app.web import open_secrets
 from assistant.cli.shared import ConfigOption, JsonOption, configured, harmless, opened_store, print_table
 from assistant.config import Loaded
+from assistant.config.folders import make_workspace
 from assistant.contracts.errors import ToolFailed
 from assistant.documents.reader import ChildReader
 from assistant.mcp.pins import differences
@@ -147,6 +148,7 @@ def logout(name: NameArgument, config: ConfigOption = None) -> None:
 def _connected(loaded: Loaded, name: str) -> KnownServer:
     """Connect once, and note what the server lists."""
     _server(loaded, name)
+    make_workspace(loaded.workspace)  # where programs have their folders
 
     async def connect(store: Store) -> KnownServer:
         async with AsyncExitStack() as opened:

@@ -26,9 +26,9 @@ from assistant.store.store import Store
 from assistant.tasks.book import TaskBook
 
 _STATES: Final = get_args(TaskState)
-_NOTHING: Final = "No helper has done anything yet: the assistant starts one by its tool delegate."
+_NOTHING: Final = "Nothing was done in the background yet: the assistant starts helpers by its tool delegate, and long commands by run."
 
-commands = typer.Typer(name="tasks", help="What helpers do in the background.", no_args_is_help=True)
+commands = typer.Typer(name="tasks", help="What helpers and commands do in the background.", no_args_is_help=True)
 
 TaskArgument = Annotated[str, typer.Argument(metavar="ID", help="As listed: task_…")]
 

@@ -8,8 +8,8 @@ from typing import Final
 
 _ARCHES: Final = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X32: Final = 0x40000000
-_ALLOW, _KILL, _REFUSE, _UNKNOWN = 0x7FFF0000, 0x80000000, 0x00050001, 0x00050026
-"""SECCOMP_RET_…; EPERM, and ENOSYS where the C library has another way."""
+_ALLOW, _KILL, _REFUSE, _UNKNOWN, _UNSUPPORTED = 0x7FFF0000, 0x80000000, 0x00050001, 0x00050026, 0x0005005F
+"""SECCOMP_RET_…; EPERM, ENOSYS where the C library has another way, and ENOTSUP."""
 _LOAD, _JUMP_EQ, _JUMP_GE, _AND, _RETURN = 0x20, 0x15, 0x35, 0x54, 0x06
 _NEW_NAMESPACES: Final = 0x7E020080
 """CLONE_NEW… of clone(2)."""
@@ -35,9 +35,10 @@ _NUMBERS: Final = """
 _OUTSIDE: Final = """
     chmod 90 -, fchmodat 268 53, fchmodat2 452 452, chown 92 -, lchown 94 -, fchownat 260 54, setxattr 188 5, lsetxattr 189 6,
     removexattr 197 14, lremovexattr 198 15, setxattrat 463 463, removexattrat 466 466, utime 132 -, utimes 235 -, futimesat 261 -,
-    inotify_init 253 -, inotify_init1 294 26, setpriority 141 140, ioprio_set 251 30, pidfd_open 434 434, getxattr 191 8,
-    lgetxattr 192 9, listxattr 194 11, llistxattr 195 12
+    inotify_init 253 -, inotify_init1 294 26, setpriority 141 140, ioprio_set 251 30, pidfd_open 434 434
 """
+# what tells of files that Landlock hides; `ls -l` asks each file, and takes "there are none here" for an answer
+_ATTRIBUTES: Final = "getxattr 191 8, lgetxattr 192 9, listxattr 194 11, llistxattr 195 12"
 # calls for a process by its id; 0 is the caller
 _OWN_ONLY: Final = """
     prlimit64 302 261, sched_setscheduler 144 119, sched_setparam 142 118, sched_setattr 314 274, sched_setaffinity 203 122
@@ -108,6 +109,8 @@ def filter_for(machine: str = "", *, alone: bool) -> bytes | None:
         program.refuse(others["socket"])
         for number in _numbers(_OUTSIDE, column).values():
             program.refuse(number)
+        for number in _numbers(_ATTRIBUTES, column).values():
+            program.refuse(number, _UNSUPPORTED)
         for number in _numbers(_OWN_ONLY, column).values():
             program.check(number, (_LOAD, 16, 0, 0), (_JUMP_EQ, 0, 1, 0), (_RETURN, _REFUSE, 0, 0))
         # times of an open file only: a path is a pointer that is not null

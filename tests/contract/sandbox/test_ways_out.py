@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from assistant.contracts.sandbox import SandboxCommand
 from assistant.sandbox.service import MachineSandbox
-from tests.contract.sandbox.conftest import House, built, python
+from tests.contract.sandbox.conftest import House, built, python, sandbox_in
 from tests.contract.sandbox.ways_out import HARMFUL, PLAIN, SECRET
 
 WAYS = {**PLAIN, **HARMFUL}
@@ -41,3 +42,20 @@ def test_the_ways_lead_out_where_there_is_no_sandbox() -> None:
             if "ESCAPED" in ran.stdout or SECRET in ran.stdout:
                 reached.add(way)
     assert reached == set(PLAIN)
+
+
+async def test_files_are_listed_with_all_that_ls_says_of_them(sandbox: MachineSandbox, house: House) -> None:
+    (house.folder / "list.txt").write_text("")
+    ran = await sandbox.run(SandboxCommand(argv=("ls", "-la"), folder=house.folder))
+    assert (ran.code, ran.stderr) == (0, b"")
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only a server of root runs commands as another user")
+async def test_a_rung_that_can_t_reach_the_workspace_is_not_used(house: House) -> None:
+    sandbox = sandbox_in(house, "landlock")
+    house.workspace.chmod(0o700)
+    try:
+        assert await sandbox.rung() == "none"
+        assert f"can't pass {house.workspace}" in await sandbox.why_not() or "landlock: this kernel" in await sandbox.why_not()
+    finally:
+        house.workspace.chmod(0o755)
