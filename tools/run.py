@@ -142,11 +142,11 @@ class RunTool:
             background=True,
         )
         try:
-            task = await self._services.runs.begin(new, work)
+            await self._services.runs.begin(new, work)
         except (TaskConflict, StoreUnavailable) as error:
             raise ToolFailed(f"Not started: {error.message}") from None
-        effect = Effect(kind="started", text=f"command · {_shown(_line(params))}", ref=task.id)
-        text = f"Started in the background as {task.id}. Its output comes by itself: say that it runs, and do not wait."
+        effect = Effect(kind="started", text=f"command · {_shown(_line(params))}", ref=new.id)
+        text = f"Started in the background as {new.id}. Its output comes by itself: say that it runs, and do not wait."
         return ToolResult(text=text, effects=(effect,), provenance="system")
 
     async def _kept(self, text: str, ctx: ToolContext) -> str:

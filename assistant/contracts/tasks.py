@@ -133,7 +133,7 @@ class Delegation(Protocol):
 class BackgroundRuns(Protocol):
     """What a tool needs that lets a command go on behind its turn."""
 
-    async def begin(self, new: NewTask, work: Callable[[], Coroutine[Any, Any, TaskOutcome]]) -> Task:
+    async def begin(self, new: NewTask, work: Callable[[], Coroutine[Any, Any, TaskOutcome]]) -> None:
         """Store a run, `kind` "run", then do `work` in this process, and hand over what it comes to; an `error` in it: it failed. Where the run is
         stopped, or this process ends, it is cancelled. Raises TaskConflict where too many run, ToolFailed where none can, and StoreUnavailable."""
         ...
@@ -159,5 +159,5 @@ class NoTasks:
     async def stop(self, owner: str | None, task_id: str) -> Task:
         raise TaskNotFound
 
-    async def begin(self, new: NewTask, work: Callable[[], Coroutine[Any, Any, TaskOutcome]]) -> Task:
+    async def begin(self, new: NewTask, work: Callable[[], Coroutine[Any, Any, TaskOutcome]]) -> None:
         raise ToolFailed("Commands can't go on in the background here.")

@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any, Final
 
 from assistant.contracts.errors import StoreUnavailable, ToolFailed, traceback_location
-from assistant.contracts.tasks import NewTask, Task, TaskNotFound, TaskOutcome, TaskState
+from assistant.contracts.tasks import NewTask, TaskNotFound, TaskOutcome, TaskState
 from assistant.contracts.util import backoff
 from assistant.store.task_rows import WHY, OpenTask
 from assistant.store.tasks import TaskStore
@@ -16,6 +16,8 @@ from assistant.tasks.book import TaskBook
 log = logging.getLogger(__name__)
 
 _LONGEST_WAIT: Final = 30.0
+_PATIENCE: Final = 10.0
+"""Seconds for a command to be killed at the close."""
 
 
 class CommandRuns:
@@ -30,7 +32,7 @@ class CommandRuns:
         self._stopped: set[str] = set()
         self._closing = asyncio.Event()
 
-    async def begin(self, new: NewTask, work: Callable[[], Coroutine[Any, Any, TaskOutcome]]) -> Task:
+    async def begin(self, new: NewTask, work: Callable[[], Coroutine[Any, Any, TaskOutcome]]) -> None:
         if self._closing.is_set():
             raise ToolFailed("Not started: the server stops.")
         self._works[new.id] = None
@@ -49,7 +51,6 @@ class CommandRuns:
         self._ends.add(end := asyncio.create_task(self._see_to_its_end(new.id, working)))
         end.add_done_callback(self._ends.discard)
         log.info("run.begins task=%s", new.id)
-        return await self._store.get(new.owner, new.id)
 
     async def settle(self, each: OpenTask) -> None:
         """Do what is asked of a run that this process holds in the store. Raises StoreUnavailable."""
@@ -66,7 +67,7 @@ class CommandRuns:
             if working is not None:
                 working.cancel()
         if self._ends:
-            await asyncio.wait(self._ends)
+            await asyncio.wait(self._ends, timeout=_PATIENCE)  # beyond that, they end with the process
 
     async def _see_to_its_end(self, task_id: str, working: asyncio.Task[TaskOutcome]) -> None:
         """Wait for it, and store its end; tried again while the store refuses it, but not beyond `close`: the next process tells it then."""

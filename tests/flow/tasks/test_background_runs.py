@@ -195,7 +195,8 @@ async def test_a_guest_waits_for_commands(start: Asks, telegram: TelegramServer,
         telegram.say(BEN, words, sender=BEN)
         await telegram.until(lambda count=number: len(telegram.texts(BEN)) == count)
         if number == 1:
-            await asyncio.to_thread(Nanobot(folder=tmp_path), "people", "role", f"telegram:{BEN}", "guest")
+            changed = await asyncio.to_thread(Nanobot(folder=tmp_path), "people", "role", f"telegram:{BEN}", "guest")
+            assert changed.returncode == 0, changed.stderr
     results = [body["messages"][-1]["content"] for body in served.asked() if body["messages"][-1]["role"] == "tool"]
     assert "Not started: nothing could take the result of a background command here (a guest's turn" in results[0]
     assert results[1].startswith("[exit code 0]")
