@@ -188,15 +188,15 @@ async def test_a_chat_is_told_the_output(start: Asks, telegram: TelegramServer) 
     assert sum("42" in text for text in telegram.texts(ANNA)) == 1
 
 
-async def test_a_guest_waits_for_commands(start: Asks, telegram: TelegramServer, tmp_path: Path) -> None:
+async def test_a_guest_waits_for_commands(start: Asks, telegram: TelegramServer) -> None:
     channel = {"enabled": True, "token": telegram.token, "apiBase": telegram.url, "allowFrom": [str(BEN)]}
     served: Served = await start(channels={"telegram": channel})
     for number, words in enumerate(["ECHO hello", running("true"), calling("run", command="true")], start=1):
         telegram.say(BEN, words, sender=BEN)
         await telegram.until(lambda count=number: len(telegram.texts(BEN)) == count)
         if number == 1:
-            changed = await asyncio.to_thread(Nanobot(folder=tmp_path), "people", "role", f"telegram:{BEN}", "guest")
-            assert changed.returncode == 0, changed.stderr
+            changed = await served.client.post(f"/v1/people/telegram:{BEN}", json={"role": "guest"})
+            assert changed.status_code == 200, changed.text
     results = [body["messages"][-1]["content"] for body in served.asked() if body["messages"][-1]["role"] == "tool"]
     assert "Not started: nothing could take the result of a background command here (a guest's turn" in results[0]
     assert results[1].startswith("[exit code 0]")
