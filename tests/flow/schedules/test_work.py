@@ -196,7 +196,9 @@ async def test_a_file_is_watched_and_the_model_asked_only_when_it_changed(rig: R
     await rig.run(HOUR)
     assert await rig.texts() == ["Ben joined."]
     assert (await said(rig))[0].endswith("who is new?|<+Ben>")
-    assert (await rig.store.sessions.list(made.new.owner))[0].read == {"file"}  # which the assistant may have written: no source of addresses
+    assert (await rig.store.sessions.list(made.new.owner))[0].read == {
+        "file"
+    }  # which the assistant may have written: no source of addresses
     assert await rig.ends(made) == ["skipped", "skipped", "delivered", "skipped", "failed"]
     assert "no file" in str((await rig.history(made))[-1].error)
 
