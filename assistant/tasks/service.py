@@ -193,7 +193,7 @@ class TaskService:
             if left <= 0:
                 await self._store.end(task_id, "failed", WHY["late"])
                 return True
-            turn = self._turns.start(self._request(held, left))
+            turn = self._turns.start(await self._request(held, left))
         except (SessionBusy, ShuttingDown, StoreUnavailable) as error:
             log.info("task.not_begun task=%s code=%s", task_id, error.code)
             return False
@@ -210,12 +210,13 @@ class TaskService:
             del self._running[task_id]
         return turn.task.done() and not turn.unsettled
 
-    def _request(self, held: HeldTask, left: float) -> TurnRequest:
+    async def _request(self, held: HeldTask, left: float) -> TurnRequest:
         """Its turn, with what the agents that asked for it may do, and less. Raises ModelNotFound."""
         new = held.new
-        tools = self._turns.facts(new.agent).tools - {"message", *(["delegate"] if new.depth >= DEEPEST else [])}
+        tools = await self._turns.tools_in(new.agent, new.owner, new.session)
         for name in new.within:
-            tools &= self._turns.facts(name).tools
+            tools &= await self._turns.tools_in(name, new.owner, new.session)
+        tools -= {"message", *(["delegate"] if new.depth >= DEEPEST else [])}
         return TurnRequest(
             id=held.turn_id,
             owner=new.owner,

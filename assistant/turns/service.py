@@ -89,6 +89,11 @@ class Turns:
         known = self._known(agent)
         return AgentFacts(provider=known.model.info.provider, tools=frozenset(known.toolbox.names))
 
+    async def tools_in(self, agent: str, owner: str, session: str) -> frozenset[str]:
+        """The names of an agent's tools, with those that a session has besides. Raises ModelNotFound."""
+        box = await self._known(agent).toolbox.in_session(owner, session)
+        return frozenset(box.names)
+
     async def delete_session(self, owner: str, session: str) -> None:
         """Remove a session, after the turns that wait in it. Raises SessionNotFound, or SessionBusy where too many wait."""
         place = self._lanes.take((owner, session))

@@ -93,6 +93,21 @@ async def test_a_pasted_block_works_through_the_front_door(tmp_path: Path) -> No
             assert 'look_up {"what": "tea"}' in json.loads(last)["messages"][-1]["content"]
 
 
+async def test_a_helper_has_the_tools_of_its_parents_servers(tmp_path: Path) -> None:
+    folder = tmp_path / "one"
+    folder.mkdir()
+    lists(folder, TOOLS)
+    async with McpOverHttp(folder) as server, ModelServer() as model, httpx2.AsyncClient(timeout=60) as client:
+        config = {**with_model(model.url), "mcpServers": {"one": {"url": server.url}}}
+        await asyncio.to_thread(met, tmp_path / "home", config)
+        with live_server(tmp_path / "home", config=config) as live:
+            task = {"task": 'CALLTOOL mcp_one_look_up {"what": "tea"}'}
+            ask = {"model": "agent:main", "messages": [{"role": "user", "content": f"CALLTOOL delegate {json.dumps(task)}"}]}
+            assert (await client.post(f"{live.url}/v1/chat/completions", json=ask)).status_code == 200
+            results = [each["content"] for body in model.bodies for each in json.loads(body)["messages"] if each["role"] == "tool"]
+        assert any('look_up {"what": "tea"}' in result for result in results)
+
+
 async def test_a_yes_runs_the_call_of_a_server_s_tool(tmp_path: Path) -> None:
     folder = tmp_path / "one"
     folder.mkdir()
