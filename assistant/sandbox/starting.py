@@ -109,22 +109,29 @@ async def _spawn(argv: Sequence[str], told: Sequence[int], environment: Mapping[
 
 async def _first(info: int, process: Process) -> int:
     """The first process of the command's own, once its namespaces are there. Closes `info`."""
-    reader = asyncio.StreamReader()
-    pipe = await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(info, "rb", 0))
-    transport = pipe[0]
+    telling = asyncio.create_task(asyncio.to_thread(_told, info))
     try:
         async with asyncio.timeout(_PATIENCE):
-            told: dict[str, Any] = json.loads(await reader.readuntil(b"}"))
+            told: dict[str, Any] = json.loads(await asyncio.shield(telling))
             return int(told["child-pid"])
-    except (asyncio.IncompleteReadError, TimeoutError, ValueError, KeyError):
+    except (TimeoutError, ValueError, KeyError):
         with suppress(ProcessLookupError):
             process.kill()
         await process.wait()
+        await telling
         assert process.stderr is not None
         words = (await process.stderr.read(2_000)).decode(errors="replace").strip()
         raise ToolFailed(f"Not run: the sandbox did not start: {words or 'no reason was given'}.") from None
-    finally:
-        transport.close()
+
+
+def _told(info: int) -> bytes:
+    """What bubblewrap tells of itself, until it is whole or bubblewrap has ended. Closes `info`, once: a transport of uvloop closes a file's number
+    twice, and the second time it may be the store's. Blocks."""
+    said = b""
+    with os.fdopen(info, "rb", 0) as pipe:
+        while b"}" not in said and (more := pipe.read(4_096)):
+            said += more
+    return said
 
 
 def _over(first: int, command: SandboxCommand, folders: list[FolderBefore]) -> Callable[[], Over | None]:

@@ -3,7 +3,7 @@ second; everything here blocks, and is called in a thread."""
 
 import os
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,8 +93,8 @@ class FolderBefore:
     folder: Path
     began: int
     """In nanoseconds, by the clock that files are stamped by."""
-    known: frozenset[str] | None
-    """None: too many."""
+    known: Mapping[str, tuple[int, int]] | None
+    """When each file was changed, and its size: two commands may fall into one tick of the clock. None: too many."""
     free: int
     free_files: int
 
@@ -117,7 +117,7 @@ class FolderBefore:
         if self.known is None:
             return []
         fresh = (found for found in walk(self.folder) if S_ISREG(found.stat.st_mode))
-        return sorted(found.path for found in fresh if found.path not in self.known or found.stat.st_mtime_ns >= self.began)
+        return sorted(found.path for found in fresh if self.known.get(found.path) != (found.stat.st_mtime_ns, found.stat.st_size))
 
     def remove_new(self) -> None:
         """Delete the files that are new."""
@@ -144,17 +144,17 @@ def _unlinked(pids: list[int]) -> int:
 def before(folder: Path, user: int | None) -> FolderBefore:
     """Look at the folder, and make it `user`'s where that is another than the server's: what has several names is left as it is, it may be a file of
     somewhere else."""
-    known: set[str] = set()
+    known: dict[str, tuple[int, int]] = {}
     if user is not None and os.lstat(folder).st_uid != user:
         os.chown(folder, user, user, follow_symlinks=False)
     for found in walk(folder):
-        known.add(found.path)
+        known[found.path] = (found.stat.st_mtime_ns, found.stat.st_size)
         if user is not None:
             _give(found, user)
         elif len(known) > _MOST_KNOWN:
             break
     disk = os.statvfs(folder)
-    known_all = frozenset(known) if len(known) <= _MOST_KNOWN else None
+    known_all = known if len(known) <= _MOST_KNOWN else None
     return FolderBefore(folder, time.clock_gettime_ns(_COARSE), known_all, disk.f_bavail * disk.f_frsize, disk.f_favail)
 
 

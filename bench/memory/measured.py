@@ -102,7 +102,13 @@ def _places(conversation: Conversation) -> dict[tuple[str, int], int]:
 def _insert(connection: Transaction, owner: str, conversation: Conversation) -> None:
     for session in dict.fromkeys(said.session for said in conversation.said):
         mine = [said for said in conversation.said if said.session == session]
-        values: dict[str, SqlValue] = {"owner": owner, "key": f"session-{session}", "at": to_micros(datetime.now(UTC)), "seq": len(mine)}
+        values: dict[str, SqlValue] = {
+            "owner": owner,
+            "key": f"session-{session}",
+            "at": to_micros(datetime.now(UTC)),
+            "seq": len(mine),
+            "read": 0,
+        }
         row = connection.execute(ADD_SESSION, values)[0][0]
         for seq, said in enumerate(mine, 1):
             payload = encode_message(_message(said.who, said.text))
