@@ -23,6 +23,7 @@ from assistant.sandbox.starting import Started, in_bubblewrap, in_landlock
 RUNGS: Final[tuple[Rung, ...]] = ("bubblewrap", "bubblewrap-noproc", "landlock")
 _PROBE: Final = ("/bin/sh", "-c", "touch probe && rm probe && echo inside")
 _PROBE_SECONDS: Final = 10.0
+_NO_PROCESS: Final = ("fork", "temporarily unavailable")
 _BLOCK: Final = 64 * 1024
 
 
@@ -136,18 +137,24 @@ class MachineSandbox:
             said.append("bubblewrap: it is not installed")
         return [_Found(rung=rung, bwrap=program) for program in found]
 
-    async def _tried(self, candidate: _Found) -> str:
-        """Why it does not work; empty: it does."""
+    async def _tried(self, candidate: _Found, again: int = 3) -> str:
+        """Why it does not work; empty: it does. `again`: how often it is tried anew where the machine has no process left at the moment."""
         self._scratch.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="probe-", dir=self._scratch) as folder:
             command = SandboxCommand(argv=_PROBE, folder=Path(folder), seconds=_PROBE_SECONDS)
             try:
                 ran = await self._run(candidate, command)
             except ToolFailed as error:
-                return str(error).removeprefix("Not run: ")
-        if ran.code == 0 and ran.stdout == b"inside\n":
+                ran, said = None, str(error).removeprefix("Not run: ")
+            else:
+                said = ran.stderr.decode(errors="replace").strip()
+        if ran is not None and ran.code == 0 and ran.stdout == b"inside\n":
             return ""
-        said = ran.stderr.decode(errors="replace").strip()
+        if again and any(word in said.lower() for word in _NO_PROCESS):
+            await asyncio.sleep(0.3)
+            return await self._tried(candidate, again - 1)
+        if ran is None:
+            return said
         if os.geteuid() == 0 and "Permission denied" in said:
             return _unreached(self._scratch)
         return said or f"a command ended with {ran.code}"
