@@ -54,14 +54,7 @@ def list_approvals(
             lambda count, last: book.list(whose, waiting=not everything, limit=count, before=last.id if last else None), limit
         )
 
-    found = _with_book(configured(config), read)
-    if as_json:
-        for each in found:
-            typer.echo(orjson.dumps(each))
-    elif found:
-        print_list(found, _HEADS, _row)
-    else:
-        typer.echo(_NOTHING)
+    print_list(_with_book(configured(config), read), _HEADS, _row, as_json=as_json, empty=_NOTHING)
 
 
 @commands.command()

@@ -1,4 +1,4 @@
-"""A stand-in for a model's server, on OpenAI's wire, that obeys every instruction in what it reads, whoever wrote it.
+"""A stand-in for a model's server, on OpenAI's wire, that obeys every instruction in what it reads, from any source.
 
 A sentence of a person that stands in `wishes` becomes its calls; `ASSISTANT-CALL <code>` anywhere in the prompt (instructions, tools, results,
 files, names, earlier turns) becomes the call of `deeds`; when all are made it says "done".

@@ -94,7 +94,8 @@ def test_a_signal_ends_it_in_order(tmp_path: Path) -> None:
         (
             ["--tools", "nope"],
             {},
-            'agents.defaults.tools: there is no tool "nope"; there are: list_attachments, read_attachment, list_files',
+            'agents.defaults.tools: there is no tool "nope"; there are: list_attachments, read_attachment, list_files, find_files, '
+            "search_files, read_file, write_file, edit_file, move_file, delete_file, run, fetch_page, search_web, message, remember, recall",
         ),
         (["--workflow", "nope"], {}, "workflows.models: there is no workflow 'nope'; there are: compare-documents, morning-briefing"),
         (["--workflow", "nope.yaml"], {}, "workflows.models: there is no file "),

@@ -73,7 +73,7 @@ def test_the_permissions_are_printed_and_tried(tmp_path: Path) -> None:
     shown = nanobot("permissions", *config).stdout
     assert "git *" in shown
     assert "changes itself" in shown
-    assert nanobot("permissions", "--agent", "nobody", *config).returncode == 1
+    assert nanobot("permissions", "--agent", "missing", *config).returncode == 1
     tried = nanobot("permissions", "try", "message", "telegram:42", *config).stdout
     assert tried.startswith("refuse: the permissions of this agent say so (* sends: refuse)")
     assert nanobot(

@@ -46,9 +46,9 @@ async def test_a_helper_of_another_agent_has_no_tool_that_the_one_that_asked_lac
     await served.ask(delegating("ECHO 1", agent="able"), model="agent:plain")
     (helper,) = [body for body in served.asked() if HELPERS.decode() in body["messages"][0]["content"]]
     assert {tool["function"]["name"] for tool in helper["tools"]} == {"delegate", "list_attachments"}
-    await served.ask(delegating("ECHO 1", agent="nobody"), "t")
+    await served.ask(delegating("ECHO 1", agent="missing"), "t")
     (refused,) = await served.results("t")
-    assert "There is no agent 'nobody'; there are: main, plain, able." in refused
+    assert "There is no agent 'missing'; there are: main, plain, able." in refused
 
 
 async def test_a_helper_may_delegate_and_its_helper_may_not(start: Asks) -> None:

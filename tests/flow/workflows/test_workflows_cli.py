@@ -46,8 +46,12 @@ def test_what_there_is_and_what_is_wrong_with_it_is_listed(nanobot: Nanobot) -> 
     )  # fmt: skip
     (nanobot.home / "workspace" / "workflows" / "mine.yaml").write_text("nodes:\n  a: {kind: tool, tool: none}\n")
     listed = nanobot("workflows", "list")
-    assert listed.returncode == 1
-    assert listed.stderr.startswith("nanobot: workflows/mine.yaml, line 2: node 'a': there is no tool 'none'; there are delegate, ")
+    assert (listed.returncode, listed.stderr) == (
+        1,
+        "nanobot: workflows/mine.yaml, line 2: node 'a': there is no tool 'none'; there are delegate, delete_file, edit_file, fetch_page, "
+        "find_files, forget, list_attachments, list_files, message, move_file, read_attachment, read_file, recall, remember, run, schedule, "
+        "search_files, search_history, search_web, use_skill, write_file.\n",
+    )
     shown = nanobot("workflows", "show", "summarise-upload")
     assert "input   words (integer, else '120'): How long the summary may be." in shown.stdout
     assert "node    send (message) after summary" in shown.stdout
