@@ -1,4 +1,8 @@
-"""The kinds of channels: those of this folder, and those of installed packages (entry points `nanobot.channels`)."""
+"""The kinds of channels: those of this folder, and those of installed packages (entry points `nanobot.channels`).
+
+A configuration always has the sections of `ALWAYS`; those of `OTHERS`, and of packages, are there where it names them: nothing of a channel is
+imported at the start that the configuration does not mention.
+"""
 
 from collections.abc import Sequence
 from importlib import import_module
@@ -7,8 +11,10 @@ from typing import Final
 
 from assistant.contracts.channels import ChannelKind
 
-OWN: Final = ("telegram", "discord", "webhook", "apprise")
-"""The folders here. Adding a channel: a folder and its name here."""
+ALWAYS: Final = ("telegram", "discord", "webhook", "apprise")
+OTHERS: Final = ("ntfy",)
+"""Adding a channel: a folder, and its name here."""
+OWN: Final = (*ALWAYS, *OTHERS)
 
 
 def channel_kind(name: str) -> ChannelKind | None:

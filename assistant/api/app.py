@@ -10,6 +10,7 @@ from assistant.access.authenticator import Authenticator
 from assistant.api.approvals import ApprovalEndpoints
 from assistant.api.audit import AuditEndpoints
 from assistant.api.body.spool import prepare_spool
+from assistant.api.channels import ChannelEndpoints
 from assistant.api.chat.endpoint import ChatEndpoint, ChatService, TurnStarter
 from assistant.api.chat.route import AgentCatalog
 from assistant.api.completions import TextEndpoints
@@ -38,7 +39,7 @@ from assistant.api.tasks import TaskEndpoints
 from assistant.api.usage import UsageEndpoints
 from assistant.api.workflows.endpoints import WorkflowEndpoints
 from assistant.approvals.book import ApprovalBook
-from assistant.contracts.channels import ChannelStatus, Hooks
+from assistant.contracts.channels import CalledChannel, ChannelStatus, Hooks
 from assistant.contracts.metrics import Metrics
 from assistant.contracts.models import ModelInfo
 from assistant.contracts.sessions import SessionStore
@@ -87,6 +88,8 @@ class ApiServices:
     """For /v1/approvals."""
     hooks: Hooks | None = None
     """For POST /hooks/{name}."""
+    called: Sequence[CalledChannel] = ()
+    """For /channels/{name}."""
     workflows: WorkflowService | None = None
     """For /workflows and /v1/jobs."""
     workflow_models: WorkflowModels | None = None
@@ -154,6 +157,8 @@ def create_app(services: ApiServices) -> ASGIApp:
         resources.append(ApprovalEndpoints(book=services.approvals, limits=settings.limits))
     if services.hooks is not None:
         resources.append(HookEndpoints(hooks=services.hooks))
+    if services.called:
+        resources.append(ChannelEndpoints(channels={channel.name: channel for channel in services.called}))
     start = models.start if models else None
     chat = ChatEndpoint(asking=asking, settings=settings, spool_folder=spool_folder, files=files, start_workflow=start)
     resources.append(McpEndpoints(version=services.version, settings=settings, chat=chat, resources=tuple(resources)))

@@ -29,7 +29,7 @@ from assistant.app.ledger import BudgetNotices, UsageCommand
 from assistant.app.services import OpenChannels, Services, open_services
 from assistant.app.workflows import check_workflow_models
 from assistant.config import Loaded
-from assistant.contracts.channels import ChannelStatus, Hooks
+from assistant.contracts.channels import CalledChannel, ChannelStatus, Hooks
 from assistant.contracts.errors import NanobotError
 from assistant.contracts.turns import MAIN
 from assistant.delivery.dispatcher import Dispatcher
@@ -327,6 +327,7 @@ def _api_services(runtime: Runtime, authenticator: Authenticator) -> ApiServices
         tasks=services.tasks.book,
         approvals=services.approvals.book,
         hooks=next((channel for channel in opened if isinstance(channel, Hooks)), None),
+        called=[channel for channel in opened if isinstance(channel, CalledChannel)],
         idempotency=store.idempotency,
         responses=store.responses,
         household=Household(people=store.people, links=store.links),

@@ -12,6 +12,7 @@ from pydantic.alias_generators import to_camel
 
 from assistant.config.errors import ConfigError, ConfigProblem
 from assistant.contracts.messages import Json
+from channels import catalog as channel_catalog
 
 KeyPath = tuple[str, ...]
 """The path of a key, in camelCase: ("agents", "defaults", "maxTokens"). "*": any name."""
@@ -50,7 +51,7 @@ NANOBOT_KEYS: Final[Mapping[str, tuple[str, ...]]] = {section: tuple(keys.split(
 """Keys of nanobot-ai 0.3.5 and before without effect here, by section."""
 
 _CHANNELS: Final = "websocket whatsapp feishu mochat dingtalk email slack qq matrix mattermost msteams line napcat signal wecom weixin"
-NANOBOT_SECTIONS: Final = tuple(f"channels.{name}" for name in _CHANNELS.split())
+NANOBOT_SECTIONS: Final = tuple(f"channels.{name}" for name in _CHANNELS.split() if name not in channel_catalog.OTHERS)
 """Sections of nanobot without effect here, with all their keys. An installed package may offer a channel of such a name."""
 
 NANOBOT_ROOTS: Final = frozenset({"agents", "channels", "providers", "modelPresets", "model_presets", "api", "tools", "mcp"})

@@ -42,12 +42,17 @@ def with_installed(sources: Sequence[Mapping[str, Json]]) -> tuple[type[Channels
 
     Raises ConfigError where a package fails to import.
     """
-    channels = _configured(sources, "channels", ChannelsSettings, channel_catalog.installed_names)
+    channels = _configured(sources, "channels", ChannelsSettings, lambda: (*channel_catalog.OTHERS, *channel_catalog.installed_names()))
     tools = _configured(sources, "tools", ToolsSettings, tool_catalog.installed_names)
     return (
         _extended(ChannelsSettings, "channels", channels, _channel_settings),
         _extended(ToolsSettings, "tools", tools, lambda name: tool_catalog.installed_kind(name).settings),
     )
+
+
+def all_sections() -> tuple[type[ChannelsSettings], type[ToolsSettings]]:
+    """The models of both sections with every channel of this package, for the reference."""
+    return _extended(ChannelsSettings, "channels", channel_catalog.OTHERS, _channel_settings), ToolsSettings
 
 
 def installed_sections(channels: type[ChannelsSettings], tools: type[ToolsSettings]) -> frozenset[KeyPath]:
@@ -158,6 +163,6 @@ class ConfiguredChannels:
 
 
 if not TYPE_CHECKING:  # the fields come from the catalogs: a type checker sees the classes above
-    ChannelsSettings = _extended(ChannelsSettings, "channels", channel_catalog.OWN, _channel_settings)
+    ChannelsSettings = _extended(ChannelsSettings, "channels", channel_catalog.ALWAYS, _channel_settings)
     _own_tools = {kind.name: kind.settings for kind in tool_catalog.own_kinds() if kind.settings is not NoSettings}
     ToolsSettings = _extended(ToolsSettings, "tools", _own_tools, _own_tools.__getitem__)

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from assistant.config.aliases import NANOBOT_KEYS, NANOBOT_SECTIONS, RETIRED
+from assistant.config.extensions import all_sections
 from assistant.config.json_schema import leaves, schema_of
-from assistant.config.schema import Config
+from assistant.config.schema import Config, config_with
 from assistant.contracts.messages import Json
 
 _ROOT: Final = Path(__file__).parents[2]
@@ -26,8 +27,13 @@ def defaults_file() -> str:
     return _json({"$schema": "docs/config.schema.json", **shown(Config())})
 
 
-def schema_file(model: type[Config] = Config) -> str:
-    return _json(schema_of(model))
+def schema_file(model: type[Config] | None = None) -> str:
+    """`model`: of a loaded configuration; None: with every channel of this package."""
+    return _json(schema_of(model or _whole()))
+
+
+def _whole() -> type[Config]:
+    return config_with(*all_sections())
 
 
 def renewed(page: str) -> str:
@@ -38,7 +44,7 @@ def renewed(page: str) -> str:
 
 def _tables() -> str:
     sections: dict[str, list[str]] = {}
-    for path, key in leaves(schema_of(Config)):
+    for path, key in leaves(schema_of(_whole())):
         default = f"`{json.dumps(key['default'], ensure_ascii=False)}`" if "default" in key else "(required)"
         row = f"| `{_written(path)}` | {default} | {str(key['description']).replace('|', chr(92) + '|')} |"
         sections.setdefault(path[0], []).append(row)

@@ -231,6 +231,21 @@ class ChannelContext:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """A setting without which a channel does not work, as `nanobot channels add` asks for it."""
+
+    key: str
+    """In the channel's section, as the configuration spells it: "botToken"."""
+    asks: str
+    """What it is and where it comes from, in a line."""
+    env: str = ""
+    """The environment variable that a secret is kept in ("SLACK_BOT_TOKEN"); empty: it is no secret and stands in the configuration."""
+    default: str = ""
+    """Taken where nothing is typed; empty: it must be typed, unless it is `optional`."""
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelKind:
     """A kind of channel. Packages offer theirs by the entry-point group `nanobot.channels`, under the channel's name."""
 
@@ -242,6 +257,15 @@ class ChannelKind:
     """(settings) → the chat_ids that the configuration names; the assistant may write there."""
     open: Callable[[Any, ChannelContext], Channel]
     """(settings, context) → the adapter; imports the SDK. Raises ChannelFailed if settings are missing (no token)."""
+    title: str = ""
+    """Its name for people: "Microsoft Teams"; empty: `name`."""
+    about: str = ""
+    """What it is for, in a line of `nanobot channels list`."""
+    needs: Sequence[Need] = ()
+    extra: str = ""
+    """The extra of this package that brings its SDK ("matrix"); empty: none is needed."""
+    called: bool = False
+    """Whether its platform calls this server, at /channels/<name>: it needs an address that the platform can reach."""
 
 
 class ChannelDirectory(Protocol):
@@ -282,6 +306,38 @@ class ChannelStates(Protocol):
 
     async def list(self) -> Sequence[ChannelStatus]:
         """The states from live processes, by name."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlatformCall:
+    """A platform's HTTP request to /channels/<name>."""
+
+    method: Literal["GET", "POST"]
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    """By lower-case name."""
+    body: bytes
+    url: str
+    """As the platform called it, for signatures over it; behind a proxy: with the host and scheme that the proxy was called by."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlatformReply:
+    status: int = 200
+    body: bytes = b""
+    media_type: str = "application/json"
+
+
+@runtime_checkable
+class CalledChannel(Protocol):
+    """A channel whose platform calls this server."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def called(self, call: PlatformCall) -> PlatformReply:
+        """Answer a call, after what it brings is stored. The channel itself checks who calls. Raises StoreUnavailable: the platform calls again."""
         ...
 
 

@@ -8,7 +8,6 @@ import discord
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext, ChannelFailed, ChannelLink, Limit
-from channels.bots import BotTurns
 from channels.discord.conversation import DiscordConversation
 from channels.discord.gateway import CatchUp, GatewayClient
 from channels.discord.http import CONNECTION_ERRORS, Refusals, route_of
@@ -18,6 +17,7 @@ from channels.discord.refusals import connection_failure
 from channels.discord.rest import DiscordRest, Waits
 from channels.discord.sender import DiscordSender
 from channels.discord.settings import DiscordSettings
+from channels.kit.bots import BotTurns
 
 _IN_ALL: Final = Limit(key="discord", amount=50, seconds=1)
 """https://discord.com/developers/docs/topics/rate-limits#global-rate-limit; those of a channel are in the headers of its answers."""

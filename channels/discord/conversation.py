@@ -22,7 +22,7 @@ from channels.discord.http import CONNECTION_ERRORS, route_of
 from channels.discord.plan import MOST_CHARS, reply_in
 from channels.discord.refusals import send_failure
 from channels.discord.rest import DiscordClient, DiscordRest
-from channels.preview import EditedPreview
+from channels.kit.preview import EditedPreview
 from channels.text.discord import discord_parts
 
 log = logging.getLogger(__name__)

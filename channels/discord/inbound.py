@@ -8,11 +8,11 @@ import discord
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.inbox import Command, InboundMessage, Quote, Sender
-from channels.bots import BotTurns
 from channels.discord.conversation import command_in
 from channels.discord.plan import said_by
 from channels.discord.settings import DiscordSettings
 from channels.discord.words import files_in, own_role, own_text, shot_lines, shown_lines, whole_text
+from channels.kit.bots import BotTurns
 
 _WORDS_OF_PEOPLE: Final = (discord.MessageType.default, discord.MessageType.reply)
 _MOST_QUOTED: Final = 4000

@@ -11,7 +11,7 @@ from discord import ui
 from assistant.contracts.channels import SendRefused
 from assistant.contracts.outbox import ButtonRows, Media, OutboundEvent, OutboundPart
 from assistant.contracts.util import replace_surrogates
-from channels.forms import checked_buttons, checked_media, with_lines
+from channels.kit.forms import checked_buttons, checked_media, with_lines
 from channels.text.discord import discord_parts
 
 MOST_CHARS: Final = 2000

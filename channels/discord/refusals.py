@@ -11,7 +11,7 @@ import discord
 from assistant.contracts.channels import ChannelFailed, SendFailed, SendLater, SendRefused, SendUnclear
 from assistant.contracts.redaction import Redactor
 from channels.discord.http import Refusals, seconds_in
-from channels.forms import ANY_BUT_KIND, Blame, Piece
+from channels.kit.forms import ANY_BUT_KIND, Blame, Piece
 
 UNKNOWN_CHANNEL, UNKNOWN_MESSAGE, NOT_OURS, NO_REPLIES_HERE = 10003, 10008, 50005, 160002
 NOT_A_TEXT_CHANNEL, ARCHIVED, LOCKED, TAG_REQUIRED = 50008, 50083, 160005, 40067
@@ -107,7 +107,7 @@ _FINAL: Final = frozenset({20009, 40002, 50001, 50006, 50007, 50008, 50033, 2000
 
 
 def blamed(error: discord.HTTPException, redact: Redactor) -> Blame | None:
-    """See `channels.forms.in_some_form`."""
+    """See `channels.kit.forms.in_some_form`."""
     if error.status not in (400, 403, 404, 413) or error.code in _FINAL:
         return None
     words = f"Discord: {redact(error.text, limit=200) or error.status}, code {error.code}"

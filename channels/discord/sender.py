@@ -18,7 +18,7 @@ from channels.discord.plan import MOST_CHARS, reply_in, view_of
 from channels.discord.posts import open_post
 from channels.discord.refusals import ARCHIVED, NOT_A_TEXT_CHANNEL, NOT_OURS, UNKNOWN_MESSAGE, blamed, send_failure
 from channels.discord.rest import DiscordClient, DiscordRest
-from channels.forms import MessageForm, in_some_form
+from channels.kit.forms import MessageForm, in_some_form
 from channels.text.blocks import utf16
 from channels.text.discord import escape
 

@@ -9,7 +9,7 @@ from telegram.error import TelegramError
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext, ChannelLink, Limit
 from assistant.contracts.inbox import COMMANDS
-from channels.bots import BotTurns
+from channels.kit.bots import BotTurns
 from channels.telegram.api import READ_SECONDS, connect
 from channels.telegram.conversation import TelegramConversation
 from channels.telegram.inbound import Reader

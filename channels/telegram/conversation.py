@@ -14,7 +14,7 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.channels import Preview, SendLater, SendRefused, SendUnclear
 from assistant.contracts.inbox import Command, InboundFile, InboundMessage
 from assistant.contracts.util import replace_surrogates
-from channels.preview import EditedPreview
+from channels.kit.preview import EditedPreview
 from channels.telegram.api import READ_SECONDS, Answered, Api
 from channels.telegram.plan import TEXT_UNITS
 from channels.telegram.refusals import refused_as, send_failure

@@ -12,7 +12,7 @@ from telegram import CallbackQuery, Message, MessageEntity, Update, User
 from assistant.contracts.addresses import Address
 from assistant.contracts.inbox import COMMANDS, Command, FileKind, InboundFile, InboundMessage, Quote, Sender
 from assistant.contracts.util import display_name, replace_surrogates
-from channels.bots import BotTurns
+from channels.kit.bots import BotTurns
 from channels.telegram.conversation import command_of
 from channels.telegram.plan import given, pressed
 from channels.telegram.settings import TelegramSettings

@@ -9,7 +9,7 @@ from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
 from assistant.contracts.channels import SendRefused
 from assistant.contracts.outbox import Button, ButtonRows, Media, OutboundEvent, OutboundPart
-from channels.forms import checked_buttons, checked_media, with_lines
+from channels.kit.forms import checked_buttons, checked_media, with_lines
 from channels.text.blocks import clean
 from channels.text.telegram import telegram_parts
 

@@ -6,7 +6,7 @@ from typing import Final, Literal
 from telegram.error import TelegramError
 
 from assistant.contracts.channels import ChannelFailed, SendFailed, SendLater, SendRefused, SendUnclear
-from channels.forms import ANY, Blame, Piece
+from channels.kit.forms import ANY, Blame, Piece
 from channels.telegram.api import Answered, Unanswered, Unreached
 
 _REVOKED = (
@@ -74,7 +74,7 @@ _HEALED: Final = frozenset({"refused", "forbidden", "no_rights", "thread_not_fou
 
 
 def blamed(error: Answered) -> Blame | None:
-    """See `channels.forms.in_some_form`. A refusal of the chat itself is healed by no form, nor is one of an unknown kind that is no 400."""
+    """See `channels.kit.forms.in_some_form`. A refusal of the chat itself is healed by no form, nor is one of an unknown kind that is no 400."""
     if error.status not in (400, 403, 413):
         return None
     refusal = _of_answer(error)

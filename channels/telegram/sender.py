@@ -18,7 +18,7 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.channels import Sending, SendLater, SendRefused, SendUnclear, SendUndecided
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.outbox import Media, MediaFiles, OutboundPart, Receipt
-from channels.forms import MessageForm, in_some_form, named
+from channels.kit.forms import MessageForm, in_some_form, named
 from channels.telegram.api import Answered, Api
 from channels.telegram.plan import is_photo, keyboard
 from channels.telegram.refusals import blamed, refused_as, send_failure

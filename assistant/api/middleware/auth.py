@@ -17,7 +17,7 @@ from assistant.contracts.errors import MisdirectedHost, Unauthenticated
 _OPEN_PATHS = frozenset({"/", "/health", "/ready"})
 _METRICS = "/metrics"
 """Open to this machine."""
-_OWN_SECRETS = "/hooks/"
+_OWN_SECRETS = ("/hooks/", "/channels/")
 """Each path below checks a secret of its own."""
 _OTHER_HEADERS: Final = (b"x-api-key", b"api-key")
 """For the key, where there is no Authorization: Anthropic's name of it, and Azure's."""

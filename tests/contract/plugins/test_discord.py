@@ -7,16 +7,15 @@ import pytest
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext
-from assistant.testing.channel_suite import ChannelSuite, Failure
+from assistant.testing.channel_suite import ChannelPlatform, ChannelSuite, Failure, FolderFiles
 from channels.discord.adapter import DiscordChannel
 from channels.discord.kind import KIND
 from channels.discord.settings import DiscordSettings
 from tests.doubles.discord_api.server import DiscordApi
 from tests.flow.discord.conftest import QUICK
-from tests.flow.media_folder import MediaFolder
 
 
-class DiscordPlatform:
+class DiscordPlatform(ChannelPlatform):
     """Its gateway has no acknowledgements: what was missed is fetched by the last message that was accepted."""
 
     kind = KIND
@@ -25,11 +24,12 @@ class DiscordPlatform:
 
     def __init__(self, api: DiscordApi, folder: Path) -> None:
         self._api = api
+        self.files = FolderFiles(folder)
         self._ada = api.world.user("ada")
         self._chat = api.world.dm(self._ada)
         self.address = Address(channel="discord", chat_id=self._chat["id"])
         self.settings = DiscordSettings.model_validate(api.settings())
-        self.channel = DiscordChannel(self.settings, ChannelContext(files=MediaFolder(folder), version="1"), QUICK)
+        self.channel = DiscordChannel(self.settings, ChannelContext(files=self.files, version="1"), QUICK)
 
     def texts(self) -> list[str]:
         return [entry.content for entry in self._api.world.ledger]

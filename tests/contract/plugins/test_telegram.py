@@ -7,13 +7,12 @@ import pytest
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext
-from assistant.testing.channel_suite import ChannelSuite, Failure
+from assistant.testing.channel_suite import ChannelPlatform, ChannelSuite, Failure, FolderFiles, Said
 from channels.telegram.adapter import TelegramChannel
 from channels.telegram.kind import KIND
 from channels.telegram.settings import TelegramSettings
 from tests.doubles.telegram_api.faults import Fault
 from tests.doubles.telegram_api.server import TelegramServer
-from tests.flow.media_folder import MediaFolder
 
 FAULTS: dict[Failure, Fault] = {
     "refuse": Fault(code=400, description="Bad Request: chat not found"),
@@ -23,7 +22,7 @@ FAULTS: dict[Failure, Fault] = {
 }
 
 
-class TelegramPlatform:
+class TelegramPlatform(ChannelPlatform):
     kind = KIND
     address = Address(channel="telegram", chat_id="42")
     bad_addresses = (Address(channel="telegram", chat_id="Ada"), Address(channel="telegram", chat_id="42", thread_id="-1"))
@@ -31,8 +30,9 @@ class TelegramPlatform:
 
     def __init__(self, server: TelegramServer, folder: Path) -> None:
         self._server = server
+        self.files = FolderFiles(folder)
         self.settings = TelegramSettings.model_validate({"enabled": True, "token": server.token, "apiBase": server.url})
-        self.channel = TelegramChannel(self.settings, ChannelContext(files=MediaFolder(folder), version="1"))
+        self.channel = TelegramChannel(self.settings, ChannelContext(files=self.files, version="1"))
 
     def texts(self) -> list[str]:
         return self._server.texts(42)
@@ -41,8 +41,8 @@ class TelegramPlatform:
         fault = FAULTS[how]
         self._server.fail(Fault(kind=fault.kind, code=fault.code, description=fault.description, retry_after=fault.retry_after))
 
-    def say(self, text: str) -> None:
-        self._server.say(42, text)
+    def write(self, said: Said) -> str:
+        return str(self._server.say(42, said.text))
 
     def acknowledged(self) -> bool:
         return not self._server.updates

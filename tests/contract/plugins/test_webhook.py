@@ -11,7 +11,7 @@ from aiohttp import web
 from assistant.contracts.addresses import Address, address_of
 from assistant.contracts.channels import ChannelContext
 from assistant.contracts.errors import StoreUnavailable
-from assistant.testing.channel_suite import ChannelSuite, Failure
+from assistant.testing.channel_suite import ChannelPlatform, ChannelSuite, Failure
 from channels.webhook.adapter import WebhookChannel
 from channels.webhook.kind import KIND
 from channels.webhook.settings import WebhookSettings
@@ -20,7 +20,7 @@ from tests.flow.media_folder import MediaFolder
 BEARER = "b" * 32
 
 
-class WebhookPlatform:
+class WebhookPlatform(ChannelPlatform):
     kind = KIND
     address = address_of("webhook", "build")
     bad_addresses = (Address(channel="webhook", chat_id="No Hook"), Address(channel="webhook", chat_id="other"))

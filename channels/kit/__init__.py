@@ -1,0 +1,9 @@
+"""What adapters share. An adapter of its own is its wire, its addresses, its errors and its text; the rest is here.
+
+    out   plan_message (planning) ─▶ OutboundPart ─▶ PartSender (sender) ─▶ the adapter's `Posting` ─▶ PlatformHttp (http)
+    in    the adapter's events ─▶ Hearing (hearing): is it for the assistant? ─▶ Intake (intake) ─▶ `ChannelLink.accept`
+
+`forms` says in which simpler form a refused message goes out, `refusals` what an HTTP answer means, `preview` and `conversation` what a chat shows
+while an answer is made, `commands` what people write as commands and press as buttons, `calls` checks the signatures of a platform's calls, and
+`sockets` reads a WebSocket. docs/channels.md ("How an adapter is made") walks through one.
+"""

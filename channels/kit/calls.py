@@ -1,0 +1,39 @@
+"""Calls of a platform to `/channels/<name>`: signatures, times, repeats."""
+
+import base64
+import hmac
+import re
+from hashlib import sha1, sha256
+from typing import Final
+
+from assistant.contracts.channels import PlatformCall, PlatformReply
+
+MOST_SECONDS: Final = 300
+"""The largest difference between the platform's clock and ours."""
+_TIMESTAMP: Final = re.compile(r"[0-9]{1,12}")
+FORBIDDEN: Final = PlatformReply(status=401, body=b"the signature is wrong", media_type="text/plain")
+NOT_NOW: Final = PlatformReply(status=503, body=b"try again later", media_type="text/plain")
+DONE: Final = PlatformReply(status=200, body=b"")
+
+
+def hmac_hex(secret: str, body: bytes) -> str:
+    return hmac.new(secret.encode(), body, sha256).hexdigest()
+
+
+def hmac_base64(secret: str, body: bytes, *, digest: str = "sha256") -> str:
+    return base64.b64encode(hmac.new(secret.encode(), body, sha256 if digest == "sha256" else sha1).digest()).decode()
+
+
+def same(wanted: str, given: str) -> bool:
+    """Whether a signature is right; takes the same time for every wrong one."""
+    return hmac.compare_digest(wanted.encode(), given.strip().encode(errors="surrogateescape"))
+
+
+def is_recent(timestamp: str, now: float) -> bool:
+    """Whether this is a time (seconds since 1970) within five minutes of `now`."""
+    return _TIMESTAMP.fullmatch(timestamp) is not None and abs(int(timestamp) - now) <= MOST_SECONDS
+
+
+def header(call: PlatformCall, name: str) -> str:
+    """Empty: there is none. `name`: lower-case."""
+    return call.headers.get(name, "")

@@ -1,0 +1,43 @@
+"""Which messages are for the assistant, by one rule for all platforms."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from assistant.contracts.inbox import COMMANDS, Command
+from channels.kit.bots import BotTurns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overheard:
+    """What the rule needs of a message."""
+
+    chat_id: str
+    external_id: str
+    private: bool
+    mentions_me: bool = False
+    """By name, or in a message of the platform's own kind."""
+    answers_me: bool = False
+    """It replies to a message of the assistant, or is in a thread that the assistant was asked in."""
+    command: Command | None = None
+    by_bot: bool = False
+    own: bool = False
+
+
+class Hearing:
+    """One for all connections of an adapter."""
+
+    def __init__(self, groups: Literal["off", "mention", "all"], *, allow_bots: bool = False) -> None:
+        self._groups = groups
+        self._bots = BotTurns(allow_bots)
+
+    def hears(self, heard: Overheard) -> bool:
+        """Private messages always; in groups by `groups`: those that mention the assistant, answer it, or are one of its commands. Its own never;
+        those of other bots by `BotTurns`."""
+        if not heard.private and not self._in_group(heard):
+            return False
+        return self._bots.may(heard.chat_id, heard.external_id, by_bot=heard.by_bot, own=heard.own)
+
+    def _in_group(self, heard: Overheard) -> bool:
+        if self._groups != "mention":
+            return self._groups == "all"
+        return heard.mentions_me or heard.answers_me or (heard.command is not None and heard.command.name in COMMANDS)

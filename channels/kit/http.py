@@ -1,0 +1,310 @@
+"""HTTP to a platform: every failure says whether the platform may have carried out the request.
+
+Unreached    there was no connection: it did not
+Unanswered   the request was sent, and no readable answer came: it may have
+Answered     the platform answered with an error
+"""
+
+import asyncio
+import math
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+import orjson
+from yarl import URL
+
+from assistant.contracts.channels import ChannelFailed, SendLater, SendRefused
+from assistant.contracts.proxies import ProxyRoute, UnusableProxy, route_to
+from assistant.contracts.redaction import Redactor
+
+_CONNECT_SECONDS: Final = 5.0
+_KEEP_SECONDS: Final = 15.0
+"""Idle connections are closed before the platform closes them: a request on a connection that closes is unanswered."""
+_MOST_BYTES: Final = 16_000_000
+"""Of an answer that is no file."""
+_CHUNK: Final = 1 << 20
+_FILE_SECONDS: Final = 110.0
+_LONGEST_WAIT: Final = 30 * 86_400.0
+_GONE: Final = frozenset({401, 403, 404, 410})
+
+
+class PlatformError(Exception):
+    """A request failed. Base class, never raised itself. The words hold no secret and no message."""
+
+
+class Unreached(PlatformError):
+    """There was no connection: the request was not carried out."""
+
+
+class Unanswered(PlatformError):
+    """The request was sent, at least in part, without a readable answer: it may have been carried out."""
+
+
+class Answered(PlatformError):
+    """The platform answered, and not with success. `code`: the platform's own, where its answer has one; empty: unknown."""
+
+    def __init__(self, status: int, words: str, *, code: str = "", retry_after: float | None = None, body: object = None) -> None:
+        """`body`: the JSON of the answer; None: it is none."""
+        super().__init__(words)
+        self.status = status
+        self.words = words
+        self.code = code
+        self.retry_after = retry_after
+        self.body = body
+
+    def at(self, *path: str | int) -> Any:
+        """A value of the answer's JSON; None: it is not there."""
+        return value_at(self.body, *path)
+
+
+def value_at(value: Any, *path: str | int) -> Any:
+    """A value deep in JSON: of objects by name, of lists by place. None: it is not there."""
+    for step in path:
+        if isinstance(value, dict) and isinstance(step, str):
+            value = value.get(step)  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType] - JSON of a platform
+        elif isinstance(value, list) and isinstance(step, int) and -len(value) <= step < len(value):  # pyright: ignore[reportUnknownArgumentType]
+            value = value[step]  # pyright: ignore[reportUnknownVariableType]
+        else:
+            return None
+    return value  # pyright: ignore[reportUnknownVariableType]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A successful answer. `headers`: by lower-case name."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """Raises Unanswered where it is none: something between answered in the platform's place."""
+        try:
+            return orjson.loads(self.body)
+        except orjson.JSONDecodeError:
+            raise Unanswered("the answer is not JSON") from None
+
+
+class PlatformHttp:
+    """Requests to one platform. Created without I/O; a session for each way (direct, proxy) is opened by its first request."""
+
+    def __init__(
+        self,
+        channel: str,
+        *,
+        version: str,
+        proxy: str | None = None,
+        secrets: Sequence[str] = (),
+        headers: Mapping[str, str] | None = None,
+        seconds: float = 20.0,
+        base: str = "",
+    ) -> None:
+        """`base`: in front of URLs that begin with a slash. `headers`: of every request to `base`, and of no other. `secrets`: they are in no
+        error's words. `seconds`: for an answer. Raises ChannelFailed if the proxy can't be used."""
+        self._channel = channel
+        self._proxy = proxy
+        self.base = base.rstrip("/")
+        self._headers = dict(headers or {})
+        self._agent = {"User-Agent": f"nanobot/{version}"}
+        self._seconds = seconds
+        self.redact = Redactor(secrets)
+        self._sessions: dict[ProxyRoute, aiohttp.ClientSession] = {}
+        self._closed = False
+        if self.base:
+            self._route(self.base)
+
+    async def call(
+        self,
+        method: str,
+        url: str,
+        *,
+        json: object = None,
+        form: aiohttp.FormData | Mapping[str, str] | None = None,
+        data: bytes | None = None,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        seconds: float | None = None,
+    ) -> Answer:
+        """Send one request, once; redirects are not followed. Raises PlatformError."""
+        body: Any = orjson.dumps(json) if json is not None else data if data is not None else form
+        kind = {"Content-Type": "application/json"} if json is not None else {}
+        answer = await self._request(method, url, body, params, {**kind, **(headers or {})}, seconds or self._seconds)
+        if 200 <= answer.status < 300:
+            return answer
+        raise self._answered(answer)
+
+    async def json(self, method: str, url: str, **more: Any) -> Any:
+        """`call`, and the JSON of its answer; null for an empty one. Raises PlatformError."""
+        answer = await self.call(method, url, **more)
+        return answer.json() if answer.body.strip() else None
+
+    async def download(self, url: str, into: Path, most_bytes: int, *, headers: Mapping[str, str] | None = None) -> None:
+        """Write a file. Raises SendRefused (too large, gone) or SendLater, with words for people: a fetch may be repeated."""
+        try:
+            async with asyncio.timeout(_FILE_SECONDS):
+                await self._download(url, into, most_bytes, headers or {})
+        except (aiohttp.ClientError, TimeoutError, OSError, Unreached):
+            raise SendLater("network", "The file could not be fetched: the connection broke.", counts=False) from None
+
+    @asynccontextmanager
+    async def stream(
+        self, method: str, url: str, *, params: Mapping[str, str] | None = None, json: object = None, quiet: float
+    ) -> AsyncGenerator[aiohttp.StreamReader]:
+        """The lines of an answer that goes on. `quiet`: seconds without a byte after which it is broken. Raises PlatformError, also while read."""
+        url = self.base + url if url.startswith("/") else url
+        route = self._route(url)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=quiet)
+        sent = {**self._agent, **self._own(url)} | ({"Content-Type": "application/json"} if json is not None else {})
+        body = orjson.dumps(json) if json is not None else None
+        try:
+            async with self._session(route).request(
+                method, url, data=body, params=params, headers=sent, proxy=route.http, timeout=timeout, allow_redirects=False
+            ) as response:
+                if response.status != 200:
+                    raise self._answered(Answer(status=response.status, headers=_lower(response.headers), body=await _read(response)))
+                yield response.content
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unreached(type(error).__name__) from None
+
+    async def socket(
+        self, url: str, *, headers: Mapping[str, str] | None = None, heartbeat: float = 30.0
+    ) -> aiohttp.ClientWebSocketResponse:
+        """A WebSocket. Raises PlatformError."""
+        route = self._route(url)
+        try:
+            return await self._session(route).ws_connect(
+                url,
+                headers={**self._agent, **self._own(url), **(headers or {})},
+                heartbeat=heartbeat,
+                proxy=route.http,
+                max_msg_size=_MOST_BYTES,
+                timeout=aiohttp.ClientWSTimeout(ws_close=2.0),  # pyright: ignore[reportCallIssue] - an attrs class without types
+            )
+        except aiohttp.WSServerHandshakeError as error:
+            raise Answered(error.status, f"status {error.status}") from None
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unreached(type(error).__name__) from None
+
+    async def close(self) -> None:
+        """Safe to call twice."""
+        self._closed = True
+        sessions, self._sessions = self._sessions, {}
+        for session in sessions.values():
+            await session.close()
+
+    async def _request(
+        self, method: str, url: str, body: Any, params: Mapping[str, str] | None, headers: Mapping[str, str], seconds: float
+    ) -> Answer:
+        url = self.base + url if url.startswith("/") else url
+        route = self._route(url)
+        timeout = aiohttp.ClientTimeout(total=_CONNECT_SECONDS + 3 * seconds, sock_connect=_CONNECT_SECONDS, sock_read=seconds)
+        sent = {**self._agent, **self._own(url), **headers}
+        try:
+            async with self._session(route).request(
+                method, url, data=body, params=params, headers=sent, proxy=route.http, timeout=timeout, allow_redirects=False
+            ) as response:
+                return Answer(status=response.status, headers=_lower(response.headers), body=await _read(response))
+        except aiohttp.ClientHttpProxyError as error:
+            raise Unreached(f"the proxy answered with {error.status}") from None
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
+            raise Unreached(type(error).__name__) from None  # its message may hold the URL with a secret
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unanswered(type(error).__name__) from None
+
+    async def _download(self, url: str, into: Path, most_bytes: int, headers: Mapping[str, str]) -> None:
+        url = self.base + url if url.startswith("/") else url
+        route = self._route(url)
+        too_large = SendRefused("too_large", f"The file is larger than {most_bytes:,} bytes.")
+        timeout = aiohttp.ClientTimeout(sock_connect=_CONNECT_SECONDS, sock_read=self._seconds)
+        sent = {**self._agent, **self._own(url), **headers}
+        async with self._session(route).get(
+            URL(url, encoded=True), headers=sent, proxy=route.http, timeout=timeout, allow_redirects=False
+        ) as response:
+            if response.status in _GONE:
+                raise SendRefused("gone", "The file is no longer there.")
+            if response.status != 200:
+                raise SendLater("server_error", f"The file server answered with {response.status}.")
+            if (response.content_length or 0) > most_bytes:
+                raise too_large
+            size = 0
+            with await asyncio.to_thread(into.open, "wb") as file:
+                async for chunk in response.content.iter_chunked(_CHUNK):
+                    size += len(chunk)
+                    if size > most_bytes:
+                        raise too_large
+                    await asyncio.to_thread(file.write, chunk)
+
+    def _own(self, url: str) -> Mapping[str, str]:
+        """The headers with credentials, for the platform's own host only."""
+        return self._headers if self.base and URL(url).origin() == URL(self.base).origin() else {}
+
+    def _route(self, url: str) -> ProxyRoute:
+        try:
+            return route_to(url, self._proxy)
+        except UnusableProxy as error:
+            raise ChannelFailed(f"{error} It is for channels.{self._channel}.", fatal=True) from None
+
+    def _session(self, route: ProxyRoute) -> aiohttp.ClientSession:
+        if self._closed:
+            raise Unreached("closed")
+        if route not in self._sessions:
+            connector = route.connector(limit=100, keepalive_timeout=_KEEP_SECONDS)
+            self._sessions[route] = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+        return self._sessions[route]
+
+    def _answered(self, answer: Answer) -> Answered:
+        try:
+            body: object = orjson.loads(answer.body)
+        except orjson.JSONDecodeError:
+            body = None
+        wait = seconds_until(answer.headers.get("retry-after"), datetime.now(UTC))
+        return Answered(answer.status, self.redact(_said(body) or f"status {answer.status}"), retry_after=wait, body=body)
+
+
+_WORDS: Final = ("message", "error_description", "description", "error", "msg", "errmsg", "detail", "title", "reason")
+
+
+def _said(body: object) -> str:
+    """The words of an error, wherever its JSON has them."""
+    if isinstance(body, str):
+        return body
+    for name in _WORDS:
+        found = value_at(body, name)
+        if words := _said(found) if isinstance(found, dict) else found if isinstance(found, str) else "":  # pyright: ignore[reportUnknownArgumentType]
+            return words
+    return ""
+
+
+def seconds_until(value: str | None, now: datetime) -> float | None:
+    """The seconds of a Retry-After header, which holds seconds or a date (RFC 9110, 10.2.3). None: it is missing or invalid."""
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            date = parsedate_to_datetime(value)
+        except (ValueError, OverflowError):
+            return None
+        seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now.timestamp()
+    return min(max(seconds, 0.0), _LONGEST_WAIT) if math.isfinite(seconds) else None
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """Raises Unanswered if it is longer than any answer is."""
+    answer = bytearray()
+    async for piece in response.content.iter_any():
+        answer += piece
+        if len(answer) > _MOST_BYTES:
+            raise Unanswered("too long an answer")
+    return bytes(answer)

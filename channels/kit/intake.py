@@ -1,0 +1,57 @@
+"""Takes a platform's messages in, in order: stored before they are acknowledged, and never held up by one that can't be."""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from typing import Final
+
+from assistant.contracts.channels import ChannelLink
+from assistant.contracts.errors import StoreUnavailable
+from assistant.contracts.inbox import InboundMessage
+from assistant.contracts.util import backoff
+
+log = logging.getLogger(__name__)
+_MOST_TRIES: Final = 3
+_MOST_KNOWN: Final = 10_000
+_LONGEST_PAUSE: Final = 10.0
+NOT_KEPT: Final = "The store can't be written; messages wait."
+
+
+class Intake:
+    """One for all connections of an adapter. A message that hits a bug each time is dropped after three tries: it would hold up all others."""
+
+    def __init__(self, channel: str, *, pause: float = 1.0) -> None:
+        """`pause`: seconds before the first retry of `keep`."""
+        self._channel = channel
+        self._pause = pause
+        self._tries: OrderedDict[str, int] = OrderedDict()
+
+    async def accept(self, link: ChannelLink, message: InboundMessage) -> str:
+        """Store a message of a platform that sends it again until it is acknowledged: acknowledge it when this returns. Returns its id; empty: its
+        sender may not write, or it was given up. Raises StoreUnavailable: don't acknowledge it."""
+        key = message.external_id
+        tries = self._tries[key] = self._tries.get(key, 0) + 1
+        while len(self._tries) > _MOST_KNOWN:
+            self._tries.popitem(last=False)
+        if tries > _MOST_TRIES:
+            log.error("%s.message_given_up id=%s tries=%d", self._channel, key, _MOST_TRIES)
+            self._tries.pop(key, None)
+            return ""
+        try:
+            id = await link.accept(message)
+        except (StoreUnavailable, asyncio.CancelledError):  # not the message's fault
+            self._tries.pop(key, None)
+            raise
+        self._tries.pop(key, None)
+        return id
+
+    async def keep(self, link: ChannelLink, message: InboundMessage) -> str:
+        """The same for a platform that sends each message once: tried until it is stored, which holds up those behind it."""
+        failures = 0
+        while True:
+            try:
+                return await self.accept(link, message)
+            except StoreUnavailable:
+                failures += 1
+                link.degraded(NOT_KEPT)
+                await asyncio.sleep(backoff(failures, first=self._pause, longest=_LONGEST_PAUSE))

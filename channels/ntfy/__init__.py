@@ -1,0 +1,1 @@
+"""Push notifications by ntfy (https://ntfy.sh, or a server of one's own): topics out, and topics in."""

@@ -1,0 +1,93 @@
+"""The ntfy channel keeps the contract of a channel, against a stand-in that answers as ntfy's documents say."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from assistant.contracts.addresses import Address
+from assistant.contracts.channels import Channel, ChannelContext
+from assistant.testing.channel_suite import ChannelPlatform, ChannelSuite, Failure, FolderFiles, Said, Seen
+from channels.ntfy.adapter import NtfyChannel
+from channels.ntfy.kind import KIND
+from channels.ntfy.settings import NtfySettings
+from tests.doubles.ntfy_server import NtfyServer
+
+
+class NtfyPlatform(ChannelPlatform):
+    kind = KIND
+    address = Address(channel="ntfy", chat_id="phone")
+    bad_addresses = (Address(channel="ntfy", chat_id="No Topic"), Address(channel="ntfy", chat_id="phone", thread_id="1"))
+    receives = True
+    abilities = frozenset({"files", "buttons", "files_in", "reconnects"})
+    failures = frozenset({"refuse", "limit", "lose", "hold", "server_error", "garbage", "unauthorized", "files"})
+    most_file = 15 * 1024 * 1024
+
+    def __init__(self, server: NtfyServer, folder: Path) -> None:
+        self.server = server
+        self.files = FolderFiles(folder)
+        topics = {"phone": {"topic": "out", "replies": "in"}}
+        self.settings = NtfySettings.model_validate({"enabled": True, "server": server.url, "topics": topics, "token": "tk_" + "x" * 20})
+        self.channel: Channel = self._open()
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def _open(self) -> NtfyChannel:
+        return NtfyChannel(self.settings, ChannelContext(files=self.files, version="1"), pause=0.01)
+
+    async def reopen(self) -> Channel:
+        await self.channel.close()
+        self.channel = self._open()
+        return self.channel
+
+    def seen(self) -> Sequence[Seen]:
+        return list(self.server.accepted.values())
+
+    def fail(self, how: Failure) -> None:
+        self.server.fail(how)
+
+    def heal(self) -> None:
+        self.server.heal()
+
+    def write(self, said: Said) -> str:
+        if said.by == "assistant":
+            self._do(self.server.add("out", said.text))
+            return ""
+        attachment: dict[str, Any] | None = None
+        for name, content in said.files:
+            self.server.files["1"] = content
+            attachment = {"name": name, "type": "application/pdf", "size": len(content), "url": f"{self.server.url}/file/1"}
+        text = said.text or (f"You received a file: {said.files[0][0]}" if said.files else "")
+        id = said.id or f"p{len(self.server.messages)}-{len(self._tasks)}"
+        self._do(self.server.add("in", text, id=id, attachment=attachment))
+        return id
+
+    def press(self, label: str) -> None:
+        action = next(each for each in self.server.actions if each["label"] == label)
+        self._do(self._call(action))
+
+    def drop(self) -> None:
+        self.server.drop()
+
+    def garble(self) -> None:
+        self.server.messages.append({"event": "message", "topic": "in", "message": 7, "time": "soon"} | {"time": 1_790_000_000 + 500})
+        self._do(self.server.add("in", ""))
+
+    async def _call(self, action: dict[str, Any]) -> None:
+        async with aiohttp.ClientSession() as session, session.post(action["url"], data=action["body"]) as answer:
+            assert answer.status == 200
+
+    def _do(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+
+
+class TestNtfy(ChannelSuite):
+    @pytest.fixture
+    async def platform(self, tmp_path: Path) -> AsyncGenerator[NtfyPlatform]:
+        async with NtfyServer() as server:
+            platform = NtfyPlatform(server, tmp_path)
+            yield platform
+            await platform.channel.close()
