@@ -138,7 +138,7 @@ class ChannelPlatform:
         self.write(Said(text=text))
 
     def write(self, said: Said) -> str:
-        """Somebody writes; returns the platform's id of the message."""
+        """Write to the channel; returns the platform's id of the message."""
         raise NotImplementedError
 
     def press(self, label: str) -> None:

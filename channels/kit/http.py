@@ -76,7 +76,7 @@ def value_at(value: Any, *path: str | int) -> Any:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class PlatformAnswer:
     """A successful answer. `headers`: by lower-case name."""
 
     status: int
@@ -130,7 +130,7 @@ class PlatformHttp:
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         seconds: float | None = None,
-    ) -> Answer:
+    ) -> PlatformAnswer:
         """Send one request, once; redirects are not followed. Raises PlatformError."""
         body: Any = orjson.dumps(json) if json is not None else data if data is not None else form
         kind = {"Content-Type": "application/json"} if json is not None else {}
@@ -167,7 +167,7 @@ class PlatformHttp:
                 method, url, data=body, params=params, headers=sent, proxy=route.http, timeout=timeout, allow_redirects=False
             ) as response:
                 if response.status != 200:
-                    raise self._answered(Answer(status=response.status, headers=_lower(response.headers), body=await _read(response)))
+                    raise self._answered(PlatformAnswer(status=response.status, headers=_lower(response.headers), body=await _read(response)))
                 yield response.content
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unreached(type(error).__name__) from None
@@ -200,7 +200,7 @@ class PlatformHttp:
 
     async def _request(
         self, method: str, url: str, body: Any, params: Mapping[str, str] | None, headers: Mapping[str, str], seconds: float
-    ) -> Answer:
+    ) -> PlatformAnswer:
         url = self.base + url if url.startswith("/") else url
         route = self._route(url)
         timeout = aiohttp.ClientTimeout(total=_CONNECT_SECONDS + 3 * seconds, sock_connect=_CONNECT_SECONDS, sock_read=seconds)
@@ -209,7 +209,7 @@ class PlatformHttp:
             async with self._session(route).request(
                 method, url, data=body, params=params, headers=sent, proxy=route.http, timeout=timeout, allow_redirects=False
             ) as response:
-                return Answer(status=response.status, headers=_lower(response.headers), body=await _read(response))
+                return PlatformAnswer(status=response.status, headers=_lower(response.headers), body=await _read(response))
         except aiohttp.ClientHttpProxyError as error:
             raise Unreached(f"the proxy answered with {error.status}") from None
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
@@ -258,7 +258,7 @@ class PlatformHttp:
             self._sessions[route] = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         return self._sessions[route]
 
-    def _answered(self, answer: Answer) -> Answered:
+    def _answered(self, answer: PlatformAnswer) -> Answered:
         try:
             body: object = orjson.loads(answer.body)
         except orjson.JSONDecodeError:
