@@ -7,10 +7,11 @@ queued ──claim──▶ sending ──▶ sent        every part has its rec
          (by hand)   ├──▶ expired         `expires_at` passed before it was sent
                      └──▶ unknown         started, and it may have arrived (deliver.ambiguous = "hold")
 queued ──▶ cancelled  by hand
+sent ─────▶ failed    the platform reports later that it did not arrive (`OutboxStore.undelivered`); queued and sending, too, with parts to come
 queued ──▶ expired    or unknown, where a part was started and has no receipt: `expires_at` passed while it waited
 sending ─▶ queued     its process died, or its lease ended (`OutboxStore.recover`)
 
-Every arrow is drawn by one statement of `assistant.store.outbox_rows`; which of them follows a failed try is decided by
+Every arrow is drawn by one statement of `assistant.store.outbox_rows` or `outbox_reports`; which of them follows a failed try is decided by
 `assistant.delivery.retry`.
 """
 
@@ -123,6 +124,10 @@ class PartState:
     started: datetime | None = None
     """When its sending started (the first try that may have arrived). Without a receipt: it may have arrived."""
     receipt: Receipt | None = None
+    reached_at: datetime | None = None
+    """When the platform reported that it had reached its receiver; None: no report, as of most platforms."""
+    read_at: datetime | None = None
+    """When it was reported as read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

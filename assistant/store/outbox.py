@@ -5,13 +5,25 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from assistant.contracts.errors import DeliveryConflict, DeliveryNotFound
-from assistant.contracts.outbox import UNSENT, Claim, Delivery, DeliveryState, DueLanes, OutboundEvent, OutboundPart, Receipt, Settlement
+from assistant.contracts.outbox import (
+    UNSENT,
+    Claim,
+    Delivery,
+    DeliveryError,
+    DeliveryState,
+    DueLanes,
+    OutboundEvent,
+    OutboundPart,
+    Receipt,
+    Settlement,
+)
 from assistant.contracts.util import Clock, utc_now
 from assistant.store import outbox_rows as rows
 from assistant.store.blobs import MediaFolder
 from assistant.store.codec import from_micros, json_column, optional, to_micros, unescape
 from assistant.store.database import Database, SqlValue, Transaction
 from assistant.store.occurrence_rows import LOST, end_lost, end_with_delivery
+from assistant.store.outbox_reports import RECEIVED, report_undelivered
 from assistant.store.outbox_rows import StoredDelivery, decode_claim, decode_delivery
 from assistant.store.processes import Notifier, Runner, dead_among
 
@@ -191,6 +203,18 @@ class OutboxStore:
             return _found(connection, *names)
 
         return decode_delivery(await self._database.write(end))
+
+    async def undelivered(self, channel: str, message_id: str, trouble: DeliveryError) -> str | None:
+        """The platform reports that a message with this id, which it had accepted, did not arrive: its delivery fails. Returns its id; None: no
+        such message is known. Repeatable."""
+        now, names = self._now(), (json_column(channel), json_column(message_id))
+        return await self._write_and_notify(lambda connection: report_undelivered(connection, self._notifier, *names, trouble, now))
+
+    async def delivered(self, channel: str, message_id: str, *, read: bool = False) -> bool:
+        """The platform reports that a message reached its receiver, or was read. False: no such message is known."""
+        values: dict[str, SqlValue] = {"channel": json_column(channel), "receipt": json_column(message_id)}
+        values |= {"now": self._now(), "read": int(read)}
+        return bool(await self._database.write(lambda connection: connection.execute(RECEIVED, values), relaxed=True))
 
     async def counts(self) -> Mapping[tuple[str, DeliveryState], int]:
         """How many by (channel, state)."""

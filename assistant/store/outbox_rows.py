@@ -63,7 +63,8 @@ NEXT_IN_LANE = "SELECT MIN(due) FROM outbox WHERE lane = :lane AND state = 'queu
 TAKE = """
     UPDATE outbox SET state = 'sending', fence = fence + 1, attempts = attempts + 1, runner = :runner, lease = :lease
     WHERE seq = :seq RETURNING payload, expires, fence, attempts, held, maybe_duplicate"""
-PARTS = "SELECT body, started, receipt_id, receipt_at, receipt_notice FROM outbox_parts WHERE event = :seq ORDER BY place"
+PARTS = """
+    SELECT body, started, receipt_id, receipt_at, receipt_notice, reached_at, read_at FROM outbox_parts WHERE event = :seq ORDER BY place"""
 RENEW = "UPDATE outbox SET lease = :lease WHERE id = :id AND fence = :fence AND state = 'sending' RETURNING id"
 CLAIMED = "SELECT seq FROM outbox WHERE id = :id AND fence = :fence AND state = 'sending'"
 ADD_PART = "INSERT INTO outbox_parts (event, place, body) VALUES (:seq, :place, :body) ON CONFLICT (event, place) DO NOTHING"
@@ -209,11 +210,20 @@ def decode_claim(stored: StoredDelivery) -> Claim:
     )
 
 
-def _part(body: str, started: int | None, receipt_id: str | None, receipt_at: int | None, notice: str | None) -> PartState:
+def _part(
+    body: str,
+    started: int | None,
+    receipt_id: str | None,
+    receipt_at: int | None,
+    notice: str | None,
+    reached_at: int | None,
+    read_at: int | None,
+) -> PartState:
     receipt = None
     if receipt_at is not None:
         receipt = Receipt(message_id=optional(unescape, receipt_id), at=from_micros(receipt_at), notice=unescape(notice or ""))
-    return PartState(part=decode_part(body), started=optional(from_micros, started), receipt=receipt)
+    reported = {"reached_at": optional(from_micros, reached_at), "read_at": optional(from_micros, read_at)}
+    return PartState(part=decode_part(body), started=optional(from_micros, started), receipt=receipt, **reported)
 
 
 _PATIENCE = 5

@@ -63,6 +63,8 @@ class RecordingLink:
         self.unavailable = 0
         self.up, self.gate = asyncio.Event(), asyncio.Event()
         self.gate.set()
+        self.reported: list[tuple[str, str]] = []
+        """What the platform reported later: (message id, code of a failure, "delivered" or "read")."""
 
     async def accept(self, message: InboundMessage) -> str:
         self.offered.put_nowait(message)
@@ -77,6 +79,12 @@ class RecordingLink:
         return {}
 
     async def moved(self, chat_id: str, now: str) -> None: ...
+
+    async def undelivered(self, message_id: str, code: str, words: str) -> None:
+        self.reported.append((message_id, code))
+
+    async def delivered(self, message_id: str, read: bool = False) -> None:
+        self.reported.append((message_id, "read" if read else "delivered"))
 
     def connected(self, detail: str = "") -> None:
         self.up.set()

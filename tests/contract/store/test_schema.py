@@ -32,6 +32,7 @@ from assistant.store import (
     links,
     memories,
     migrations,
+    outbox_reports,
     outbox_rows,
     people,
     responses,
@@ -70,6 +71,7 @@ STATEMENTS = LISTS + [
         sessions,
         attachments,
         outbox_rows,
+        outbox_reports,
         inbox,
         channels,
         jobs,
@@ -101,6 +103,7 @@ OF_FEW_ROWS = {
     "outbox_yielding_by_lane",
     "outbox_sending",
     "outbox_expiring",
+    "outbox_parts_by_receipt",
 }
 """The indexes of the outbox that find one row, or hold only those that are at work."""
 AT_WORK = [
@@ -120,6 +123,8 @@ AT_WORK = [
     outbox_rows.SENDERS,
     outbox_rows.PUT_BACK,
     outbox_rows.EXPIRE_ALL,
+    outbox_reports.REPORTED,
+    outbox_reports.UNDELIVERED,
 ]
 SCHEMA = {
     "sqlite": "SELECT type, name, replace(replace(replace(replace(sql, char(9), ''), char(10), ''), ' ', ''), '\"', '')"
