@@ -79,6 +79,10 @@ SUCCEED = "UPDATE schedules SET failures = 0 WHERE id = :id AND failures > 0"
 UNTOLD = f"SELECT {_SCHEDULE} FROM schedules AS s WHERE s.untold = 1"  # noqa: S608
 TOLD = "UPDATE schedules SET untold = 0 WHERE id = :id AND untold = 1 RETURNING id"
 
+FOLLOW = """
+    UPDATE occurrences SET ref = :next, state = 'claimed', ended = NULL
+    WHERE ref = :event AND state IN ('claimed', 'delivered')"""
+
 LOST = """
     SELECT o.ref, x.state FROM occurrences AS o JOIN outbox AS x ON x.id = o.ref
     WHERE o.state = 'claimed' AND x.state IN ('expired', 'unknown', 'cancelled')"""
@@ -132,6 +136,11 @@ def end_with_delivery(connection: Transaction, notifier: Notifier, event: str, s
     """A delivery ended in this state. True: as `note_end`."""
     ending: Ending = "delivered" if state == "sent" else "skipped" if state == "cancelled" else "failed"
     return note_end(connection, notifier, "ref", event, ending, now, UNSENT.get(state))
+
+
+def follow_delivery(connection: Transaction, event: str, following: str) -> None:
+    """Another delivery takes the place of one that failed: its end is the occurrence's."""
+    connection.execute(FOLLOW, {"event": event, "next": following})
 
 
 def end_undelivered(connection: Transaction, notifier: Notifier, event: str, now: int) -> bool:

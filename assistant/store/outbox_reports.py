@@ -5,6 +5,7 @@ from assistant.store.codec import json_column
 from assistant.store.database import SqlValue, Transaction
 from assistant.store.occurrence_rows import end_undelivered
 from assistant.store.processes import Notifier
+from assistant.store.reaching import Offers, follow
 
 REPORTED = """
     SELECT outbox.seq, outbox.id, part.place FROM outbox_parts AS part JOIN outbox ON outbox.seq = part.event
@@ -24,7 +25,7 @@ RECEIVED = """
 
 
 def report_undelivered(
-    connection: Transaction, notifier: Notifier, channel: str, receipt: str, trouble: DeliveryError, now: int
+    connection: Transaction, notifier: Notifier, channel: str, receipt: str, trouble: DeliveryError, now: int, offers: Offers
 ) -> str | None:
     """The id of the delivery, which failed by this unless it had before; None: no such message is known. `channel`, `receipt`: as stored. Then
     call `notifier.announced` after the commit."""
@@ -35,6 +36,7 @@ def report_undelivered(
     connection.execute(NOT_RECEIVED, {"seq": seq, "place": place})
     values: dict[str, SqlValue] = {"seq": seq, "now": now, "code": json_column(trouble.code), "words": json_column(trouble.words)}
     if connection.execute(UNDELIVERED, values):
-        end_undelivered(connection, notifier, event, now)
+        if event not in follow(connection, notifier, offers, now):
+            end_undelivered(connection, notifier, event, now)
         notifier.announce(connection)
     return str(event)

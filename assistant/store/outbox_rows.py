@@ -12,8 +12,8 @@ from assistant.store.database import SqlRow, SqlValue, Transaction
 from assistant.store.processes import Notifier
 
 ADD_EVENT = """
-    INSERT INTO outbox (id, channel, lane, owner, state, yields, due, expires, created, attempts, held, fence, maybe_duplicate, payload)
-    VALUES (:id, :channel, :lane, :owner, 'queued', :yields, :due, :expires, :at, 0, 0, 0, 0, :payload)
+    INSERT INTO outbox (id, channel, lane, owner, state, yields, due, expires, created, attempts, held, fence, maybe_duplicate, follows, payload)
+    VALUES (:id, :channel, :lane, :owner, 'queued', :yields, :due, :expires, :at, 0, 0, 0, 0, :follows, :payload)
     ON CONFLICT (id) DO NOTHING RETURNING seq"""
 ADD_MEDIA = "INSERT INTO outbox_media (event, digest) VALUES (:seq, :digest) ON CONFLICT (event, digest) DO NOTHING"
 MEDIA_HELD = "SELECT 1 FROM outbox_media WHERE digest = :digest LIMIT 1"
@@ -144,6 +144,7 @@ def prepare_event(event: OutboundEvent, now: int) -> EncodedEvent:
         "due": max(not_before, now),
         "expires": to_micros(event.expires_at),
         "at": now,
+        "follows": int(event.person is not None),
         "payload": encode_json(event),
     }
     return EncodedEvent(values=values, digests=frozenset(media.digest for media in event.media))

@@ -35,6 +35,7 @@ from assistant.store import (
     outbox_reports,
     outbox_rows,
     people,
+    reaching,
     responses,
     search,
     search_vectors,
@@ -81,6 +82,7 @@ STATEMENTS = LISTS + [
         idempotency,
         responses,
         people,
+        reaching,
         links,
         spaces,
         memories,
@@ -104,6 +106,7 @@ OF_FEW_ROWS = {
     "outbox_sending",
     "outbox_expiring",
     "outbox_parts_by_receipt",
+    "outbox_to_follow",
 }
 """The indexes of the outbox that find one row, or hold only those that are at work."""
 AT_WORK = [
@@ -125,6 +128,7 @@ AT_WORK = [
     outbox_rows.EXPIRE_ALL,
     outbox_reports.REPORTED,
     outbox_reports.UNDELIVERED,
+    reaching.TO_FOLLOW,
 ]
 SCHEMA = {
     "sqlite": "SELECT type, name, replace(replace(replace(replace(sql, char(9), ''), char(10), ''), ' ', ''), '\"', '')"
