@@ -33,6 +33,7 @@ from assistant.contracts.channels import CalledChannel, ChannelStatus, Hooks
 from assistant.contracts.errors import NanobotError
 from assistant.contracts.turns import MAIN
 from assistant.delivery.dispatcher import Dispatcher
+from assistant.delivery.reports import DeliveryReports
 from assistant.delivery.supervisor import Supervisors
 from assistant.inbound.continuations import ContinuationService
 from assistant.inbound.files import Fetcher
@@ -61,6 +62,7 @@ class _Gateway(NamedTuple):
     dispatcher: Dispatcher
     inbound: InboundService
     supervisors: Supervisors
+    reports: DeliveryReports
 
 
 class Runtime:
@@ -128,6 +130,7 @@ class Runtime:
             await self._gateway.inbound.close(0)
             await self._gateway.dispatcher.close(0)
             await self._gateway.supervisors.close()
+            await self._gateway.reports.close()
         for task in self._upkeep:
             task.cancel()
         if self._upkeep:
@@ -198,10 +201,16 @@ class Runtime:
         )
         services.meter.tell = BudgetNotices(store=store, people=store.people, channels=dict(enabled)).tell
         dispatcher = channels.dispatcher
+        reports = DeliveryReports(store.outbox, metrics=services.metrics)
         supervisors = Supervisors(
-            channels.opened, inbound=inbound, states=store.channel_states, connected=dispatcher.connected, unopened=channels.failed
+            channels.opened,
+            inbound=inbound,
+            reports=reports,
+            states=store.channel_states,
+            connected=dispatcher.connected,
+            unopened=channels.failed,
         )
-        return _Gateway(dispatcher, inbound, supervisors)
+        return _Gateway(dispatcher, inbound, supervisors, reports)
 
     async def _preload(self) -> None:
         """Import what the first model call and the first WebSocket need before one waits for it."""

@@ -273,7 +273,6 @@ async def _open_traces(settings: TraceSettings, opened: AsyncExitStack) -> "Trac
 
 def _open_channels(loaded: Loaded, directory: ConfiguredChannels, store: Store, watch: Watch, metrics: Metrics) -> OpenChannels:
     """Open the enabled channels. One that fails is noted and does not keep the others from opening. Imports the SDKs."""
-    context = ChannelContext(files=store.media, version=__version__)
     opened: list[Channel] = []
     failed: dict[str, str] = {}
     for name, settings in loaded.config.enabled_channels.items():
@@ -281,6 +280,8 @@ def _open_channels(loaded: Loaded, directory: ConfiguredChannels, store: Store, 
         try:
             if kind is None:
                 raise ChannelFailed("the package that gave this channel is gone", fatal=True)
+            notes, folder = store.notes(name), loaded.home / "channels" / name
+            context = ChannelContext(files=store.media, version=__version__, notes=notes, folder=folder)
             opened.append(kind.open(settings, context))
         except ChannelFailed as error:
             failed[name] = str(error)

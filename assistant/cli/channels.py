@@ -40,7 +40,8 @@ async def opened(loaded: Loaded, name: str) -> AsyncGenerator[Channel]:
     if kind is None:
         raise InvalidAddress(f'There is no channel "{harmless(name)}". There are: {", ".join(directory.names)}.')
     async with opened_store(loaded) as store:
-        channel = kind.open(settings[name], ChannelContext(files=store.media, version=__version__))
+        notes, folder = store.notes(name), loaded.home / "channels" / name
+        channel = kind.open(settings[name], ChannelContext(files=store.media, version=__version__, notes=notes, folder=folder))
         try:
             yield channel
         finally:

@@ -1,10 +1,12 @@
 """People: who owns what is kept. Everything belongs to a space: a person, or a group chat, which is a space of its own."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import time
 from typing import Final, Literal, Protocol
 from zoneinfo import ZoneInfo
 
+from assistant.contracts.addresses import Address
 from assistant.contracts.errors import InvalidRequest, NanobotError, NotFound
 
 OWNER_ID: Final = "local"
@@ -51,6 +53,8 @@ class Person:
     quiet: QuietHours | None = None
     identities: tuple[str, ...] = ()
     """`key:<id>`, `telegram:42`, a Supabase subject."""
+    prefers: tuple[Address, ...] = ()
+    """The chats in which messages to them go first."""
 
 
 def shown_person(id: str) -> str:
@@ -69,6 +73,17 @@ class PeopleDirectory(Protocol):
         """By which clock times in this space are meant: the person's, of a group the server's."""
         ...
 
+    async def find(self, wanted: str) -> Person:
+        """By id, identity or name. Raises PersonNotFound, PersonConflict (several have this name)."""
+        ...
+
+    async def list(self) -> Sequence[Person]: ...
+
+    async def chats(self, person: str) -> Sequence[Address]:
+        """Where a person is reached, the best first: the chats that they prefer, then private ones, the last that they wrote from first. Of channels
+        that are enabled or not."""
+        ...
+
 
 class UnknownPeople:
     """A directory without people, all by UTC: for what runs without a store."""
@@ -78,3 +93,12 @@ class UnknownPeople:
 
     async def zone(self, owner: str) -> ZoneInfo:
         return ZoneInfo("UTC")
+
+    async def find(self, wanted: str) -> Person:
+        raise PersonNotFound
+
+    async def list(self) -> Sequence[Person]:
+        return ()
+
+    async def chats(self, person: str) -> Sequence[Address]:
+        return ()

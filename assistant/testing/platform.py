@@ -181,6 +181,8 @@ class RecordingLink:
         """What `degraded` was told."""
         self.lost: list[tuple[str, str, str]] = []
         """What `undelivered` was told."""
+        self.reached: list[tuple[str, bool]] = []
+        """What `delivered` was told."""
 
     async def accept(self, message: InboundMessage) -> str:
         self.offered.put_nowait(message)
@@ -199,6 +201,9 @@ class RecordingLink:
 
     async def undelivered(self, message_id: str, code: str, words: str) -> None:
         self.lost.append((message_id, code, words))
+
+    async def delivered(self, message_id: str, read: bool = False) -> None:
+        self.reached.append((message_id, read))
 
     def connected(self, detail: str = "") -> None:
         self.up.set()

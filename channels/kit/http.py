@@ -167,7 +167,9 @@ class PlatformHttp:
                 method, url, data=body, params=params, headers=sent, proxy=route.http, timeout=timeout, allow_redirects=False
             ) as response:
                 if response.status != 200:
-                    raise self._answered(PlatformAnswer(status=response.status, headers=_lower(response.headers), body=await _read(response)))
+                    raise self._answered(
+                        PlatformAnswer(status=response.status, headers=_lower(response.headers), body=await _read(response))
+                    )
                 yield response.content
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unreached(type(error).__name__) from None
