@@ -24,7 +24,7 @@ from assistant.config.errors import ConfigProblem
 from assistant.config.extensions import ConfiguredChannels
 from assistant.config.folders import make_home, make_workspace, shipped_workspace
 from assistant.config.schema import Config, TraceSettings
-from assistant.contracts.channels import Channel, ChannelContext, ChannelDirectory, ChannelFailed
+from assistant.contracts.channels import Channel, ChannelContext, ChannelDirectory, ChannelFailed, opened_channel
 from assistant.contracts.documents import DocumentReader
 from assistant.contracts.errors import traceback_location
 from assistant.contracts.ledger import Metering
@@ -282,7 +282,7 @@ def _open_channels(loaded: Loaded, directory: ConfiguredChannels, store: Store, 
                 raise ChannelFailed("the package that gave this channel is gone", fatal=True)
             notes, folder = store.notes(name), loaded.home / "channels" / name
             context = ChannelContext(files=store.media, version=__version__, notes=notes, folder=folder)
-            opened.append(kind.open(settings, context))
+            opened.append(opened_channel(kind, settings, context))
         except ChannelFailed as error:
             failed[name] = str(error)
             log.warning("channel.not_opened channel=%s", name)
