@@ -119,7 +119,7 @@ def try_out(
 
 
 def sent_to(loaded: Loaded, name: str, chat_id: str, text: str) -> str:
-    """Send a message now, past the outbox; returns what became of it. A failure of the platform is one line and exit code 1."""
+    """Send a message now, past the outbox; returns its receipt in words. A failure of the platform is one line and exit code 1."""
     event = OutboundEvent(
         id=new_id("evt"),
         address=ConfiguredChannels(loaded.config.channels.by_name()).check(address_of(name, chat_id)),

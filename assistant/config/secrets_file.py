@@ -23,7 +23,7 @@ def read_secrets(home: Path) -> Mapping[str, str]:
         if os.stat(path).st_mode & 0o077:
             raise _problem(path, f"may be read by others: chmod 600 {path}")
         lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise _problem(path, f"can't be read ({type(error).__name__})") from None
