@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assistant import __version__
+from assistant.access.addressees import Addressees
 from assistant.app.agent import AgentParts, build_turns
 from assistant.app.approvals import Approvals, open_approvals
 from assistant.app.ledger import build_meter
@@ -273,6 +274,7 @@ async def _open_traces(settings: TraceSettings, opened: AsyncExitStack) -> "Trac
 
 def _open_channels(loaded: Loaded, directory: ConfiguredChannels, store: Store, watch: Watch, metrics: Metrics) -> OpenChannels:
     """Open the enabled channels. One that fails is noted and does not keep the others from opening. Imports the SDKs."""
+    store.outbox.offers = Addressees(store.people, directory).offers
     opened: list[Channel] = []
     failed: dict[str, str] = {}
     for name, settings in loaded.config.enabled_channels.items():
