@@ -207,7 +207,10 @@ class SendCases:
         needs(platform, "buttons")
         rows = ((Button(text="b1"), Button(text="b2", url="https://example.org/x")), (Button(text="b3", command="/done", subject="occ_1"),))
         await send(platform, event=event_to(platform.address, "w1", buttons=rows))
-        assert platform.seen()[-1].buttons == ("b1", "b2", "b3")
+        seen = platform.seen()[-1]
+        if seen.buttons != ("b1", "b2", "b3"):  # a platform whose buttons open no pages
+            assert seen.buttons == ("b1", "b3")
+            assert "https://example.org/x" in seen.text
 
     async def test_an_unknown_chat_is_refused_or_taken(self, platform: ChannelPlatform) -> None:
         """Whatever a chat's id is, a send ends with a receipt or a SendFailed."""
