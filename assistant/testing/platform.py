@@ -17,6 +17,10 @@ from assistant.contracts.outbox import ButtonRows, Media, Origin, OutboundEvent,
 
 WITHIN: float = 10
 """Seconds after which a test gives up waiting."""
+PICTURE = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360000002000001e221bc330000000049454e44ae426082"
+)
+"""A PNG of one pixel."""
 Failure = Literal[
     "refuse",
     "limit",
@@ -116,6 +120,8 @@ class ChannelPlatform:
     """A thread of `group`."""
     most_text: int = 4000
     """Characters that the platform takes in one message."""
+    samples: Sequence[tuple[str, str, bytes]] = (("a.png", "image/png", PICTURE), ("ü b.pdf", "application/pdf", b"%PDF-1.4 "))
+    """(name, media type, content) of files that the platform takes."""
     most_file: int = 0
     """Bytes of the largest file that the platform takes; 0: none."""
 
