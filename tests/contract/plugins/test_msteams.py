@@ -62,7 +62,7 @@ class TeamsPlatform(ChannelPlatform):
         self.settings = TeamsSettings.model_validate(
             {"enabled": True, "appId": APP, "appPassword": SECRET, "loginUrl": server.url, "openidUrl": f"{server.url}/openid"}
         )
-        self.channel = self._open()  # pyright: ignore[reportIncompatibleVariableOverride]
+        self.channel = self.teams = self._open()
         self._calls: asyncio.Queue[bytes] = asyncio.Queue()
         self._caller = asyncio.create_task(self._call_in_order())
         self._answered = 0
@@ -83,8 +83,8 @@ class TeamsPlatform(ChannelPlatform):
 
     async def reopen(self) -> TeamsChannel:
         await self.channel.close()
-        self.channel = self._open()
-        return self.channel
+        self.channel = self.teams = self._open()
+        return self.teams
 
     def seen(self) -> Sequence[Seen]:
         return list(self.server.accepted.values())
@@ -166,7 +166,7 @@ class TeamsPlatform(ChannelPlatform):
 
     async def call(self, body: bytes, token: str | None = None) -> int:
         headers = {"authorization": f"Bearer {self.server.token() if token is None else token}"}
-        reply = await self.channel.called(
+        reply = await self.teams.called(
             PlatformCall(method="POST", query={}, headers=headers, body=body, url="https://x/channels/msteams")
         )
         return reply.status
@@ -250,5 +250,5 @@ async def test_a_conversation_is_known_from_its_first_activity_also_after_a_rest
 
 
 async def test_typing_is_shown(platform: TeamsPlatform) -> None:
-    await platform.channel.conversation.typing(platform.address)
+    await platform.teams.conversation.typing(platform.address)
     assert platform.server.typings == 1
