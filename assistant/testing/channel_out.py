@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import ChannelFailed, SendFailed, SendLater, SendRefused, SendUnclear, SendUndecided
+from assistant.contracts.channels import ChannelFailed, Preview, SendFailed, SendLater, SendRefused, SendUnclear, SendUndecided
 from assistant.contracts.outbox import Button
 from assistant.testing.channel_plans import LONG_TEXT, TEXTS, needs, words_in
-from assistant.testing.platform import PICTURE, WITHIN, ChannelPlatform, Failure, event_to, send
+from assistant.testing.platform import PICTURE, WITHIN, ChannelPlatform, Failure, event_to, send, until
 
 
 def can_fail(platform: ChannelPlatform, how: Failure) -> None:
@@ -169,6 +169,52 @@ class SendCases:
             platform.fail("edit_gone")
             with pytest.raises(SendUndecided):
                 await send(platform, key="b", event=event, again=datetime.now(UTC))
+
+    async def test_a_preview_becomes_the_answer(self, platform: ChannelPlatform) -> None:
+        """It is one message from its first words to its last, also where the process ends between them."""
+        needs(platform, "edits", "previews")
+        first = self._preview(platform, posted=None)
+        first.update("**w1")
+        await until(platform.texts)
+        posted = await first.close()
+        assert posted == platform.seen()[0].id
+        second = self._preview(platform, posted=posted)
+        second.update("w1 w2")
+        await until(lambda: words_in(platform.texts()) == ["w1", "w2"])
+        assert await second.close() == posted
+        [receipt] = await send(platform, event=event_to(platform.address, "**w1** w2 w3", replaces=posted))
+        assert receipt.message_id == posted
+        assert words_in(platform.texts()) == ["w1", "w2", "w3"]
+
+    async def test_a_long_preview_is_cut_and_a_long_answer_is_not(self, platform: ChannelPlatform) -> None:
+        needs(platform, "edits", "previews")
+        preview = self._preview(platform, posted=None)
+        preview.update(LONG_TEXT)
+        await until(platform.texts)
+        posted = await preview.close()
+        assert len(platform.texts()[0]) <= platform.most_text
+        await send(platform, event=event_to(platform.address, LONG_TEXT, replaces=posted))
+        assert words_in(platform.texts()) == words_in([LONG_TEXT])
+
+    @staticmethod
+    def _preview(platform: ChannelPlatform, posted: str | None) -> Preview:
+        assert platform.channel.conversation is not None
+        preview = platform.channel.conversation.preview(platform.address, reply_to=None, posted=posted, note=lambda _: None)
+        assert preview is not None
+        return preview
+
+    async def test_a_process_that_ends_in_the_middle_of_a_send_sends_it_later(self, platform: ChannelPlatform) -> None:
+        platform.fail("hold")
+        sends = [asyncio.create_task(send(platform, text, key=text)) for text in ("w1", "w2")]
+        await asyncio.wait(sends, timeout=WITHIN, return_when=asyncio.FIRST_COMPLETED)
+        [held] = [number for number, task in enumerate(sends) if not task.done()]
+        sends[held].cancel()
+        await asyncio.wait(sends, timeout=WITHIN)
+        platform.heal()
+        await platform.reopen()
+        text = ("w1", "w2")[held]
+        await send(platform, text, key=text, again=datetime.now(UTC))
+        assert sorted(words_in(platform.texts())) == ["w1", "w2"]
 
     async def test_files_arrive_with_their_names(self, platform: ChannelPlatform) -> None:
         needs(platform, "files")

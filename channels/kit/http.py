@@ -289,6 +289,8 @@ def seconds_until(value: str | None, now: datetime) -> float | None:
         return None
     try:
         seconds = float(value)
+        if seconds < 0:
+            return None
     except ValueError:
         try:
             date = parsedate_to_datetime(value)
