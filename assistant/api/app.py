@@ -105,6 +105,8 @@ class ApiServices:
     """For /v1/usage."""
     audit: AuditStore | None = None
     """For /v1/audit."""
+    hears: bool = False
+    """Whether recordings are heard (`voice.transcriber`)."""
     metrics: Metrics = field(default_factory=Metrics)
     depths: Callable[[], Awaitable[Depths]] | None = None
     """For /metrics: how much waits."""
@@ -155,7 +157,9 @@ def create_app(services: ApiServices) -> ASGIApp:
     if services.hooks is not None:
         resources.append(HookEndpoints(hooks=services.hooks))
     start = models.start if models else None
-    chat = ChatEndpoint(asking=asking, settings=settings, spool_folder=spool_folder, files=files, start_workflow=start)
+    chat = ChatEndpoint(
+        asking=asking, settings=settings, spool_folder=spool_folder, files=files, start_workflow=start, hears=services.hears
+    )
     resources.append(McpEndpoints(version=services.version, settings=settings, chat=chat, resources=tuple(resources)))
     app = create_routes(version=services.version, chat=chat if settings.endpoints.chat_completions.enabled else None, resources=resources)
     sockets = SocketServices(
