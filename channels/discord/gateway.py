@@ -63,7 +63,7 @@ class GatewayClient(DiscordClient):
         self._since = asyncio.get_running_loop().time()
         """When the connection was lost."""
         self._losses: deque[float] = deque(maxlen=_HECTIC)
-        parsers: dict[str, Callable[[Any], object]] = self._connection.parsers
+        parsers: Any = self._connection.parsers
         parsers.update({name: partial(_parsed, name, parse) for name, parse in parsers.items() if name not in ("READY", "RESUMED")})
 
     async def watch(self) -> None:
