@@ -51,10 +51,13 @@ def say_by_voice(telegram: TelegramServer, data: bytes, *, chat: int = ANNA, kin
     telegram.deliver("message", telegram.message(chat) | {kind: body, **more})
 
 
-def settings(telegram: TelegramServer, speech: SpeechServer, budgets: object = (), **voice: object) -> dict[str, object]:
+def settings(
+    telegram: TelegramServer, speech: SpeechServer, budgets: object = (), sandbox: object = None, **voice: object
+) -> dict[str, object]:
     """`voice`: over what hears at `speech`."""
     return {
         "budgets": budgets,
+        **({"sandbox": sandbox} if sandbox else {}),
         "channels": {
             "telegram": {"enabled": True, "token": telegram.token, "apiBase": telegram.url, "owners": [str(ANNA + n) for n in range(10)]}
         },
