@@ -65,7 +65,6 @@ class SpeechServer:
 
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=64 * 1024 * 1024, middlewares=[self._admit])
-        app.router.add_get("/v1/models", self._models)
         app.router.add_post("/v1/audio/transcriptions", self._transcribe)
         app.router.add_post("/v1/audio/speech", self._speak)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
@@ -97,9 +96,6 @@ class SpeechServer:
                 return web.Response(status=refusing.status, body=refusing.body, headers=refusing.headers)
             return _error(refusing.status, refusing.message, "", refusing.headers)
         return await handler(request)
-
-    async def _models(self, request: web.Request) -> web.Response:
-        return web.json_response({"object": "list", "data": [{"id": "whisper-1", "object": "model"}, {"id": "tts-1", "object": "model"}]})
 
     async def _transcribe(self, request: web.Request) -> web.Response:
         form = await request.post()

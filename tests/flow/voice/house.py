@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from assistant.contracts.messages import UserMessage
+from assistant.contracts.messages import Text, UserMessage
 from tests.doubles.model_server import ModelServer
 from tests.doubles.sounds import opus
 from tests.doubles.speech_server import SpeechServer
@@ -42,6 +42,11 @@ class VoiceHouse:
     async def usage(self) -> dict[str, tuple[int, int]]:
         """By cause: (calls, cost)."""
         return {group.name: (group.calls, group.cost) for group in await self.ledger.usage("cause")}
+
+
+def heard_in(message: UserMessage) -> list[Text]:
+    """Its words that came by voice."""
+    return [part for part in message.parts if isinstance(part, Text) and part.heard]
 
 
 def say_by_voice(telegram: TelegramServer, data: bytes, *, chat: int = ANNA, kind: str = "voice", **more: Any) -> None:

@@ -1,11 +1,12 @@
 """faster-whisper in a process of its own, by a stand-in for the package: what it hears, and what keeps it from harm."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from assistant.contracts.causes import Payer
-from assistant.contracts.errors import NanobotError, ProviderFailed
+from assistant.contracts.errors import NanobotError
 from assistant.contracts.sandbox import NoSandbox
 from assistant.contracts.voice import Sound
 from assistant.voice.converter import Converter
@@ -16,7 +17,7 @@ from tests.doubles.model_server import ModelServer
 from tests.doubles.sounds import opus
 from tests.doubles.speech_server import SpeechServer
 
-from .house import voice_house
+from .house import heard_in, voice_house
 
 STAND_IN = Path(__file__).parents[2] / "doubles" / "whisper"
 ANNA = Payer(owner="local", caller="local")
@@ -25,7 +26,7 @@ ANNA = Payer(owner="local", caller="local")
 @pytest.fixture
 def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with some, beside the stand-in for the package."""
-    monkeypatch.syspath_prepend(STAND_IN)
+    monkeypatch.setattr(sys, "path", [str(STAND_IN), *sys.path])
     folder = tmp_path / "tiny"
     folder.mkdir()
     (folder / "model.bin").write_bytes(b"weights")
@@ -74,8 +75,9 @@ async def test_weights_that_are_not_there_are_said_with_the_way_to_get_them(weig
 
 
 async def test_without_the_package_the_command_is_said(tmp_path: Path) -> None:
-    with pytest.raises(ProviderFailed, match=r"faster-whisper is not installed: pip install 'nanobot\[voice\]'"):
-        await LocalTranscriber(TranscriberSettings(provider="local"), tmp_path).probe()
+    assert (
+        await heard(hearing(tmp_path), tmp_path, opus(1)) == "provider_error: faster-whisper is not installed: pip install 'nanobot[voice]'"
+    )
 
 
 async def test_a_voice_message_is_heard_on_this_machine_and_costs_nothing(
@@ -84,7 +86,7 @@ async def test_a_voice_message_is_heard_on_this_machine_and_costs_nothing(
     async with voice_house(tmp_path, upstream, sqlite, speech=speech, transcriber={"provider": "local", "model": "tiny"}) as house:
         house.voice()
         await house.answered()
-        ((words,),) = [message.heard for message in await house.messages()]
+        ((words,),) = [heard_in(message) for message in await house.messages()]
         assert words.text == "heard by tiny in None"
         assert (await house.usage())["voice"] == (1, 0)
         assert speech.asked == 0
