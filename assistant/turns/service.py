@@ -19,7 +19,7 @@ from assistant.contracts.errors import (
     drop_traceback,
 )
 from assistant.contracts.memory import NoMemory, TurnMemory
-from assistant.contracts.messages import AssistantMessage, Message, ToolMessage, Usage, UserMessage
+from assistant.contracts.messages import AssistantMessage, Message, Text, ToolMessage, Usage, UserMessage
 from assistant.contracts.metrics import TURN_SECONDS, TURNS, Metrics
 from assistant.contracts.people import PeopleDirectory
 from assistant.contracts.sessions import ONCE, NewTurn, SessionStore
@@ -214,7 +214,7 @@ class Turns:
             )
         person = await self._people.person(request.owner)
         zone = person.zone if person else await self._people.zone(request.owner)
-        turn.heard = message.heard if message else ()
+        turn.heard = tuple([part for part in message.parts if isinstance(part, Text) and part.heard]) if message else ()
         profile, recalled = await self._memory.before(request, None if transcript else message)
         message = recalled or message
         room = agent.context.room(request, message, zone, person, profile, toolbox.session_specs)
