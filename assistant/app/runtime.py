@@ -33,11 +33,13 @@ from assistant.contracts.channels import CalledChannel, ChannelStatus, Hooks
 from assistant.contracts.errors import NanobotError
 from assistant.contracts.turns import MAIN
 from assistant.delivery.dispatcher import Dispatcher
+from assistant.delivery.reports import DeliveryReports
 from assistant.delivery.supervisor import Supervisors
 from assistant.inbound.continuations import ContinuationService
 from assistant.inbound.files import Fetcher
 from assistant.inbound.replies import Writer
 from assistant.inbound.service import InboundService
+from assistant.inbound.spoken import SpokenReplies
 from assistant.providers.registry import preload as preload_provider
 from assistant.tasks.command import TaskCommand
 from tools.files.space import sweep as sweep_trash
@@ -61,6 +63,7 @@ class _Gateway(NamedTuple):
     dispatcher: Dispatcher
     inbound: InboundService
     supervisors: Supervisors
+    reports: DeliveryReports
 
 
 class Runtime:
@@ -128,6 +131,7 @@ class Runtime:
             await self._gateway.inbound.close(0)
             await self._gateway.dispatcher.close(0)
             await self._gateway.supervisors.close()
+            await self._gateway.reports.close()
         for task in self._upkeep:
             task.cancel()
         if self._upkeep:
@@ -184,6 +188,7 @@ class Runtime:
             writer=Writer(
                 expire_after=timedelta(seconds=config.deliver.expire_after),
                 quoting=frozenset(name for name, settings in enabled.items() if settings.quotes_in_private),
+                spoken=SpokenReplies(messages=services.voice, same=config.voice.reply == "same", quote=config.voice.quote == "on"),
             ),
             model=services.agents[MAIN].id,
             continued=self._continued,
@@ -198,10 +203,16 @@ class Runtime:
         )
         services.meter.tell = BudgetNotices(store=store, people=store.people, channels=dict(enabled)).tell
         dispatcher = channels.dispatcher
+        reports = DeliveryReports(store.outbox, metrics=services.metrics)
         supervisors = Supervisors(
-            channels.opened, inbound=inbound, states=store.channel_states, connected=dispatcher.connected, unopened=channels.failed
+            channels.opened,
+            inbound=inbound,
+            reports=reports,
+            states=store.channel_states,
+            connected=dispatcher.connected,
+            unopened=channels.failed,
         )
-        return _Gateway(dispatcher, inbound, supervisors)
+        return _Gateway(dispatcher, inbound, supervisors, reports)
 
     async def _preload(self) -> None:
         """Import what the first model call and the first WebSocket need before one waits for it."""
@@ -337,6 +348,7 @@ def _api_services(runtime: Runtime, authenticator: Authenticator) -> ApiServices
         workflow_models=services.workflow_models,
         usage=services.reports,
         audit=store.audit,
+        hears=config.voice.transcriber is not None,
         metrics=services.metrics,
         depths=runtime.depths,
     )

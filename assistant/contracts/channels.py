@@ -5,7 +5,7 @@ the configuration enables it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Protocol, runtime_checkable
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.inbox import InboundFile, InboundMessage
+from assistant.contracts.notes import ChannelNotes, NotesInMemory
 from assistant.contracts.outbox import DeliveryError, MediaFiles, OutboundEvent, OutboundPart, Receipt
 from assistant.contracts.util import Settings
 
@@ -131,6 +132,15 @@ class ChannelLink(Protocol):
         StoreUnavailable."""
         ...
 
+    async def undelivered(self, message_id: str, code: str, words: str) -> None:
+        """The platform reports that a message which it had accepted, with this id in its receipt, did not reach its receiver: the delivery fails
+        after all. `code` and `words` as in `DeliveryError`. Harmless to repeat; an unknown id is logged. Raises StoreUnavailable."""
+        ...
+
+    async def delivered(self, message_id: str, read: bool = False) -> None:
+        """The platform reports that a message reached its receiver, or (`read`) was read. As `undelivered`."""
+        ...
+
     def connected(self, detail: str = "") -> None:
         """The channel is connected. `detail`: as whom ("@my_bot")."""
         ...
@@ -228,6 +238,21 @@ class ChannelContext:
     files: MediaFiles
     version: str
     """Of this program, for a User-Agent."""
+    notes: ChannelNotes = field(default_factory=NotesInMemory)
+    folder: Path | None = None
+    """The channel's folder in the state folder, for what notes are too small for (keys of end-to-end encryption). It may not be there yet: see
+    `make_folder`."""
+
+    def make_folder(self) -> Path:
+        """`folder`, made if it is missing, for this user only. Blocks. Raises ChannelFailed where there is none or it can't be made."""
+        if self.folder is None:
+            raise ChannelFailed("this channel keeps files, and has no folder for them", fatal=True)
+        try:
+            for made in (self.folder.parent, self.folder):  # with `parents`, the mode would be the last one's only
+                made.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise ChannelFailed(f"{self.folder} can't be made ({error.strerror})") from error
+        return self.folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,6 +291,18 @@ class ChannelKind:
     """The extra of this package that brings its SDK ("matrix"); empty: none is needed."""
     called: bool = False
     """Whether its platform calls this server, at /channels/<name>: it needs an address that the platform can reach."""
+
+
+def opened_channel(kind: ChannelKind, settings: ChannelSettings, context: ChannelContext) -> Channel:
+    """The adapter. Raises ChannelFailed, also where the libraries of its extra are not installed."""
+    try:
+        return kind.open(settings, context)
+    except ImportError as error:
+        if not kind.extra:
+            raise
+        raise ChannelFailed(
+            f"{kind.name} needs a library that is not installed: pip install 'nanobot[{kind.extra}]'", fatal=True
+        ) from error
 
 
 class ChannelDirectory(Protocol):

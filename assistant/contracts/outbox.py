@@ -7,10 +7,12 @@ queued ──claim──▶ sending ──▶ sent        every part has its rec
          (by hand)   ├──▶ expired         `expires_at` passed before it was sent
                      └──▶ unknown         started, and it may have arrived (deliver.ambiguous = "hold")
 queued ──▶ cancelled  by hand
+sent ─────▶ failed    the platform reports later that it did not arrive (`OutboxStore.undelivered`); queued and sending, too, with parts to come
 queued ──▶ expired    or unknown, where a part was started and has no receipt: `expires_at` passed while it waited
+failed, expired ──▶   to a person: another event follows on their next channel (`assistant.store.reaching`)
 sending ─▶ queued     its process died, or its lease ended (`OutboxStore.recover`)
 
-Every arrow is drawn by one statement of `assistant.store.outbox_rows`; which of them follows a failed try is decided by
+Every arrow is drawn by one statement of `assistant.store.outbox_rows` or `outbox_reports`; which of them follows a failed try is decided by
 `assistant.delivery.retry`.
 """
 
@@ -20,6 +22,7 @@ from pathlib import Path
 from typing import Final, Literal, Protocol
 
 from assistant.contracts.addresses import Address
+from assistant.contracts.util import derived_id
 
 DeliveryState = Literal["queued", "sending", "sent", "failed", "expired", "cancelled", "unknown"]
 UNSENT: Final[frozenset[DeliveryState]] = frozenset({"failed", "expired", "cancelled", "unknown"})
@@ -73,6 +76,43 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FailedRoute:
+    """A channel on which a message to a person could not be delivered. `words`: why, without secrets."""
+
+    channel: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToPerson:
+    """Whom a message is for, in whichever of their chats it arrives. Where it certainly did not (failed, expired), the next channel follows."""
+
+    id: str
+    """The person's."""
+    name: str = "you"
+    """As the sender calls them; "you": themselves."""
+    hidden: bool = False
+    """The sender is not told where it goes: addresses are their bearers' own."""
+    follows: bool = True
+    """False: only the first chat may be written to."""
+    after: str | None = None
+    """The delivery that failed, and that this one follows."""
+    tried: tuple[FailedRoute, ...] = ()
+    """Each channel is tried once."""
+
+    @property
+    def note(self) -> str:
+        """What is added to the words of a message that follows; empty for the first."""
+        why = "; ".join([f"on {route.channel.capitalize()}: {route.words.rstrip('.')}" for route in self.tried])
+        return f"\n\n(Could not be delivered {why}.)" if why else ""
+
+
+def following_id(event_id: str) -> str:
+    """The id of the delivery that follows a failed one to a person: one at most."""
+    return derived_id("evt", "follows", event_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutboundEvent:
     """A message to an address."""
 
@@ -90,6 +130,20 @@ class OutboundEvent:
     not_before: datetime | None = None
     expires_at: datetime
     origin: Origin
+    person: ToPerson | None = None
+    """The person whom it is for; None: for this address, and no other."""
+
+    @property
+    def receiver(self) -> str:
+        """Who gets it, as its sender is told: "telegram:42", "anna", "you (telegram:42)"."""
+        if self.person is None:
+            return str(self.address)
+        return self.person.name if self.person.hidden else f"{self.person.name} ({self.address})"
+
+    @property
+    def aim(self) -> str:
+        """What two events have in common that go to the same receiver."""
+        return str(self.address) if self.person is None else f"person {self.person.id}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +177,10 @@ class PartState:
     started: datetime | None = None
     """When its sending started (the first try that may have arrived). Without a receipt: it may have arrived."""
     receipt: Receipt | None = None
+    reached_at: datetime | None = None
+    """When the platform reported that it had reached its receiver; None: no report, as of most platforms."""
+    read_at: datetime | None = None
+    """When it was reported as read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

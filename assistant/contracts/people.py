@@ -1,11 +1,14 @@
 """People: who owns what is kept. Everything belongs to a space: a person, or a group chat, which is a space of its own."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import time
 from typing import Final, Literal, Protocol
 from zoneinfo import ZoneInfo
 
+from assistant.contracts.addresses import Address
 from assistant.contracts.errors import InvalidRequest, NanobotError, NotFound
+from assistant.contracts.outbox import ToPerson
 
 OWNER_ID: Final = "local"
 """The id of the person who runs the server: the local caller without a key, the configured secrets, and the owners that channels name."""
@@ -51,11 +54,39 @@ class Person:
     quiet: QuietHours | None = None
     identities: tuple[str, ...] = ()
     """`key:<id>`, `telegram:42`, a Supabase subject."""
+    prefers: tuple[Address, ...] = ()
+    """The chats in which messages to them go first."""
 
 
 def shown_person(id: str) -> str:
     """A person's id, as it is shown; `OWNER_ID` is "owner"."""
     return OWNER_SHOWN if id == OWNER_ID else id
+
+
+ME: Final = "me"
+"""What senders call themselves."""
+
+
+_KEYS: Final = frozenset({"key", "supabase"})
+"""What the ids of people begin with who came by a key or a token."""
+
+
+def names_person(to: str, channels: Sequence[str]) -> bool:
+    """Whether a receiver is written as a person, and not as a chat: "telegram:42" is one, though a person may have it as their id."""
+    head, colon, _ = to.strip().lower().partition(":")
+    return head in _KEYS if colon else head != "" and head not in channels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addressee:
+    """A person to whom something is to be written, and the chat in which it goes first."""
+
+    person: ToPerson
+    address: Address
+    own: bool
+    """It is who asks for it."""
+    preferred: bool
+    """They prefer this chat, so it is known."""
 
 
 class PeopleDirectory(Protocol):
@@ -69,6 +100,17 @@ class PeopleDirectory(Protocol):
         """By which clock times in this space are meant: the person's, of a group the server's."""
         ...
 
+    async def find(self, wanted: str) -> Person:
+        """By id, identity or name. Raises PersonNotFound, PersonConflict (several have this name)."""
+        ...
+
+    async def list(self) -> Sequence[Person]: ...
+
+    async def chats(self, person: str) -> Sequence[Address]:
+        """Where a person is reached, the best first: the chats that they prefer, then private ones, the last that they wrote from first. Of channels
+        that are enabled or not."""
+        ...
+
 
 class UnknownPeople:
     """A directory without people, all by UTC: for what runs without a store."""
@@ -78,3 +120,12 @@ class UnknownPeople:
 
     async def zone(self, owner: str) -> ZoneInfo:
         return ZoneInfo("UTC")
+
+    async def find(self, wanted: str) -> Person:
+        raise PersonNotFound
+
+    async def list(self) -> Sequence[Person]:
+        return ()
+
+    async def chats(self, person: str) -> Sequence[Address]:
+        return ()

@@ -98,6 +98,14 @@ class InboundReceiver(Protocol):
     async def moved(self, channel: str, chat_id: str, now: str) -> None: ...
 
 
+class ReportReceiver(Protocol):
+    """Who notes what platforms report of accepted messages (`DeliveryReports`): as `ChannelLink`."""
+
+    async def undelivered(self, channel: str, message_id: str, code: str, words: str) -> None: ...
+
+    async def delivered(self, channel: str, message_id: str, *, read: bool) -> None: ...
+
+
 class Supervisors:
     """Keeps channels running, and knows their states."""
 
@@ -106,6 +114,7 @@ class Supervisors:
         channels: Sequence[Channel],
         *,
         inbound: InboundReceiver,
+        reports: ReportReceiver,
         states: ChannelStates,
         connected: Callable[[str], None],
         unopened: Mapping[str, str] | None = None,
@@ -117,6 +126,7 @@ class Supervisors:
         could not be opened, with why. `jitter`: a number from 0 to 1. `shortest`: seconds before the first repeat."""
         self._channels = tuple(channels)
         self._inbound = inbound
+        self._reports = reports
         self._connected = connected
         self._reporter = ChannelStateReporter(states, clock)
         self._unopened = dict(unopened or {})
@@ -162,7 +172,7 @@ class Supervisors:
 
     async def _keep_running(self, channel: Channel) -> None:
         failures = 0
-        link = _Link(channel.name, self._inbound, self._reporter, self._connected)
+        link = _Link(channel.name, self._inbound, self._reports, self._reporter, self._connected)
         self._reporter.note(channel.name, "starting", "")
         loop = asyncio.get_running_loop()
         try:
@@ -199,6 +209,7 @@ class _Link:
 
     channel: str
     inbound: InboundReceiver
+    reports: ReportReceiver
     reporter: ChannelStateReporter
     tell: Callable[[str], None]
     reached: bool = False
@@ -212,6 +223,12 @@ class _Link:
 
     async def moved(self, chat_id: str, now: str) -> None:
         await self.inbound.moved(self.channel, chat_id, now)
+
+    async def undelivered(self, message_id: str, code: str, words: str) -> None:
+        await self.reports.undelivered(self.channel, message_id, code, words)
+
+    async def delivered(self, message_id: str, read: bool = False) -> None:
+        await self.reports.delivered(self.channel, message_id, read=read)
 
     def connected(self, detail: str = "") -> None:
         self.reached = True

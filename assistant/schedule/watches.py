@@ -33,7 +33,7 @@ class WatchFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class LastLook:
     """`state`: to be kept for the next look. `news`: what changed, as quoted material; None: nothing, for the reason `words`."""
 
     state: str
@@ -48,7 +48,7 @@ class WatchChecks:
         self._pages = pages
         self._read_file = read_file
 
-    async def look(self, watched: Watched, state: str | None, owner: str) -> Seen:
+    async def look(self, watched: Watched, state: str | None, owner: str) -> LastLook:
         """`state`: of the last look; None: the first one, which takes note of what is there. `owner`: whose watch it is. Raises WatchFailed.
 
         On the server's own network only the person who runs it watches anything: without a key, a request from there is theirs.
@@ -63,7 +63,7 @@ class WatchChecks:
             headers = {name: value for name, value in asked.items() if value}
             page = await self._pages().get(watched.target, headers=headers, may_be_private=private, most_bytes=_MOST_BYTES)
             if page.not_modified:
-                return Seen(state=state or "{}")
+                return LastLook(state=state or "{}")
             compare = _of_feed if watched.kind == "feed" else _of_page
             return await asyncio.to_thread(compare, known, page)
         except PageRefused as error:
@@ -72,14 +72,14 @@ class WatchChecks:
             raise WatchFailed(str(error)) from None
 
 
-def _of_page(known: dict[str, Any], page: "Fetched") -> Seen:
+def _of_page(known: dict[str, Any], page: "Fetched") -> LastLook:
     from assistant.schedule.contents import visible_text  # noqa: PLC0415 - only where something is watched
 
     text = visible_text(page)
     return _compared(known, text.encode(), text, _validators(page))
 
 
-def _of_feed(known: dict[str, Any], page: "Fetched") -> Seen:
+def _of_feed(known: dict[str, Any], page: "Fetched") -> LastLook:
     from assistant.schedule.contents import feed_entries  # noqa: PLC0415 - only where something is watched
 
     entries = feed_entries(page)
@@ -89,10 +89,10 @@ def _of_feed(known: dict[str, Any], page: "Fetched") -> Seen:
     kept = list(dict.fromkeys([*keys, *seen]))[:_KEPT_ENTRIES]
     state = orjson.dumps({**_validators(page), "seen": kept}).decode()
     if "seen" not in known:
-        return Seen(state=state, words=f"the first look: {len(entries)} entries")
+        return LastLook(state=state, words=f"the first look: {len(entries)} entries")
     if not new:
-        return Seen(state=state, words="no new entries")
-    return Seen(state=state, news=_cut("\n\n".join([words for _, words in new])))
+        return LastLook(state=state, words="no new entries")
+    return LastLook(state=state, news=_cut("\n\n".join([words for _, words in new])))
 
 
 def _validators(page: "Fetched") -> dict[str, str]:
@@ -100,18 +100,18 @@ def _validators(page: "Fetched") -> dict[str, str]:
     return {name: value for name, value in named.items() if value}
 
 
-def _compared(known: dict[str, Any], data: bytes, text: str, validators: dict[str, str]) -> Seen:
+def _compared(known: dict[str, Any], data: bytes, text: str, validators: dict[str, str]) -> LastLook:
     digest = sha256(data).hexdigest()
     state = orjson.dumps({**validators, "hash": digest, "text": text[:_KEPT_TEXT]}).decode()
     if known.get("hash") == digest:
-        return Seen(state=state)
+        return LastLook(state=state)
     if "hash" not in known:
-        return Seen(state=state, words="the first look")
+        return LastLook(state=state, words="the first look")
     from difflib import unified_diff  # noqa: PLC0415 - only where something is watched
 
     lines = unified_diff(str(known.get("text", "")).splitlines(), text[:_KEPT_TEXT].splitlines(), n=0, lineterm="")
     changed = [line for line in islice(lines, 2, None) if not line.startswith("@@")]
-    return Seen(state=state, news=_cut("\n".join(changed)) or "It changed behind what is compared in words.")
+    return LastLook(state=state, news=_cut("\n".join(changed)) or "It changed behind what is compared in words.")
 
 
 def _cut(text: str) -> str:

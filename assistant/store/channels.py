@@ -1,10 +1,12 @@
-"""What channels need kept: pairings (senders who asked for access with a code, or whom the owner approved), and the states of running channels."""
+"""What channels need kept: pairings (senders who asked for access with a code, or whom the owner approved), the states of running channels, and the
+notes of their adapters."""
 
 from collections.abc import Sequence
 from datetime import datetime
 
 from assistant.contracts.channels import ChannelStatus
 from assistant.contracts.inbox import Pairing, Sender
+from assistant.contracts.notes import MOST_NOTES, check_note
 from assistant.contracts.util import Clock, utc_now
 from assistant.store.codec import from_micros, json_column, json_key, optional, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
@@ -156,3 +158,49 @@ class StoredChannelStates:
     def _forget_the_dead(self, connection: Transaction) -> None:
         for runner in dead_among(self._runner, connection, [runner for (runner,) in connection.execute(STATING)]):
             connection.execute(FORGET_STATES, {"runner": runner})
+
+
+NOTE = "SELECT value FROM channel_notes WHERE channel = :channel AND key = :key"
+KEEP_NOTE = """
+    INSERT INTO channel_notes (channel, key, value, at) VALUES (:channel, :key, :value, :at)
+    ON CONFLICT (channel, key) DO UPDATE SET value = excluded.value, at = excluded.at"""
+DROP_NOTE = "DELETE FROM channel_notes WHERE channel = :channel AND key = :key"
+DROP_OLD_NOTES = """
+    DELETE FROM channel_notes WHERE channel = :channel AND at <= (
+        SELECT at FROM channel_notes WHERE channel = :channel ORDER BY at DESC LIMIT 1 OFFSET :most)"""
+
+
+class StoredChannelNotes:
+    """Implements ChannelNotes for one channel."""
+
+    def __init__(self, database: Database, channel: str, *, clock: Clock = utc_now, most: int = MOST_NOTES) -> None:
+        self._database = database
+        self._channel = json_column(channel)
+        self._clock = clock
+        self._spare = max(1, most // 100)
+        """How many are added between two looks at how many there are."""
+        self._most = most - self._spare
+        self._added = 0
+
+    async def get(self, key: str) -> str | None:
+        rows = await self._database.select(NOTE, self._named(key))
+        return unescape(rows[0][0]) if rows else None
+
+    async def keep(self, key: str, value: str) -> None:
+        check_note(key, value)
+        values = {**self._named(key), "value": json_column(value), "at": to_micros(self._clock())}
+        looks = self._added % self._spare == 0
+        self._added += 1
+
+        def write(connection: Transaction) -> None:
+            connection.execute(KEEP_NOTE, values)
+            if looks:
+                connection.execute(DROP_OLD_NOTES, {"channel": self._channel, "most": self._most})
+
+        await self._database.write(write)
+
+    async def drop(self, key: str) -> None:
+        await self._database.execute(DROP_NOTE, self._named(key))
+
+    def _named(self, key: str) -> dict[str, SqlValue]:
+        return {"channel": self._channel, "key": json_column(key)}

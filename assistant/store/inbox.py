@@ -21,8 +21,8 @@ ACCEPT = """
     ON CONFLICT (channel, external_id) DO NOTHING RETURNING id"""
 ACCEPTED_BEFORE = "SELECT id FROM inbox WHERE channel = :channel AND external_id = :external_id"
 NOTE_CHAT = """
-    INSERT INTO chats (channel, chat_id, external_id, at) VALUES (:channel, :chat_id, :external_id, :at)
-    ON CONFLICT (channel, chat_id) DO UPDATE SET external_id = excluded.external_id, at = excluded.at"""
+    INSERT INTO chats (channel, chat_id, external_id, at, identity) VALUES (:channel, :chat_id, :external_id, :at, :identity)
+    ON CONFLICT (channel, chat_id) DO UPDATE SET external_id = excluded.external_id, at = excluded.at, identity = excluded.identity"""
 CHAT = "SELECT 1 FROM chats WHERE channel = :channel AND chat_id = :chat_id"
 STILL_THEIRS = """ AND NOT EXISTS (SELECT 1 FROM identities WHERE identity = :lane AND person <> :owner) AND (
     EXISTS (SELECT 1 FROM identities WHERE identity = :lane) OR EXISTS (SELECT 1 FROM sessions WHERE key = :lane AND owner = :owner)
@@ -88,7 +88,8 @@ class InboxStore:
             "ended": now if answered else None,
             "payload": encode_json(message),
         }
-        chat: dict[str, SqlValue] = {"channel": channel, "chat_id": chat_id, "external_id": external_id, "at": now}
+        sender = json_column(f"{message.address.channel}:{message.sender.id}") if message.private and message.trusted else None
+        chat: dict[str, SqlValue] = {"channel": channel, "chat_id": chat_id, "external_id": external_id, "at": now, "identity": sender}
         drafts = [prepare_event(event, now) for event in outbound]
 
         def add(connection: Transaction) -> Accepted:

@@ -29,6 +29,12 @@ DUE_OWNERS = """
         ORDER BY next_at LIMIT :most) AS by_rule
     UNION SELECT owner FROM (SELECT s.owner FROM occurrences AS o JOIN schedules AS s ON s.id = o.schedule
         WHERE o.state = 'waiting' AND o.instant <= :now ORDER BY o.instant LIMIT :most) AS waiting"""
+DUE_RECEIVERS = """
+    SELECT payload FROM (SELECT payload FROM schedules WHERE state = 'active' AND next_at IS NOT NULL AND next_at <= :now
+        ORDER BY next_at LIMIT :most) AS by_rule WHERE payload LIKE '%"person":{%'
+    UNION ALL SELECT payload FROM (SELECT s.payload FROM occurrences AS o JOIN schedules AS s ON s.id = o.schedule
+        WHERE o.state = 'waiting' AND o.instant <= :now ORDER BY o.instant LIMIT :most) AS waiting WHERE payload LIKE '%"person":{%'"""
+"""Those that name a person: within their words, quotes are escaped."""
 PAUSE_OF_LOST_KEYS = """
     UPDATE schedules SET state = 'paused' WHERE state = 'active' AND next_at IS NOT NULL AND next_at <= :now
     AND owner IN (SELECT person FROM identities WHERE identity LIKE 'key:%') AND owner NOT IN (
@@ -66,6 +72,7 @@ _END = """
 END_BY: Final = {
     "id": f"{_END} WHERE id = :key AND state = 'claimed' RETURNING schedule",
     "ref": f"{_END} WHERE ref = :key AND state IN ('claimed', 'failed') RETURNING schedule",
+    "report": f"{_END} WHERE ref = :key AND state IN ('claimed', 'delivered') RETURNING schedule",
 }
 DELIVERS = "UPDATE occurrences SET ref = :event, runner = NULL WHERE ref = :turn AND state = 'claimed' RETURNING id"
 FAIL = f"""
@@ -77,6 +84,10 @@ FAIL = f"""
 SUCCEED = "UPDATE schedules SET failures = 0 WHERE id = :id AND failures > 0"
 UNTOLD = f"SELECT {_SCHEDULE} FROM schedules AS s WHERE s.untold = 1"  # noqa: S608
 TOLD = "UPDATE schedules SET untold = 0 WHERE id = :id AND untold = 1 RETURNING id"
+
+FOLLOW = """
+    UPDATE occurrences SET ref = :next, state = 'claimed', ended = NULL
+    WHERE ref = :event AND state IN ('claimed', 'delivered')"""
 
 LOST = """
     SELECT o.ref, x.state FROM occurrences AS o JOIN outbox AS x ON x.id = o.ref
@@ -95,10 +106,17 @@ Ending = Literal["delivered", "done", "failed", "skipped", "missed"]
 
 
 def note_end(
-    connection: Transaction, notifier: Notifier, by: Literal["id", "ref"], key: str, state: Ending, now: int, error: str | None = None
+    connection: Transaction,
+    notifier: Notifier,
+    by: Literal["id", "ref", "report"],
+    key: str,
+    state: Ending,
+    now: int,
+    error: str | None = None,
 ) -> bool:
     """End a claimed occurrence by its id, or by that of its delivery, turn or job (as stored). One whose delivery failed and was sent later is
-    delivered after all. Counts the schedule's failures. True: it failed, so call `notifier.announced` after the commit."""
+    delivered after all; "report": one that was delivered ends, too. Counts the schedule's failures. True: it failed, so call
+    `notifier.announced` after the commit."""
     values: dict[str, SqlValue] = {"key": key, "state": state, "now": now, "error": optional(json_column, error)}
     ended = connection.execute(END_BY[by], values)
     failed = False
@@ -124,6 +142,16 @@ def end_with_delivery(connection: Transaction, notifier: Notifier, event: str, s
     """A delivery ended in this state. True: as `note_end`."""
     ending: Ending = "delivered" if state == "sent" else "skipped" if state == "cancelled" else "failed"
     return note_end(connection, notifier, "ref", event, ending, now, UNSENT.get(state))
+
+
+def follow_delivery(connection: Transaction, event: str, following: str) -> None:
+    """Another delivery takes the place of one that failed: its end is the occurrence's."""
+    connection.execute(FOLLOW, {"event": event, "next": following})
+
+
+def end_undelivered(connection: Transaction, notifier: Notifier, event: str, now: int) -> bool:
+    """A delivery that was sent did not arrive, as the platform reported later. True: as `note_end`."""
+    return note_end(connection, notifier, "report", event, "failed", now, UNSENT["failed"])
 
 
 def end_lost(connection: Transaction, notifier: Notifier, lost: Sequence[SqlRow], now: int) -> bool:

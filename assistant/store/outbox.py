@@ -5,15 +5,28 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from assistant.contracts.errors import DeliveryConflict, DeliveryNotFound
-from assistant.contracts.outbox import UNSENT, Claim, Delivery, DeliveryState, DueLanes, OutboundEvent, OutboundPart, Receipt, Settlement
+from assistant.contracts.outbox import (
+    UNSENT,
+    Claim,
+    Delivery,
+    DeliveryError,
+    DeliveryState,
+    DueLanes,
+    OutboundEvent,
+    OutboundPart,
+    Receipt,
+    Settlement,
+)
 from assistant.contracts.util import Clock, utc_now
 from assistant.store import outbox_rows as rows
 from assistant.store.blobs import MediaFolder
 from assistant.store.codec import from_micros, json_column, optional, to_micros, unescape
 from assistant.store.database import Database, SqlValue, Transaction
 from assistant.store.occurrence_rows import LOST, end_lost, end_with_delivery
+from assistant.store.outbox_reports import RECEIVED, report_undelivered
 from assistant.store.outbox_rows import StoredDelivery, decode_claim, decode_delivery
 from assistant.store.processes import Notifier, Runner, dead_among
+from assistant.store.reaching import Offers, follow
 
 T = TypeVar("T")
 _AT_ONCE = 500
@@ -37,6 +50,8 @@ class OutboxStore:
         self._notifier = notifier
         self._media = media
         self._clock = clock
+        self.offers: Offers = lambda _: True
+        """Which chats a failed delivery to a person may be followed in."""
 
     async def enqueue(self, events: Sequence[OutboundEvent]) -> Sequence[Delivery]:
         """Accept all events, or none, and notify. For an event whose id is known, return the delivery of the first one."""
@@ -108,7 +123,9 @@ class OutboxStore:
     ) -> bool:
         """Store what happened under a claim, in one transaction: the planned parts, a part's receipt, the part about to be sent, that it
         may arrive twice, and how the attempt ended (which ends the claim). Parts are counted from 0."""
-        ends = settle.state if settle and settle.state != "queued" and claim.event.origin.kind == "schedule" else None
+        ends = (
+            settle.state if settle and settle.state != "queued" and (claim.event.origin.kind == "schedule" or claim.event.person) else None
+        )
         written = rows.noted(self._now(), plan=plan, receipt=receipt, start=start, maybe_duplicate=maybe_duplicate, settle=settle)
         return await self._under(claim, written, ends)
 
@@ -131,8 +148,9 @@ class OutboxStore:
             connection.execute(rows.ALL_FALL_IN_LINE, {"now": now})
             if back:
                 self._notifier.announce(connection)
+            followed = follow(connection, self._notifier, self.offers, now)
             lost = connection.execute(LOST)
-            return back, bool(lost) and end_lost(connection, self._notifier, lost, now)
+            return back, (bool(lost) and end_lost(connection, self._notifier, lost, now)) or bool(followed)
 
         back, lost = await self._database.write(put_back)
         if back or lost:
@@ -192,6 +210,20 @@ class OutboxStore:
 
         return decode_delivery(await self._database.write(end))
 
+    async def undelivered(self, channel: str, message_id: str, trouble: DeliveryError) -> str | None:
+        """The platform reports that a message with this id, which it had accepted, did not arrive: its delivery fails. Returns its id; None: no
+        such message is known. Repeatable."""
+        now, names = self._now(), (json_column(channel), json_column(message_id))
+        return await self._write_and_notify(
+            lambda connection: report_undelivered(connection, self._notifier, *names, trouble, now, self.offers)
+        )
+
+    async def delivered(self, channel: str, message_id: str, *, read: bool = False) -> bool:
+        """The platform reports that a message reached its receiver, or was read. False: no such message is known."""
+        values: dict[str, SqlValue] = {"channel": json_column(channel), "receipt": json_column(message_id)}
+        values |= {"now": self._now(), "read": int(read)}
+        return bool(await self._database.write(lambda connection: connection.execute(RECEIVED, values), relaxed=True))
+
     async def counts(self) -> Mapping[tuple[str, DeliveryState], int]:
         """How many by (channel, state)."""
         found = await self._database.select(rows.COUNTS)
@@ -209,7 +241,8 @@ class OutboxStore:
         return removed
 
     async def _under(self, claim: Claim, statements: Sequence[tuple[str, dict[str, SqlValue]]], ends: str | None = None) -> bool:
-        """Run statements on the event of a claim (`:seq`), if the claim still holds. `ends`: the state in which a schedule's delivery ends."""
+        """Run statements on the event of a claim (`:seq`), if it still holds. `ends`: the state in which the delivery ends, of a schedule's or one
+        to a person."""
         now = self._now()
         held: dict[str, SqlValue] = {"id": json_column(claim.event.id), "fence": claim.fence}
 
@@ -217,7 +250,9 @@ class OutboxStore:
             found = connection.execute(rows.CLAIMED, held)
             for statement, values in statements if found else ():
                 connection.execute(statement, {**values, "seq": found[0][0]})
-            if found and ends:
+            failed = found and ends in ("failed", "expired")
+            followed = follow(connection, self._notifier, self.offers, now) if failed else ()
+            if found and ends and claim.event.id not in followed:
                 end_with_delivery(connection, self._notifier, str(held["id"]), ends, now)
             return bool(found)
 

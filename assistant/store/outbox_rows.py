@@ -5,6 +5,7 @@ Every condition on `state` and `yields` of an event at work is written out, so t
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from assistant.contracts.outbox import Claim, Delivery, DeliveryError, OutboundEvent, OutboundPart, PartState, Receipt, Settlement
 from assistant.store.codec import decode_event, decode_part, encode_json, from_micros, json_column, json_key, optional, to_micros, unescape
@@ -12,8 +13,8 @@ from assistant.store.database import SqlRow, SqlValue, Transaction
 from assistant.store.processes import Notifier
 
 ADD_EVENT = """
-    INSERT INTO outbox (id, channel, lane, owner, state, yields, due, expires, created, attempts, held, fence, maybe_duplicate, payload)
-    VALUES (:id, :channel, :lane, :owner, 'queued', :yields, :due, :expires, :at, 0, 0, 0, 0, :payload)
+    INSERT INTO outbox (id, channel, lane, owner, state, yields, due, expires, created, attempts, held, fence, maybe_duplicate, follows, payload)
+    VALUES (:id, :channel, :lane, :owner, 'queued', :yields, :due, :expires, :at, 0, 0, 0, 0, :follows, :payload)
     ON CONFLICT (id) DO NOTHING RETURNING seq"""
 ADD_MEDIA = "INSERT INTO outbox_media (event, digest) VALUES (:seq, :digest) ON CONFLICT (event, digest) DO NOTHING"
 MEDIA_HELD = "SELECT 1 FROM outbox_media WHERE digest = :digest LIMIT 1"
@@ -63,7 +64,8 @@ NEXT_IN_LANE = "SELECT MIN(due) FROM outbox WHERE lane = :lane AND state = 'queu
 TAKE = """
     UPDATE outbox SET state = 'sending', fence = fence + 1, attempts = attempts + 1, runner = :runner, lease = :lease
     WHERE seq = :seq RETURNING payload, expires, fence, attempts, held, maybe_duplicate"""
-PARTS = "SELECT body, started, receipt_id, receipt_at, receipt_notice FROM outbox_parts WHERE event = :seq ORDER BY place"
+PARTS = """
+    SELECT body, started, receipt_id, receipt_at, receipt_notice, reached_at, read_at FROM outbox_parts WHERE event = :seq ORDER BY place"""
 RENEW = "UPDATE outbox SET lease = :lease WHERE id = :id AND fence = :fence AND state = 'sending' RETURNING id"
 CLAIMED = "SELECT seq FROM outbox WHERE id = :id AND fence = :fence AND state = 'sending'"
 ADD_PART = "INSERT INTO outbox_parts (event, place, body) VALUES (:seq, :place, :body) ON CONFLICT (event, place) DO NOTHING"
@@ -109,12 +111,18 @@ COUNTS = "SELECT channel, state, COUNT(*) FROM outbox GROUP BY state, channel"
 PURGE = "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox WHERE ended < :before ORDER BY ended LIMIT :most) RETURNING seq"
 
 
+HIDDEN: Final = '%"hidden"_true%'
+"""In the payload of a message whose sender is not told where it goes; within its words, quotes are escaped."""
+
+
 def deliveries_of(*, owner: bool, state: bool, channel: bool, before: bool) -> str:
-    """The statement that lists deliveries, the latest first, under the conditions asked for."""
+    """The statement that lists deliveries, the latest first, under the conditions asked for. An owner is not told by a channel's name where a message
+    to another person went."""
     conditions = {
         "owner = :owner": owner,
         "state = :state": state,
         "channel = :channel": channel,
+        f"payload NOT LIKE '{HIDDEN}'": owner and channel,
         "seq < (SELECT seq FROM outbox WHERE id = :before)": before,
     }
     asked = [condition for condition, wanted in conditions.items() if wanted]
@@ -143,6 +151,7 @@ def prepare_event(event: OutboundEvent, now: int) -> EncodedEvent:
         "due": max(not_before, now),
         "expires": to_micros(event.expires_at),
         "at": now,
+        "follows": int(event.person is not None and event.person.follows),
         "payload": encode_json(event),
     }
     return EncodedEvent(values=values, digests=frozenset(media.digest for media in event.media))
@@ -209,11 +218,20 @@ def decode_claim(stored: StoredDelivery) -> Claim:
     )
 
 
-def _part(body: str, started: int | None, receipt_id: str | None, receipt_at: int | None, notice: str | None) -> PartState:
+def _part(
+    body: str,
+    started: int | None,
+    receipt_id: str | None,
+    receipt_at: int | None,
+    notice: str | None,
+    reached_at: int | None,
+    read_at: int | None,
+) -> PartState:
     receipt = None
     if receipt_at is not None:
         receipt = Receipt(message_id=optional(unescape, receipt_id), at=from_micros(receipt_at), notice=unescape(notice or ""))
-    return PartState(part=decode_part(body), started=optional(from_micros, started), receipt=receipt)
+    reported = {"reached_at": optional(from_micros, reached_at), "read_at": optional(from_micros, read_at)}
+    return PartState(part=decode_part(body), started=optional(from_micros, started), receipt=receipt, **reported)
 
 
 _PATIENCE = 5

@@ -6,11 +6,13 @@ from datetime import time as clock_time
 from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
+from assistant.contracts.addresses import Address
 from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.people import OWNER_ID, OWNER_SHOWN, Person, PersonConflict, PersonNotFound, PersonRole, QuietHours
 from assistant.contracts.util import Clock, utc_now
 from assistant.store.codec import json_column, json_key, optional, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
+from assistant.store.reaching import chats_of, decode_preferred, encode_preferred
 from assistant.store.spaces import delete_space, export_space, is_at_work
 
 T = TypeVar("T")
@@ -18,7 +20,7 @@ FRESH_SECONDS: Final = 0.5
 """How long an answer of the store is trusted: what another process changes is seen within a second."""
 _MOST_KNOWN: Final = 4_096
 
-_COLUMNS = "id, name, role, zone, quiet_start, quiet_end"
+_COLUMNS = "id, name, role, zone, quiet_start, quiet_end, prefers"
 PERSON = f"SELECT {_COLUMNS} FROM people WHERE id = :id"  # noqa: S608 - columns of this module
 ALL = f"SELECT {_COLUMNS} FROM people ORDER BY created, id"  # noqa: S608 - as above
 PERSON_OF = "SELECT person FROM identities WHERE identity = :identity"
@@ -28,7 +30,8 @@ ADD_PERSON = """
 ADD_IDENTITY = """
     INSERT INTO identities (identity, person, source, created) VALUES (:identity, :id, :source, :at) ON CONFLICT (identity) DO NOTHING"""
 UPDATE = """
-    UPDATE people SET name = :name, role = :role, zone = :zone, quiet_start = :quiet_start, quiet_end = :quiet_end WHERE id = :id"""
+    UPDATE people SET name = :name, role = :role, zone = :zone, quiet_start = :quiet_start, quiet_end = :quiet_end, prefers = :prefers
+    WHERE id = :id"""
 FORGET: Final = (
     "DELETE FROM pairings WHERE channel || ':' || sender_id IN (SELECT identity FROM identities WHERE person = :id)",
     "DELETE FROM answers WHERE owner IN (SELECT identity FROM identities WHERE person = :id)",
@@ -36,6 +39,7 @@ FORGET: Final = (
     "DELETE FROM link_tries WHERE identity IN (SELECT identity FROM identities WHERE person = :id)",
     "UPDATE api_keys SET revoked = :at WHERE revoked IS NULL AND 'key:' || id IN (SELECT identity FROM identities WHERE person = :id)",
     "DELETE FROM link_codes WHERE person = :id",
+    "DELETE FROM chats WHERE identity IN (SELECT identity FROM identities WHERE person = :id)",
     "DELETE FROM identities WHERE person = :id AND identity <> :local AND source <> 'config'",
     "DELETE FROM people WHERE id = :id AND id <> :local",
 )
@@ -109,10 +113,17 @@ class PeopleStore:
         return named[0]
 
     async def change(
-        self, id: str, *, name: str | None = None, role: PersonRole | None = None, zone: str | None = None, quiet: str | None = None
+        self,
+        id: str,
+        *,
+        name: str | None = None,
+        role: PersonRole | None = None,
+        zone: str | None = None,
+        quiet: str | None = None,
+        prefers: Sequence[Address] | None = None,
     ) -> Person:
-        """Set what is not None. `zone`: IANA's name, empty: the server's. `quiet`: "22:00-07:00", empty: none. Raises PersonNotFound,
-        InvalidRequest, PersonConflict (the owner's role stays)."""
+        """Set what is not None. `zone`: IANA's name, empty: the server's. `quiet`: "22:00-07:00", empty: none. `prefers`: as `ChannelDirectory.check`
+        returned them. Raises PersonNotFound, InvalidRequest, PersonConflict (the owner's role stays)."""
         if role is not None and role != "owner" and id == OWNER_ID:
             raise PersonConflict("The person who runs the server stays its owner.")
         wanted: dict[str, SqlValue] = {}
@@ -124,6 +135,8 @@ class PeopleStore:
             wanted["zone"] = read_zone(zone).key if zone else None
         if quiet is not None:
             wanted["quiet_start"], wanted["quiet_end"] = _minutes(read_quiet(quiet)) if quiet else (None, None)
+        if prefers is not None:
+            wanted["prefers"] = encode_preferred(prefers)
 
         def write(connection: Transaction) -> Person:
             stored = json_column(id)
@@ -136,6 +149,9 @@ class PeopleStore:
             return _person(connection, connection.execute(PERSON, {"id": stored})[0], self._zone)
 
         return await self._write(write)
+
+    async def chats(self, person: str) -> Sequence[Address]:
+        return await self._database.read(lambda connection: chats_of(connection, json_column(person), lambda _: True))
 
     async def export(self, id: str) -> dict[str, Any]:
         """Everything of a person, as JSON takes it: by table, sessions with their messages."""
@@ -192,12 +208,12 @@ def find_person(connection: Transaction, owner: str, server: ZoneInfo) -> Person
     if not rows and (now := connection.execute(PERSON_OF, {"identity": owner})):
         rows = connection.execute(PERSON, {"id": now[0][0]})
     if not rows and owner == OWNER_ID:
-        rows = [(OWNER_ID, "", "owner", None, None, None)]
+        rows = [(OWNER_ID, "", "owner", None, None, None, None)]
     return _person(connection, rows[0], server) if rows else None
 
 
 def _person(connection: Transaction, row: SqlRow, server: ZoneInfo) -> Person:
-    id, name, role, zone, start, end = row
+    id, name, role, zone, start, end, prefers = row
     identities = [identity for (identity,) in connection.execute(IDENTITIES_OF, {"id": id}) if not identity.startswith("per_")]
     return Person(
         id=unescape(id),
@@ -207,6 +223,7 @@ def _person(connection: Transaction, row: SqlRow, server: ZoneInfo) -> Person:
         zone_chosen=zone is not None,
         quiet=None if start is None or end is None else QuietHours(start=_time(start), end=_time(end)),
         identities=tuple(map(unescape, identities or ([OWNER_ID] if id == OWNER_ID else []))),
+        prefers=decode_preferred(prefers),
     )
 
 

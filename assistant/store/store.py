@@ -17,7 +17,7 @@ from assistant.store.attachments import AttachmentStore, FileStore
 from assistant.store.audit import AuditStore
 from assistant.store.audit import redact as redact_audit
 from assistant.store.blobs import MediaFolder
-from assistant.store.channels import PairingStore, StoredChannelStates
+from assistant.store.channels import PairingStore, StoredChannelNotes, StoredChannelStates
 from assistant.store.continuations import ContinuationStore
 from assistant.store.database import AttachmentSettings, Database, DatabaseEngine, StoreSettings, Transaction
 from assistant.store.forgetting import Forgetting
@@ -43,7 +43,7 @@ from assistant.store.summaries import SummaryStore, redact
 from assistant.store.tasks import TaskStore
 
 _SQLITE = "sqlite:///"
-HEAD = "0018"
+HEAD = "0019"
 """The newest revision in `migrations/versions`."""
 _EXISTS = {
     "sqlite": "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'",
@@ -89,6 +89,10 @@ class Store:
     notifier: Notifier
     database: Database
     runner: Runner
+
+    def notes(self, channel: str) -> StoredChannelNotes:
+        """The notes of a channel's adapter."""
+        return StoredChannelNotes(self.database, channel)
 
     async def close(self) -> None:
         """Finish waiting calls, then close. Safe to call twice."""

@@ -11,11 +11,7 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelFailed, Preview, SendFailed, SendLater, SendRefused, SendUnclear, SendUndecided
 from assistant.contracts.outbox import Button
 from assistant.testing.channel_plans import LONG_TEXT, TEXTS, needs, words_in
-from assistant.testing.platform import WITHIN, ChannelPlatform, Failure, event_to, send, until
-
-PICTURE = bytes.fromhex(
-    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360000002000001e221bc330000000049454e44ae426082"
-)
+from assistant.testing.platform import PICTURE, WITHIN, ChannelPlatform, Failure, event_to, send, until
 
 
 def can_fail(platform: ChannelPlatform, how: Failure) -> None:
@@ -222,15 +218,16 @@ class SendCases:
 
     async def test_files_arrive_with_their_names(self, platform: ChannelPlatform) -> None:
         needs(platform, "files")
-        media = (platform.files.put("a.png", PICTURE, "image/png"), platform.files.put("ü b.pdf", b"%PDF-1.4 ", "application/pdf"))
+        media = tuple(platform.files.put(name, content, kind) for name, kind, content in platform.samples)
         await send(platform, event=event_to(platform.address, "w1", media=media))
-        assert [name for each in platform.seen() for name in each.files] == ["a.png", "ü b.pdf"]
+        assert [name for each in platform.seen() for name in each.files] == [name for name, _, _ in platform.samples]
         assert words_in(platform.texts()) == ["w1"]
 
     async def test_a_file_alone_arrives(self, platform: ChannelPlatform) -> None:
         needs(platform, "files")
-        await send(platform, event=event_to(platform.address, "", media=(platform.files.put("a.txt", b"x", "text/plain"),)))
-        assert [name for each in platform.seen() for name in each.files] == ["a.txt"]
+        name, kind, content = platform.samples[-1]
+        await send(platform, event=event_to(platform.address, "", media=(platform.files.put(name, content, kind),)))
+        assert [name for each in platform.seen() for name in each.files] == [name]
 
     async def test_the_words_arrive_where_a_file_is_refused(self, platform: ChannelPlatform) -> None:
         needs(platform, "files")
@@ -243,7 +240,8 @@ class SendCases:
 
     async def test_a_file_that_is_not_kept_is_refused(self, platform: ChannelPlatform) -> None:
         needs(platform, "files")
-        media = platform.files.put("a.txt", b"x", "text/plain")
+        name, kind, content = platform.samples[0]
+        media = platform.files.put(name, content, kind)
         platform.files.path(media).unlink()
         with pytest.raises(SendFailed):
             await send(platform, event=event_to(platform.address, "", media=(media,)))
@@ -253,7 +251,10 @@ class SendCases:
         needs(platform, "buttons")
         rows = ((Button(text="b1"), Button(text="b2", url="https://example.org/x")), (Button(text="b3", command="/done", subject="occ_1"),))
         await send(platform, event=event_to(platform.address, "w1", buttons=rows))
-        assert platform.seen()[-1].buttons == ("b1", "b2", "b3")
+        seen = platform.seen()[-1]
+        if seen.buttons != ("b1", "b2", "b3"):  # a platform whose buttons open no pages
+            assert seen.buttons == ("b1", "b3")
+            assert "https://example.org/x" in seen.text
 
     async def test_an_unknown_chat_is_refused_or_taken(self, platform: ChannelPlatform) -> None:
         """Whatever a chat's id is, a send ends with a receipt or a SendFailed."""

@@ -17,6 +17,10 @@ from assistant.contracts.outbox import ButtonRows, Media, Origin, OutboundEvent,
 
 WITHIN: float = 10
 """Seconds after which a test gives up waiting."""
+PICTURE = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360000002000001e221bc330000000049454e44ae426082"
+)
+"""A PNG of one pixel."""
 Failure = Literal[
     "refuse",
     "limit",
@@ -125,6 +129,8 @@ class ChannelPlatform:
     """A thread of `group`."""
     most_text: int = 4000
     """Characters that the platform takes in one message."""
+    samples: Sequence[tuple[str, str, bytes]] = (("a.png", "image/png", PICTURE), ("ü b.pdf", "application/pdf", b"%PDF-1.4 "))
+    """(name, media type, content) of files that the platform takes."""
     most_file: int = 0
     """Bytes of the largest file that the platform takes; 0: none."""
 
@@ -147,7 +153,7 @@ class ChannelPlatform:
         self.write(Said(text=text))
 
     def write(self, said: Said) -> str:
-        """A message is written; returns the platform's id of the message."""
+        """Write to the channel; returns the platform's id of the message."""
         raise NotImplementedError
 
     def press(self, label: str) -> None:
@@ -202,6 +208,8 @@ class RecordingLink:
         """What `degraded` was told."""
         self.lost: list[tuple[str, str, str]] = []
         """What `undelivered` was told."""
+        self.reached: list[tuple[str, bool]] = []
+        """What `delivered` was told."""
         self.chats_moved: list[tuple[str, str]] = []
         """What `moved` was told."""
 
@@ -223,6 +231,9 @@ class RecordingLink:
 
     async def undelivered(self, message_id: str, code: str, words: str) -> None:
         self.lost.append((message_id, code, words))
+
+    async def delivered(self, message_id: str, read: bool = False) -> None:
+        self.reached.append((message_id, read))
 
     def connected(self, detail: str = "") -> None:
         self.up.set()

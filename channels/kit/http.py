@@ -91,7 +91,7 @@ def loads(text: bytes) -> Any:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class PlatformAnswer:
     """A successful answer. `headers`: by lower-case name."""
 
     status: int
@@ -145,7 +145,7 @@ class PlatformHttp:
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         seconds: float | None = None,
-    ) -> Answer:
+    ) -> PlatformAnswer:
         """Send one request, once; redirects are not followed. Raises PlatformError."""
         body: Any = orjson.dumps(json) if json is not None else BytesIO(data) if data is not None else form
         kind = {"Content-Type": "application/json"} if json is not None else {}
@@ -182,7 +182,9 @@ class PlatformHttp:
                 method, url, data=body, params=params, headers=sent, proxy=route.http, timeout=timeout, allow_redirects=False
             ) as response:
                 if response.status != 200:
-                    raise self._answered(Answer(status=response.status, headers=_lower(response.headers), body=await _read(response)))
+                    raise self._answered(
+                        PlatformAnswer(status=response.status, headers=_lower(response.headers), body=await _read(response))
+                    )
                 yield response.content
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unreached(type(error).__name__) from None
@@ -215,7 +217,7 @@ class PlatformHttp:
 
     async def _request(
         self, method: str, url: str, body: Any, params: Mapping[str, str] | None, headers: Mapping[str, str], seconds: float
-    ) -> Answer:
+    ) -> PlatformAnswer:
         url = self.base + url if url.startswith("/") else url
         route = self._route(url)
         connect = _CONNECT_SECONDS + min(_POOL_SECONDS, seconds)
@@ -225,7 +227,7 @@ class PlatformHttp:
             async with self._session(route).request(
                 method, url, data=body, params=params, headers=sent, proxy=route.http, timeout=timeout, allow_redirects=False
             ) as response:
-                return Answer(status=response.status, headers=_lower(response.headers), body=await _read(response))
+                return PlatformAnswer(status=response.status, headers=_lower(response.headers), body=await _read(response))
         except aiohttp.ClientHttpProxyError as error:
             raise Unreached(f"the proxy answered with {error.status}") from None
         except aiohttp.ClientProxyConnectionError:
@@ -273,10 +275,12 @@ class PlatformHttp:
             raise Unreached("closed")
         if route not in self._sessions:
             connector = route.connector(limit=100, keepalive_timeout=_KEEP_SECONDS)
-            self._sessions[route] = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+            session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+            session._retry_connection = False  # pyright: ignore[reportPrivateUsage] - else a PUT whose answer is lost is sent twice
+            self._sessions[route] = session
         return self._sessions[route]
 
-    def _answered(self, answer: Answer) -> Answered:
+    def _answered(self, answer: PlatformAnswer) -> Answered:
         try:
             body: object = loads(answer.body)
         except ValueError:

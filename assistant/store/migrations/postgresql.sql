@@ -140,6 +140,16 @@ CREATE TABLE budgets (
 	PRIMARY KEY (subject, period, unit)
 );
 
+CREATE TABLE channel_notes (
+	channel VARCHAR NOT NULL,
+	key VARCHAR NOT NULL,
+	value VARCHAR NOT NULL,
+	at BIGINT NOT NULL,
+	PRIMARY KEY (channel, key)
+);
+
+CREATE INDEX channel_notes_by_age ON channel_notes (channel, at);
+
 CREATE TABLE channel_states (
 	runner VARCHAR NOT NULL,
 	name VARCHAR NOT NULL,
@@ -154,8 +164,11 @@ CREATE TABLE chats (
 	chat_id VARCHAR NOT NULL,
 	external_id VARCHAR NOT NULL,
 	at BIGINT NOT NULL,
+	identity VARCHAR,
 	PRIMARY KEY (channel, chat_id)
 );
+
+CREATE INDEX chats_by_identity ON chats (identity);
 
 CREATE TABLE continuations (
 	id VARCHAR NOT NULL,
@@ -391,6 +404,7 @@ CREATE TABLE outbox (
 	trouble_words VARCHAR,
 	maybe_duplicate INTEGER NOT NULL,
 	payload VARCHAR NOT NULL,
+	follows INTEGER DEFAULT '0' NOT NULL,
 	PRIMARY KEY (seq)
 );
 
@@ -409,6 +423,8 @@ CREATE INDEX outbox_in_line ON outbox (lane, seq) WHERE state = 'queued' AND yie
 CREATE INDEX outbox_lines ON outbox (channel, lane) WHERE state = 'queued' AND yields = 0;
 
 CREATE UNIQUE INDEX outbox_sending ON outbox (lane) WHERE state = 'sending';
+
+CREATE INDEX outbox_to_follow ON outbox (seq) WHERE follows = 1 AND state IN ('failed', 'expired');
 
 CREATE INDEX outbox_yielding ON outbox (due, lane) WHERE state = 'queued' AND yields = 1;
 
@@ -433,6 +449,7 @@ CREATE TABLE people (
 	quiet_start INTEGER,
 	quiet_end INTEGER,
 	created BIGINT NOT NULL,
+	prefers VARCHAR,
 	PRIMARY KEY (id)
 );
 
@@ -644,9 +661,13 @@ CREATE TABLE outbox_parts (
 	receipt_id VARCHAR,
 	receipt_at BIGINT,
 	receipt_notice VARCHAR,
+	reached_at BIGINT,
+	read_at BIGINT,
 	PRIMARY KEY (event, place),
 	FOREIGN KEY(event) REFERENCES outbox (seq) ON DELETE CASCADE
 );
+
+CREATE INDEX outbox_parts_by_receipt ON outbox_parts (receipt_id) WHERE receipt_id IS NOT NULL;
 
 CREATE TABLE response_files (
 	id VARCHAR NOT NULL,
@@ -735,5 +756,5 @@ CREATE TABLE alembic_version (
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
 
-INSERT INTO alembic_version (version_num) VALUES ('0018');
+INSERT INTO alembic_version (version_num) VALUES ('0019');
 

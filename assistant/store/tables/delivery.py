@@ -27,6 +27,7 @@ class OutboxRow(SQLModel, table=True):
         where("outbox_yielding_by_lane", "lane", "due", rows="state = 'queued' AND yields = 1"),
         where("outbox_sending", "lane", rows="state = 'sending'", unique=True),
         where("outbox_expiring", "expires", rows="state = 'queued'"),
+        where("outbox_to_follow", "seq", rows="follows = 1 AND state IN ('failed', 'expired')"),
         {"sqlite_autoincrement": True},
     )
 
@@ -52,12 +53,15 @@ class OutboxRow(SQLModel, table=True):
     trouble_words: str | None
     maybe_duplicate: int
     payload: str
+    follows: int = Field(sa_column=Column(Integer, nullable=False, server_default="0"))
+    """1: it is for a person, and where it fails their next channel follows (see `fallback`)."""
 
 
 class OutboxPartRow(SQLModel, table=True):
     """A part of an event (`body`: JSON), when it was started and what the platform gave for it."""
 
     __tablename__ = "outbox_parts"
+    __table_args__ = (where("outbox_parts_by_receipt", "receipt_id", rows="receipt_id IS NOT NULL"),)
 
     event: int = Field(sa_column=event_column())
     place: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
@@ -66,6 +70,9 @@ class OutboxPartRow(SQLModel, table=True):
     receipt_id: str | None
     receipt_at: int | None = Field(sa_type=BigInteger)
     receipt_notice: str | None
+    reached_at: int | None = Field(sa_type=BigInteger)
+    """When the platform reported that it had reached its receiver."""
+    read_at: int | None = Field(sa_type=BigInteger)
 
 
 class OutboxMediaRow(SQLModel, table=True):
@@ -115,11 +122,14 @@ class ChatRow(SQLModel, table=True):
     """A chat from which a sender with access has written, and its last accepted message."""
 
     __tablename__ = "chats"
+    __table_args__ = (Index("chats_by_identity", "identity"),)
 
     channel: str = Field(primary_key=True)
     chat_id: str = Field(primary_key=True)
     external_id: str
     at: int = Field(sa_type=BigInteger)
+    identity: str | None
+    """Whose private chat with the assistant it is: "telegram:42". NULL: a group."""
 
 
 class PairingRow(SQLModel, table=True):
@@ -146,3 +156,15 @@ class ChannelStateRow(SQLModel, table=True):
     state: str
     detail: str
     since: int = Field(sa_type=BigInteger)
+
+
+class ChannelNoteRow(SQLModel, table=True):
+    """What an adapter keeps over restarts, by a key of its own."""
+
+    __tablename__ = "channel_notes"
+    __table_args__ = (Index("channel_notes_by_age", "channel", "at"),)
+
+    channel: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    value: str
+    at: int = Field(sa_type=BigInteger)

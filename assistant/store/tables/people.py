@@ -21,6 +21,8 @@ class PersonRow(SQLModel, table=True):
     """Minutes since midnight."""
     quiet_end: int | None
     created: int = Field(sa_type=BigInteger)
+    prefers: str | None
+    """Chats, the preferred one first, as a JSON list of addresses."""
 
 
 class IdentityRow(SQLModel, table=True):

@@ -32,8 +32,10 @@ from assistant.store import (
     links,
     memories,
     migrations,
+    outbox_reports,
     outbox_rows,
     people,
+    reaching,
     responses,
     search,
     search_vectors,
@@ -70,6 +72,7 @@ STATEMENTS = LISTS + [
         sessions,
         attachments,
         outbox_rows,
+        outbox_reports,
         inbox,
         channels,
         jobs,
@@ -79,6 +82,7 @@ STATEMENTS = LISTS + [
         idempotency,
         responses,
         people,
+        reaching,
         links,
         spaces,
         memories,
@@ -101,6 +105,8 @@ OF_FEW_ROWS = {
     "outbox_yielding_by_lane",
     "outbox_sending",
     "outbox_expiring",
+    "outbox_parts_by_receipt",
+    "outbox_to_follow",
 }
 """The indexes of the outbox that find one row, or hold only those that are at work."""
 AT_WORK = [
@@ -120,6 +126,9 @@ AT_WORK = [
     outbox_rows.SENDERS,
     outbox_rows.PUT_BACK,
     outbox_rows.EXPIRE_ALL,
+    outbox_reports.REPORTED,
+    outbox_reports.UNDELIVERED,
+    reaching.TO_FOLLOW,
 ]
 SCHEMA = {
     "sqlite": "SELECT type, name, replace(replace(replace(replace(sql, char(9), ''), char(10), ''), ' ', ''), '\"', '')"

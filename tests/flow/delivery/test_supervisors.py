@@ -21,6 +21,7 @@ class Heard:
 
     def __init__(self) -> None:
         self.messages: list[tuple[str, str]] = []
+        self.reports: list[tuple[str, str, str]] = []
 
     async def accept(self, channel: str, message: InboundMessage) -> str:
         self.messages.append((channel, message.text))
@@ -31,6 +32,12 @@ class Heard:
 
     async def moved(self, channel: str, chat_id: str, now: str) -> None:
         raise NotImplementedError
+
+    async def undelivered(self, channel: str, message_id: str, code: str, words: str) -> None:
+        self.reports.append((channel, message_id, code))
+
+    async def delivered(self, channel: str, message_id: str, *, read: bool) -> None:
+        self.reports.append((channel, message_id, "read" if read else "delivered"))
 
 
 class Written:
@@ -61,6 +68,7 @@ class Rig:
         self.supervisors = Supervisors(
             platforms,
             inbound=self.inbound,
+            reports=self.inbound,
             states=self.states,
             connected=self.connected.append,
             unopened=unopened,
@@ -138,9 +146,13 @@ async def test_what_a_channel_receives_is_taken_in_under_its_name(rig: Rig) -> N
         assert telegram.link is not None
         assert await telegram.link.accept(message) == "inb_1"
         assert await telegram.link.last_seen() == {"telegram": "7"}
+        await telegram.link.undelivered("m1", "not_on_whatsapp", "They left.")
+        await telegram.link.delivered("m2")
+        await telegram.link.delivered("m2", read=True)
         telegram.link.degraded("The network is slow.")
         assert rig.said("telegram") == ("degraded", "The network is slow.")
     assert rig.inbound.messages == [("telegram", "hello")]
+    assert rig.inbound.reports == [("telegram", "m1", "not_on_whatsapp"), ("telegram", "m2", "delivered"), ("telegram", "m2", "read")]
 
 
 async def test_a_store_that_can_not_be_written_stops_no_channel(rig: Rig) -> None:
@@ -182,7 +194,11 @@ async def test_an_adapter_that_fails_when_it_is_stopped_is_not_run_again(rig: Ri
 
 async def test_other_processes_see_how_channels_fare(rig: Rig, house: House) -> None:
     supervisors = Supervisors(
-        [Platform("telegram")], inbound=rig.inbound, states=house.store.channel_states, connected=rig.connected.append
+        [Platform("telegram")],
+        inbound=rig.inbound,
+        reports=rig.inbound,
+        states=house.store.channel_states,
+        connected=rig.connected.append,
     )
     supervisors.start()
     async with asyncio.timeout(10):

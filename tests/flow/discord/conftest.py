@@ -49,6 +49,12 @@ class Kept:
         self._changed.set()
         return f"inb_{message.external_id}"
 
+    async def undelivered(self, message_id: str, code: str, words: str) -> None:
+        raise NotImplementedError
+
+    async def delivered(self, message_id: str, read: bool = False) -> None:
+        raise NotImplementedError
+
     async def last_seen(self) -> Mapping[str, str]:
         return {**self.before, **{message.address.chat_id: each for each, message in self.messages.items()}}
 

@@ -42,6 +42,12 @@ class Listener:
         self._news.set()
         return f"inb_{len(self.messages)}"
 
+    async def undelivered(self, message_id: str, code: str, words: str) -> None:
+        raise NotImplementedError
+
+    async def delivered(self, message_id: str, read: bool = False) -> None:
+        raise NotImplementedError
+
     async def last_seen(self) -> Mapping[str, str]:
         return {}
 

@@ -35,6 +35,12 @@ class KeptLink:
         self.messages.setdefault(message.external_id, message)
         return f"inb_{list(self.messages).index(message.external_id)}"
 
+    async def undelivered(self, message_id: str, code: str, words: str) -> None:
+        raise NotImplementedError
+
+    async def delivered(self, message_id: str, read: bool = False) -> None:
+        raise NotImplementedError
+
     async def last_seen(self) -> Mapping[str, str]:
         return {}
 

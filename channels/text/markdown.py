@@ -1,0 +1,139 @@
+"""Markdown → a platform's dialect of CommonMark: what its clients would read otherwise (marks, mentions, HTML) is escaped.
+
+Nested quotes, lists, code and tables are written as CommonMark has them; a table is aligned code where the dialect has none.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from channels.text.blocks import Block, FormattedPart, Line, Mark, Span, between, indent, marked, marks_of, utf16, words_of
+from channels.text.splitting import Size, TextForm, parts_of
+
+_URL: Final = re.compile(r"https?://[^\s<>|*`]+")
+_LINE_BEGIN: Final = re.compile(r"(\s*)([#+>=-])|(\s*\d+)([.)])(?=\s|$)")
+_TICKS: Final = re.compile(r"``(?=`)")
+_GAP: Final = "\u200b"
+"""Zero width: separates backticks that would end a code block, and signs that would ping someone."""
+_LONGEST_LINK: Final = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """What a platform's Markdown has."""
+
+    special: str = r"\\*_~`<\[&"
+    """Characters that are escaped with a backslash, as inside of a regular expression's brackets."""
+    pings: str = r"@(?=all\b|channel\b|here\b|everyone\b)"
+    """What would notify people: a zero-width space is put behind the first character. Empty: nothing would."""
+    bold: str = "**"
+    italic: str = "*"
+    strike: str = "~~"
+    """Empty: it has no such mark."""
+    spoiler: str = ""
+    headings: bool = True
+
+
+COMMON: Final = Dialect()
+
+
+def markdown_parts(markdown: str, limit: int, dialect: Dialect = COMMON) -> list[FormattedPart]:
+    """A text in parts of at most `limit` UTF-16 code units as sent; every part closes the code blocks that it opens.
+
+    Empty: there is nothing to see in it. Never raises, and loses no word.
+    """
+    longest = min(_LONGEST_LINK, limit // 4)
+    form = _MarkdownForm(limit, dialect)
+    return parts_of(markdown, form, lambda url: url.lower().startswith(("http://", "https://", "mailto:")) and len(url) <= longest)
+
+
+class _MarkdownForm(TextForm):
+    def __init__(self, limit: int, dialect: Dialect) -> None:
+        super().__init__(limit)
+        self._dialect = dialect
+        self._special = re.compile(f"[{dialect.special}]")
+        self._pings = re.compile(dialect.pings) if dialect.pings else None
+        self._marks = {"bold": dialect.bold, "italic": dialect.italic, "strike": dialect.strike, "spoiler": dialect.spoiler}
+
+    def around(self, block: Block) -> Size:
+        return Size(2 + (len("```\n\n```") + len(block.language) if block.kind == "code" else 0))
+
+    def lead(self, block: Block, line: Line) -> Size:
+        return Size(1) if block.kind == "code" else Size(2 + utf16(self._lead(block, line)))
+
+    def span(self, block: Block, span: Span) -> Size:
+        text = span.text
+        if block.kind == "code":
+            return Size(utf16(text) + text.count("`"))
+        marks = len(marks_of(span.style)) + (block.kind == "heading")
+        escaped = len(self._special.findall(text)) + (len(self._pings.findall(text)) if self._pings else 0)
+        written = utf16(text) + (text.count("`") * 2 + 6 if span.style.code else escaped)
+        link = 2 * utf16(span.style.link) + 9 if span.style.link else 0
+        return Size(max(written + 4 * marks + link, super().span(block, span).units))
+
+    def text(self, blocks: Sequence[Block]) -> str:
+        out: list[str] = []
+        for before, block in zip((None, *blocks), blocks, strict=False):
+            out.append("\n" if before is not None and "code" in (before.kind, block.kind) else between(before, block))
+            out.append(_code(block) if block.kind == "code" else "\n".join([self._line(block, line) for line in block.lines]))
+        return "".join(out)
+
+    def escape(self, text: str) -> str:
+        """What would be read as a mark or a mention; URLs stay as they are."""
+        said: list[str] = []
+        at = 0
+        for url in _URL.finditer(text):
+            said += [self._escaped(text[at : url.start()]), url[0]]
+            at = url.end()
+        said.append(self._escaped(text[at:]))
+        return "".join(said)
+
+    def _escaped(self, text: str) -> str:
+        text = self._special.sub(r"\\\g<0>", text)
+        return self._pings.sub(lambda found: found[0][:1] + _GAP + found[0][1:], text) if self._pings else text
+
+    def _lead(self, block: Block, line: Line) -> str:
+        """The marks at the beginning of a line: quote, list, heading."""
+        quote = "> " * block.quote
+        mark = line.mark.replace("•", "-").replace("◦", "-").replace("▪", "-")
+        lead = indent(Line(spans=(), depth=line.depth, mark=mark))
+        return quote + lead + ("#" * block.level + " " if self._is_heading(block, line) else "")
+
+    def _is_heading(self, block: Block, line: Line) -> bool:
+        return self._dialect.headings and block.kind == "heading" and not line.depth and not block.quote
+
+    def _line(self, block: Block, line: Line) -> str:
+        bold = block.kind == "heading" and not self._is_heading(block, line)
+
+        def words(place: int, span: Span) -> str:
+            if span.style.code:
+                code = re.sub(r"`(?=`)", "`" + _GAP, span.text)
+                return f"`` {code} ``" if "`" in code else f"`{code}`"
+            said = self.escape(span.text)
+            return _at_begin(said) if place == 0 else said
+
+        def signs(mark: Mark) -> tuple[str, str]:
+            kind, link = mark
+            if kind == "link":
+                return "[", f"](<{link.replace('<', '%3C').replace('>', '%3E')}>)"
+            sign = self._marks.get(kind, "")
+            return sign, sign
+
+        pieces = marked(
+            line.spans, lambda style: (*marks_of(style), ("bold", "")) if bold and not style.bold else marks_of(style), signs, words
+        )
+        return self._lead(block, line) + "".join(pieces)
+
+
+def _code(block: Block) -> str:
+    text = words_of(block).rstrip()
+    return f"```{block.language}\n{_TICKS.sub('``' + _GAP, text)}\n```" if text else ""
+
+
+def _at_begin(escaped: str) -> str:
+    """Escape the beginning of a line that would be a heading or a list."""
+    found = _LINE_BEGIN.match(escaped)
+    if found is None:
+        return escaped
+    return f"{found[1] or found[3] or ''}\\{found[2] or found[4]}{escaped[found.end() :]}"
