@@ -51,6 +51,8 @@ class SlackServer(ChannelServer):
         self.acknowledged: list[str] = []
         self.refusing: dict[str, str] = {}
         """method → the error that it answers from now on."""
+        self.silent = ""
+        """A method that cuts its answers off."""
         self.connected = asyncio.Event()
         self._sockets: dict[web.WebSocketResponse, asyncio.Queue[str]] = {}
         self._links: set[asyncio.Task[Any]] = set()
@@ -152,6 +154,8 @@ class SlackServer(ChannelServer):
         wanted = APP_TOKEN if method == "apps.connections.open" else BOT_TOKEN
         if request.headers.get("Authorization") != f"Bearer {wanted}":
             return refusal("invalid_auth")
+        if method == self.silent and request.transport is not None:
+            request.transport.abort()
         if method in self.refusing:
             code, _, needed = self.refusing[method].partition(" ")
             return refusal(code, needed=needed)
