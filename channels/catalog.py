@@ -15,6 +15,8 @@ ALWAYS: Final = ("telegram", "discord", "webhook", "apprise")
 OTHERS: Final = (
     "msteams",
     "ntfy",
+    "ntfy",
+    "slack",
 )
 """Adding a channel: a folder, and its name here."""
 OWN: Final = (*ALWAYS, *OTHERS)
