@@ -12,6 +12,7 @@ import orjson
 
 from assistant.contracts.channels import ChannelLink, SendFailed
 from assistant.contracts.notes import ChannelNotes
+from assistant.contracts.util import new_id
 from channels.kit.hearing import Hearing
 from channels.kit.http import Answered, PlatformError, value_at
 from channels.kit.intake import Intake
@@ -34,10 +35,11 @@ _MESSAGES: Final = frozenset({"m.room.message", "m.sticker", "m.room.encrypted"}
 _NOTHING: Final[Any] = {"types": []}
 
 
-def _filter(timeline: int) -> str:
-    """https://spec.matrix.org/latest/client-server-api/#filtering"""
+def _filter(timeline: int, nonce: str = "") -> str:
+    """https://spec.matrix.org/latest/client-server-api/#filtering. `nonce`: a filter like no other, because Synapse answers a first sync from a cache
+    of two minutes, which may not know yet that a room is encrypted."""
     room = {"timeline": {"limit": timeline}, "state": {"lazy_load_members": True}, "ephemeral": _NOTHING, "account_data": _NOTHING}
-    return orjson.dumps({"room": room, "presence": _NOTHING, "account_data": _NOTHING}).decode()
+    return orjson.dumps({"room": room, "presence": _NOTHING | ({"not_types": [nonce]} if nonce else {}), "account_data": _NOTHING}).decode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +98,7 @@ class Syncing:
 
     async def _sync(self, since: str | None, wait: int) -> Any:
         """https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3sync"""
-        params = {"filter": _filter(50 if since else 0), "timeout": str(wait * 1000), "set_presence": "online"} | (
+        params = {"filter": _filter(50) if since else _filter(0, new_id("n")), "timeout": str(wait * 1000), "set_presence": "online"} | (
             {"since": since} if since else {}
         )
         while True:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -183,23 +184,8 @@ class MatrixServer(ChannelServer):
         if request.path not in self._transactions:
             id = self._transactions[request.path] = f"$b{len(self.stream)}"
             self._add(room, {"type": kind, "sender": BOT, "content": body, "event_id": id, "origin_server_ts": NOW + len(self.stream)})
-            self._accept(id, room, body, relation)
+            note_sent(self.accepted, id, room, body)
         return web.json_response({"event_id": self._transactions[request.path]})
-
-    def _accept(self, id: str, room: str, body: dict[str, Any], relation: dict[str, Any]) -> None:
-        if relation.get("rel_type") == "m.replace":
-            before = self.accepted[relation["event_id"]]
-            new = body["m.new_content"]["body"]
-            self.accepted[before.id] = Seen(id=before.id, text=new, chat_id=room, thread_id=before.thread_id, edited=True)
-            return
-        self.accepted[id] = Seen(
-            id=id,
-            text="" if "url" in body else body["body"],
-            chat_id=room,
-            thread_id=relation.get("event_id"),
-            reply_to=relation.get("m.in_reply_to", {}).get("event_id") if not relation.get("is_falling_back") else None,
-            files=(body["filename"],) if "url" in body else (),
-        )
 
     async def _event(self, request: web.Request) -> web.StreamResponse:
         if self.fault("edit_gone"):
@@ -267,3 +253,21 @@ class MatrixServer(ChannelServer):
 
 def refusal(status: int, code: str, words: str, **more: Any) -> web.Response:
     return web.json_response({"errcode": code, "error": words, **more}, status=status)
+
+
+def note_sent(accepted: dict[str, Seen], id: str, room: str, body: dict[str, Any]) -> None:
+    """A message as people see it; an edit changes the one before."""
+    relation = body.get("m.relates_to", {})
+    if relation.get("rel_type") == "m.replace":
+        before = accepted[relation["event_id"]]
+        accepted[before.id] = replace(before, text=body["m.new_content"]["body"], edited=True)
+        return
+    file = "url" in body or "file" in body
+    accepted[id] = Seen(
+        id=id,
+        text="" if file else body["body"],
+        chat_id=room,
+        thread_id=relation.get("event_id"),
+        reply_to=relation.get("m.in_reply_to", {}).get("event_id") if not relation.get("is_falling_back") else None,
+        files=(body["filename"],) if file else (),
+    )
