@@ -13,8 +13,8 @@ from assistant.contracts.channels import ChannelKind
 
 ALWAYS: Final = ("telegram", "discord", "webhook", "apprise")
 OTHERS: Final = (
+    "matrix",
     "msteams",
-    "ntfy",
     "ntfy",
     "slack",
 )
