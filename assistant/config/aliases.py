@@ -26,6 +26,10 @@ _KEYS: Final = {
     "providers.*": "thinkingStyle region profile",
     "channels": "sendProgress sendToolHints showReasoning extractDocumentText sendMaxRetries transcriptionProvider transcriptionLanguage",
     "channels.telegram": "sendProgress sendToolHints inlineKeyboards richMessages",
+    "channels.email": (
+        "consentGranted autoReplyEnabled subjectPrefix maxBodyChars verifyDkim verifySpf postAction postActionMoveMailbox "
+        "postActionExpunge postActionIgnoreSkipped allowedAttachmentTypes maxAttachmentSize maxAttachmentsPerEmail"
+    ),
     "channels.discord": "sendProgress sendToolHints workingEmoji workingEmojiDelay",
     "tools": (
         "restrictToWorkspace webuiAllowLocalServiceAccess allowLocalPreviewAccess webuiAllowRemotePackageInstall ssrfWhitelist "
