@@ -27,6 +27,10 @@ _KEYS: Final = {
     "channels": "sendProgress sendToolHints showReasoning extractDocumentText sendMaxRetries transcriptionProvider transcriptionLanguage",
     "channels.telegram": "sendProgress sendToolHints inlineKeyboards richMessages",
     "channels.slack": "webhookPath doneEmoji includeThreadContext threadContextLimit groupRequireMention dm",
+    "channels.email": (
+        "consentGranted autoReplyEnabled subjectPrefix maxBodyChars verifyDkim verifySpf postAction postActionMoveMailbox "
+        "postActionExpunge postActionIgnoreSkipped allowedAttachmentTypes maxAttachmentSize maxAttachmentsPerEmail"
+    ),
     "channels.discord": "sendProgress sendToolHints workingEmoji workingEmojiDelay",
     "tools": (
         "restrictToWorkspace webuiAllowLocalServiceAccess allowLocalPreviewAccess webuiAllowRemotePackageInstall ssrfWhitelist "
