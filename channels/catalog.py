@@ -12,7 +12,10 @@ from typing import Final
 from assistant.contracts.channels import ChannelKind
 
 ALWAYS: Final = ("telegram", "discord", "webhook", "apprise")
-OTHERS: Final = ("ntfy",)
+OTHERS: Final = (
+    "ntfy",
+    "whatsapp",
+)
 """Adding a channel: a folder, and its name here."""
 OWN: Final = (*ALWAYS, *OTHERS)
 
