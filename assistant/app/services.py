@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assistant import __version__
+from assistant.access.addressees import Addressees
 from assistant.app.agent import AgentParts, build_turns
 from assistant.app.approvals import Approvals, open_approvals
 from assistant.app.ledger import build_meter
@@ -24,7 +25,7 @@ from assistant.config.errors import ConfigProblem
 from assistant.config.extensions import ConfiguredChannels
 from assistant.config.folders import make_home, make_workspace, shipped_workspace
 from assistant.config.schema import Config, TraceSettings
-from assistant.contracts.channels import Channel, ChannelContext, ChannelDirectory, ChannelFailed
+from assistant.contracts.channels import Channel, ChannelContext, ChannelDirectory, ChannelFailed, opened_channel
 from assistant.contracts.documents import DocumentReader
 from assistant.contracts.errors import traceback_location
 from assistant.contracts.ledger import Metering
@@ -273,6 +274,7 @@ async def _open_traces(settings: TraceSettings, opened: AsyncExitStack) -> "Trac
 
 def _open_channels(loaded: Loaded, directory: ConfiguredChannels, store: Store, watch: Watch, metrics: Metrics) -> OpenChannels:
     """Open the enabled channels. One that fails is noted and does not keep the others from opening. Imports the SDKs."""
+    store.outbox.offers = Addressees(store.people, directory).offers
     opened: list[Channel] = []
     failed: dict[str, str] = {}
     for name, settings in loaded.config.enabled_channels.items():
@@ -282,7 +284,7 @@ def _open_channels(loaded: Loaded, directory: ConfiguredChannels, store: Store, 
                 raise ChannelFailed("the package that gave this channel is gone", fatal=True)
             notes, folder = store.notes(name), loaded.home / "channels" / name
             context = ChannelContext(files=store.media, version=__version__, notes=notes, folder=folder)
-            opened.append(kind.open(settings, context))
+            opened.append(opened_channel(kind, settings, context))
         except ChannelFailed as error:
             failed[name] = str(error)
             log.warning("channel.not_opened channel=%s", name)

@@ -18,7 +18,7 @@ from assistant.contracts.memory import MemoryTools, NoMemory
 from assistant.contracts.messages import Image
 from assistant.contracts.models import ToolSpec
 from assistant.contracts.outbox import Deliveries, Delivery, MediaFiles
-from assistant.contracts.people import PeopleDirectory, UnknownPeople
+from assistant.contracts.people import Addressee, PeopleDirectory, UnknownPeople
 from assistant.contracts.provenance import Provenance
 from assistant.contracts.sandbox import NoSandbox, Sandbox
 from assistant.contracts.search import NoSearch, Search
@@ -173,8 +173,13 @@ class NoSettings(Settings):
 class RecipientCheck(Protocol):
     """Decides which chats an agent may write to; implemented by assistant.access.recipients."""
 
-    async def refusal(self, address: Address, ctx: ToolContext) -> str | None:
-        """Why a message to `address` is refused, and what to do instead, in words for the model; None: it is allowed."""
+    async def person(self, wanted: str, ctx: ToolContext) -> Addressee:
+        """The person who is meant by "me", a name or an id, and where they are reached. Raises InvalidAddress; StoreUnavailable."""
+        ...
+
+    async def refusal(self, address: Address, ctx: ToolContext, *, to: Addressee | None = None) -> str | None:
+        """Why a message to `address` is refused, and what to do instead, in words for the model; None: it is allowed. `to`: the person whose address
+        it is."""
         ...
 
     async def was_said(self, text: str, ctx: ToolContext) -> bool:
