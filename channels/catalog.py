@@ -15,6 +15,7 @@ ALWAYS: Final = ("telegram", "discord", "webhook", "apprise")
 OTHERS: Final = (
     "ntfy",
     "whatsapp",
+    "signal",
 )
 """Adding a channel: a folder, and its name here."""
 OWN: Final = (*ALWAYS, *OTHERS)

@@ -27,6 +27,8 @@ _KEYS: Final = {
     "channels": "sendProgress sendToolHints showReasoning extractDocumentText sendMaxRetries transcriptionProvider transcriptionLanguage",
     "channels.telegram": "sendProgress sendToolHints inlineKeyboards richMessages",
     "channels.discord": "sendProgress sendToolHints workingEmoji workingEmojiDelay",
+    "channels.whatsapp": "sendProgress sendToolHints groupPolicy databasePath lidMappings bridgeUrl bridgeToken",
+    "channels.signal": "sendProgress sendToolHints groupMessageBufferSize dm group",
     "tools": (
         "restrictToWorkspace webuiAllowLocalServiceAccess allowLocalPreviewAccess webuiAllowRemotePackageInstall ssrfWhitelist "
         "maxSessionMessagesPerMinute myEnabled mySet"
