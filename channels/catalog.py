@@ -16,6 +16,8 @@ OTHERS: Final = (
     "ntfy",
     "whatsapp",
     "signal",
+    "msteams",
+    "ntfy",
 )
 """Adding a channel: a folder, and its name here."""
 OWN: Final = (*ALWAYS, *OTHERS)

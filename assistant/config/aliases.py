@@ -26,6 +26,7 @@ _KEYS: Final = {
     "providers.*": "thinkingStyle region profile",
     "channels": "sendProgress sendToolHints showReasoning extractDocumentText sendMaxRetries transcriptionProvider transcriptionLanguage",
     "channels.telegram": "sendProgress sendToolHints inlineKeyboards richMessages",
+    "channels.slack": "webhookPath doneEmoji includeThreadContext threadContextLimit groupRequireMention dm",
     "channels.discord": "sendProgress sendToolHints workingEmoji workingEmojiDelay",
     "channels.whatsapp": "sendProgress sendToolHints groupPolicy databasePath lidMappings bridgeUrl bridgeToken",
     "channels.signal": "sendProgress sendToolHints groupMessageBufferSize dm group",
@@ -52,6 +53,14 @@ _KEYS: Final = {
 NANOBOT_KEYS: Final[Mapping[str, tuple[str, ...]]] = {section: tuple(keys.split()) for section, keys in _KEYS.items()}
 """Keys of nanobot-ai 0.3.5 and before without effect here, by section."""
 
+
+def camel(name: str) -> str:
+    """The spelling of keys in messages and in the tables here."""
+    return to_camel(name) if "_" in name else name
+
+
+_OPTIONAL: Final = frozenset(camel(name.replace("-", "_")) for name in channel_catalog.OTHERS)
+"""Channels whose sections are known where they ask for something."""
 _CHANNELS: Final = "websocket whatsapp feishu mochat dingtalk email slack qq matrix mattermost msteams line napcat signal wecom weixin"
 NANOBOT_SECTIONS: Final = tuple(f"channels.{name}" for name in _CHANNELS.split() if name not in channel_catalog.OTHERS)
 """Sections of nanobot without effect here, with all their keys. An installed package may offer a channel of such a name."""
@@ -87,11 +96,6 @@ _MOVED: Final[Mapping[KeyPath, KeyPath]] = {
     ("tools", "mcp_servers"): ("mcp", "servers"),
 }
 """Sections of other products (Moltbot; MCP's clients; nanobot), and ours. Where a key is in both, ours wins."""
-
-
-def camel(name: str) -> str:
-    """The spelling of keys in messages and in the tables here."""
-    return to_camel(name) if "_" in name else name
 
 
 def plain(name: str) -> str:
@@ -133,6 +137,8 @@ def without_effect(
     """
     left: dict[str, Json] = {}
     for name, value in raw.items():
+        if path == ("channels",) and (*path, camel(name)) not in own and camel(name) in _OPTIONAL and says_nothing(value):
+            continue  # no source asks for it, so it has no fields
         step = camel(name) if camel(name) in tree else "*"
         known = None if (*path, step) in own else tree.get(step)
         if isinstance(known, str):
