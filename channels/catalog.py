@@ -13,11 +13,10 @@ from assistant.contracts.channels import ChannelKind
 
 ALWAYS: Final = ("telegram", "discord", "webhook", "apprise")
 OTHERS: Final = (
-    "ntfy",
-    "whatsapp",
-    "signal",
     "msteams",
     "ntfy",
+    "signal",
+    "whatsapp",
 )
 """Adding a channel: a folder, and its name here."""
 OWN: Final = (*ALWAYS, *OTHERS)

@@ -166,9 +166,7 @@ class TeamsPlatform(ChannelPlatform):
 
     async def call(self, body: bytes, token: str | None = None) -> int:
         headers = {"authorization": f"Bearer {self.server.token() if token is None else token}"}
-        reply = await self.teams.called(
-            PlatformCall(method="POST", query={}, headers=headers, body=body, url="https://x/channels/msteams")
-        )
+        reply = await self.teams.called(PlatformCall(method="POST", query={}, headers=headers, body=body, url="https://x/channels/msteams"))
         return reply.status
 
     async def _call_in_order(self) -> None:
