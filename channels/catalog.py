@@ -17,7 +17,9 @@ OTHERS: Final = (
     "matrix",
     "msteams",
     "ntfy",
+    "signal",
     "slack",
+    "whatsapp",
 )
 """Adding a channel: a folder, and its name here."""
 OWN: Final = (*ALWAYS, *OTHERS)
