@@ -179,13 +179,20 @@ class PlatformHttp:
 
     @asynccontextmanager
     async def stream(
-        self, method: str, url: str, *, params: Mapping[str, str] | None = None, json: object = None, quiet: float
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        json: object = None,
+        headers: Mapping[str, str] | None = None,
+        quiet: float,
     ) -> AsyncGenerator[aiohttp.StreamReader]:
         """The lines of an answer that goes on. `quiet`: seconds without a byte after which it is broken. Raises PlatformError, also while read."""
         url = self.base + url if url.startswith("/") else url
         route = self._route(url)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=quiet)
-        sent = {**self._agent, **self._own(url)} | ({"Content-Type": "application/json"} if json is not None else {})
+        sent = {**self._agent, **self._own(url), **(headers or {})} | ({"Content-Type": "application/json"} if json is not None else {})
         body = orjson.dumps(json) if json is not None else None
         try:
             async with self._session(route).request(
