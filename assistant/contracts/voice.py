@@ -59,7 +59,7 @@ class Transcriber(Protocol):
         ...
 
 
-class Hearing(Protocol):
+class VoiceHearing(Protocol):
     """Hears recordings, within the limits of the configuration."""
 
     def takes(self, head: bytes) -> bool:

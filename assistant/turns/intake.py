@@ -10,7 +10,7 @@ from assistant.contracts.errors import FileTooLarge, NanobotError, UnreadableFil
 from assistant.contracts.messages import Document, Image, Part, Text, UserMessage, Verbatim, picture_id, picture_part
 from assistant.contracts.turns import TurnRequest, Upload, UserText
 from assistant.contracts.util import new_id
-from assistant.contracts.voice import Hearing, NoHearing
+from assistant.contracts.voice import NoHearing, VoiceHearing
 from assistant.store.attachments import AttachmentStore
 from assistant.turns.recordings import Recordings, Taken
 
@@ -29,7 +29,7 @@ class MessageIntake:
     """How much text of documents one message may hold; the rest can be paged through."""
     document_pictures: int = 20
     """How many pictures of documents one message may hold."""
-    hearing: Hearing = field(default_factory=NoHearing)
+    hearing: VoiceHearing = field(default_factory=NoHearing)
 
     async def message(
         self, request: TurnRequest, content: Sequence[UserText | Upload | Verbatim], pictures: Callable[[], int]
