@@ -38,6 +38,7 @@ KINDS: list[tuple[str, dict[str, Any], bool, set[str]]] = [
     ("video_note", {}, True, set()),
     ("audio", {}, False, {"file"}),
     ("audio", {"caption": "what is this?"}, False, {"file"}),
+    ("voice", {"via_bot": {"id": 7, "is_bot": True, "first_name": "Sounds"}}, False, {"file"}),
     ("voice", {"forward_origin": {"type": "hidden_user", "date": 1, "sender_user_name": "Eve"}}, False, {"stranger", "file"}),
 ]
 
