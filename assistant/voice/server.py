@@ -13,7 +13,7 @@ import orjson
 from assistant.contracts.causes import Payer
 from assistant.contracts.errors import ProviderFailed, RequestRefused, UnreadableFile
 from assistant.contracts.messages import Usage
-from assistant.contracts.voice import Heard, Sound, Speech
+from assistant.contracts.voice import Heard, Sound
 from assistant.providers.http import HttpClient, ProviderEndpoint
 from assistant.voice.settings import SpeakerSettings, TranscriberSettings
 
@@ -80,10 +80,10 @@ class ServerSpeaker(VoiceHttp):
         super().__init__(endpoint)
         self._fields = {"model": endpoint.info.id, "voice": settings.voice, "response_format": settings.format}
 
-    async def speak(self, text: str, payer: Payer) -> Speech:
+    async def speak(self, text: str, payer: Payer) -> bytes:
         return await self._twice(lambda: self._ask(orjson.dumps({**self._fields, "input": text})))
 
-    async def _ask(self, body: bytes) -> Speech:
+    async def _ask(self, body: bytes) -> bytes:
         who, pieces, size = self.names[0], list[bytes](), 0
         async with self._http.request("POST", "/audio/speech", body) as response:
             async for piece in response.content.iter_any():
@@ -94,7 +94,7 @@ class ServerSpeaker(VoiceHttp):
         spoken = b"".join(pieces)
         if spoken[:1] in {b"", b"{", b"<"}:
             raise ProviderFailed(f"{who} answered without a sound.", retryable=False)
-        return Speech(data=spoken)
+        return spoken
 
 
 def media_type(kind: str) -> str:
