@@ -46,7 +46,7 @@ class MessageIntake:
         return UserMessage(id=new_id("msg"), parts=parts_of(content, readings, self.document_chars, shown))
 
     async def _read_all(self, request: TurnRequest, uploads: Sequence[Upload]) -> dict[int, Kept]:
-        """By `id(upload)`. Nothing is kept before everything is read: over the API one unreadable file refuses the request."""
+        """By `id(upload)`. Over the API one unreadable file refuses the request, so files are kept once all are read; recordings before that."""
         in_chat = request.reply is not None
         try:
             async with asyncio.TaskGroup() as group:

@@ -65,7 +65,7 @@ class Recordings:
         """The recording itself is kept."""
         unread = ReadDocument(format=_format(upload), text="", missing="the recording: it could not be heard")
         attachment = await self.attachments.keep(request.owner, request.session, upload, unread)
-        what = "Your voice message" if upload.sound == "words" else f"The recording {upload.name}"
+        what = "Your voice message" if upload.sound == "words" else "A recording"  # its name may be another's words
         return Text(text=f"{what} could not be heard: {_reason(error)}", quoted=True, provenance="system", heard=attachment)
 
 
