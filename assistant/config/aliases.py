@@ -27,6 +27,9 @@ _KEYS: Final = {
     "channels": "sendProgress sendToolHints showReasoning extractDocumentText sendMaxRetries transcriptionProvider transcriptionLanguage",
     "channels.telegram": "sendProgress sendToolHints inlineKeyboards richMessages",
     "channels.slack": "webhookPath doneEmoji includeThreadContext threadContextLimit groupRequireMention dm",
+    "channels.mattermost": (
+        "teamId allowFromMatchMode groupPolicyInThread includeThreadContext threadContextLimit doneEmoji sendProgress sendToolHints dm"
+    ),
     "channels.discord": "sendProgress sendToolHints workingEmoji workingEmojiDelay",
     "tools": (
         "restrictToWorkspace webuiAllowLocalServiceAccess allowLocalPreviewAccess webuiAllowRemotePackageInstall ssrfWhitelist "
