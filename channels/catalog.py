@@ -13,9 +13,14 @@ from assistant.contracts.channels import ChannelKind
 
 ALWAYS: Final = ("telegram", "discord", "webhook", "apprise")
 OTHERS: Final = (
+    "email",
+    "matrix",
+    "msteams",
     "ntfy",
+    "signal",
     "slack",
     "mattermost",
+    "whatsapp",
 )
 """Adding a channel: a folder, and its name here."""
 OWN: Final = (*ALWAYS, *OTHERS)

@@ -3,21 +3,26 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal, cast
 
 from pydantic import BaseModel, Field
 
 from assistant.contracts.addresses import Address, address_of, parse_address
+from assistant.contracts.causes import Payer
 from assistant.contracts.effects import Effect
 from assistant.contracts.errors import InvalidRequest, StoreUnavailable, ToolFailed
 from assistant.contracts.gate import Action
+from assistant.contracts.messages import Json
+from assistant.contracts.models import ToolSpec
 from assistant.contracts.outbox import Delivery, Media, Origin, OutboundEvent
 from assistant.contracts.people import names_person
 from assistant.contracts.provenance import Provenance
 from assistant.contracts.sending import MAX_CHARS, MAX_FILE_BYTES, MAX_FILES, ButtonsAsked, button_rows, check_ahead, check_words, read_time
 from assistant.contracts.tools import ToolContext, ToolKind, ToolResult, ToolServices
 from assistant.contracts.util import derived_id
+from assistant.contracts.voice import VOICE_FILE, VOICE_TYPE, NotSpoken
 from tools.workspace import Workspace, shown_name
 
 
@@ -40,6 +45,7 @@ class MessageParams(BaseModel):
     media: Annotated[list[str], Field(max_length=MAX_FILES)] = Field(
         [], description="Files to send with it, by their paths, as the file tools name them."
     )
+    voice: bool = Field(False, description="Send it as a voice message, too; only where the user asks for one.")
     buttons: ButtonsAsked = Field(
         [], description="Rows of buttons under it; a button is its text, or {text, url}. A text comes back as the user's next message."
     )
@@ -69,6 +75,16 @@ class MessageTool:
     def __init__(self, services: ToolServices) -> None:
         self._services = services
         self._workspace = Workspace(services.workspace)
+        self._silent: ToolSpec | None = None
+
+    def offered(self, spec: ToolSpec) -> ToolSpec:
+        """Without `voice` where nothing speaks."""
+        if self._services.voice.ready:
+            return spec
+        if self._silent is None:
+            properties = {name: value for name, value in cast("dict[str, Json]", spec.parameters["properties"]).items() if name != "voice"}
+            self._silent = replace(spec, parameters={**spec.parameters, "properties": properties})
+        return self._silent
 
     def subject(self, params: MessageParams, ctx: ToolContext) -> str:
         """The chat: "telegram:42"; or the person, as named. Raises ToolFailed where there is none."""
@@ -91,11 +107,12 @@ class MessageTool:
                 check_ahead(at, now)
             if refusal := await services.recipients.refusal(address, ctx, to=to):
                 raise ToolFailed(refusal)
+            voice, unsaid = await self._voice(params, ctx) if params.voice else ((), "")
             event = OutboundEvent(
                 id=derived_id("evt", ctx.turn_id, ctx.call_place),
                 address=address,
                 text=params.content,
-                media=await self._media(params.media, ctx.owner),
+                media=(*await self._media(params.media, ctx.owner), *voice),
                 buttons=button_rows(params.buttons),
                 not_before=at,
                 expires_at=(at or now) + services.expire_after,
@@ -109,7 +126,7 @@ class MessageTool:
             raise ToolFailed(error.message) from None
         enabled = services.deliveries.enabled(delivery.event.address.channel)
         words = f"Message to {delivery.event.receiver}: {services.describe(delivery, enabled)}"
-        return ToolResult(text=words + _earlier(event, accepted.event), effects=_effects(delivery))
+        return ToolResult(text=words + unsaid + _earlier(event, accepted.event), effects=_effects(delivery))
 
     def _names_person(self, params: MessageParams) -> bool:
         """Raises ToolFailed where a chat is named, too."""
@@ -134,6 +151,16 @@ class MessageTool:
         if own and thread is None and not params.chat_id:
             thread = own.thread_id
         return address_of(channel, chat_id, thread)
+
+    async def _voice(self, params: MessageParams, ctx: ToolContext) -> tuple[tuple[Media, ...], str]:
+        """(The words as a voice message, what the model is told where it is none)."""
+        payer = Payer(owner=ctx.owner, caller=ctx.caller or ctx.owner, session=ctx.session, agent=ctx.agent, cause=ctx.cause)
+        try:
+            made = await self._services.voice.say(params.content, payer)
+        except NotSpoken as error:
+            return (), f" It went out in writing alone: {error}."
+        as_note = made.media_type == VOICE_TYPE
+        return (made,), "" if as_note else f" Its voice is a file ({made.name}), not a voice message: ffmpeg is missing on the server."
 
     async def _media(self, paths: Sequence[str], owner: str) -> tuple[Media, ...]:
         kept: list[Media] = []
@@ -163,12 +190,17 @@ def _effects(delivery: Delivery) -> tuple[Effect, ...]:
 
 def _earlier(asked: OutboundEvent, accepted: OutboundEvent) -> str:
     """The note for the model where this call ran before with other arguments, in a step that a crash cut off."""
-    if (asked.aim, asked.text, asked.media) == (accepted.aim, accepted.text, accepted.media):
+    if (asked.aim, asked.text, _files(asked)) == (accepted.aim, accepted.text, _files(accepted)):
         return ""
     return (
         "\nThis call had run before, until the server stopped: that is the message it had sent then, "
         f"and yours was not sent. It began: {accepted.text[:200]!r}. Call again if yours is still needed."
     )
+
+
+def _files(event: OutboundEvent) -> list[Media]:
+    """Without its voice, which is made anew each time."""
+    return [media for media in event.media if not media.name.startswith(f"{VOICE_FILE}.")]
 
 
 KINDS: Final = (ToolKind(name=MessageTool.name, open=lambda settings, services: MessageTool(services)),)

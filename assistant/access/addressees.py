@@ -10,6 +10,7 @@ from assistant.contracts.outbox import ToPerson
 from assistant.contracts.people import ME, Addressee, PeopleDirectory, Person, PersonConflict, PersonNotFound, shown_person
 
 _MOST_NAMES: Final = 20
+_CHAT: Final = " A chat is written channel:chat_id."
 _NO_OWN_CHAT: Final = (
     "There is no chat in which you can be reached: write to the assistant from Telegram, Discord or another channel that is enabled once "
     "(/link makes that chat the same person's)."
@@ -70,10 +71,10 @@ class Addressees:
 
     async def _unknown(self, who: str, *, told: bool) -> InvalidAddress:
         if not told:
-            return InvalidAddress(f'There is no person "{who[:64]}" that you can write to. "me" is yourself.', param="to")
+            return InvalidAddress(f'There is no person "{who[:64]}" that you can write to. "me" is yourself.{_CHAT}', param="to")
         names = [person.name or shown_person(person.id) for person in await self.people.list()]
         more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-        return InvalidAddress(f'There is no person "{who[:64]}". There are: {", ".join(names[:_MOST_NAMES])}{more}.', param="to")
+        return InvalidAddress(f'There is no person "{who[:64]}". There are: {", ".join(names[:_MOST_NAMES])}{more}.{_CHAT}', param="to")
 
     async def _ambiguous(self, who: str, *, told: bool) -> InvalidAddress:
         if not told:

@@ -18,6 +18,7 @@ from assistant.app.memory import OpenMemory, build_memory
 from assistant.app.models import OpenModel, open_models, open_registry
 from assistant.app.sandbox import build_sandbox
 from assistant.app.schedules import Later, build_schedules, open_later
+from assistant.app.voice import build_voice
 from assistant.app.web import OpenWeb, open_secrets
 from assistant.app.workflows import build_workflows, offered
 from assistant.config import ConfigError, Loaded
@@ -33,6 +34,7 @@ from assistant.contracts.metrics import Metrics
 from assistant.contracts.models import ModelInfo
 from assistant.contracts.outbox import Deliveries
 from assistant.contracts.turns import MAIN
+from assistant.contracts.voice import VoiceMessages
 from assistant.delivery.dispatcher import Dispatcher
 from assistant.delivery.service import DeliveryService, Watch
 from assistant.documents.reader import ChildReader
@@ -99,6 +101,7 @@ class Services:
     reports: UsageReports
     metrics: Metrics
     skills: SkillShelf
+    voice: VoiceMessages
 
     @property
     def choice(self) -> ChosenModel:
@@ -132,7 +135,6 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
         later = open_later(store, directory, store.people)
         memory = build_memory(loaded, models, registry, store, store.people, opened)
         runs = CommandRuns(store.tasks, TaskBook(store.tasks, store.sessions, [MAIN, *loaded.config.named_agents]))
-        web = OpenWeb(loaded, files)
         parts = AgentParts(
             loaded=loaded,
             models=models,
@@ -144,13 +146,13 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
             later=later,
             sandbox=sandbox,
             runs=runs,
-            web=web,
+            web=(web := OpenWeb(loaded, files)),
             mcp=build_mcp(loaded, store, reader, opened, sandbox=sandbox, secrets=open_secrets(loaded.config)),
+            voice=build_voice(loaded, meter, sandbox, store.media, opened),
             skills=skills,
             metrics=metrics,
         )
         turns = await build_turns(parts, opened, traces)
-        opened.push_async_callback(turns.close, grace=0)
         tasks = _open_tasks(parts, turns, opened)
         workflows, workflow_models = _open_workflows(parts, offers, turns, opened)
         yield Services(
@@ -175,6 +177,7 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
             reports=UsageReports(store=store.ledger, budgets=meter.budgets, people=store.people),
             metrics=metrics,
             skills=skills,
+            voice=parts.voice.messages,
         )
 
 

@@ -26,6 +26,7 @@ from assistant.contracts.sessions import ONCE, SessionFiles
 from assistant.contracts.skills import NoSkills, Skills
 from assistant.contracts.tasks import TASK_SESSION, BackgroundRuns, Delegation, NoTasks
 from assistant.contracts.util import Settings
+from assistant.contracts.voice import NoVoice, VoiceMessages
 from assistant.contracts.web import NoPages, NoWebSearch, PageFetcher, WebSearch
 
 if TYPE_CHECKING:
@@ -230,6 +231,7 @@ class ToolServices:
     web: WebSearch = field(default_factory=NoWebSearch)
     skills: Skills = field(default_factory=NoSkills)
     sandbox: Sandbox = field(default_factory=NoSandbox)
+    voice: VoiceMessages = field(default_factory=NoVoice)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -111,7 +111,7 @@ COUNTS = "SELECT channel, state, COUNT(*) FROM outbox GROUP BY state, channel"
 PURGE = "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox WHERE ended < :before ORDER BY ended LIMIT :most) RETURNING seq"
 
 
-HIDDEN: Final = '%"hidden":true%'
+HIDDEN: Final = '%"hidden"_true%'
 """In the payload of a message whose sender is not told where it goes; within its words, quotes are escaped."""
 
 
