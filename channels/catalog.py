@@ -15,6 +15,7 @@ ALWAYS: Final = ("telegram", "discord", "webhook", "apprise")
 OTHERS: Final = (
     "email",
     "matrix",
+    "mattermost",
     "msteams",
     "ntfy",
     "signal",
