@@ -298,6 +298,7 @@ async def test_a_hostile_event_holds_up_nothing(server: MatrixServer, rig: Rig, 
 
 async def test_hostile_state_is_passed_over(server: MatrixServer, rig: Rig):
     platform = rig()
-    server.state[DM] = [{"type": "m.room.encryption", "state_key": 7, "content": None}, 7, {"type": ["x"], "state_key": "", "content": 1}]
+    broken: list[Any] = [{"type": "m.room.encryption", "state_key": 7, "content": None}, 7, {"type": ["x"], "state_key": "", "content": 1}]
+    server.state[DM] = broken
     async with running(platform.channel) as link:
         await until(link, server, platform)
