@@ -12,7 +12,15 @@ from typing import Final
 from assistant.contracts.channels import ChannelKind
 
 ALWAYS: Final = ("telegram", "discord", "webhook", "apprise")
-OTHERS: Final = ("ntfy", "matrix")
+OTHERS: Final = (
+    "email",
+    "matrix",
+    "msteams",
+    "ntfy",
+    "signal",
+    "slack",
+    "whatsapp",
+)
 """Adding a channel: a folder, and its name here."""
 OWN: Final = (*ALWAYS, *OTHERS)
 

@@ -47,6 +47,7 @@ class OpenAIProvider(HttpWire):
         self._rules = endpoint.rules
         self._thinks_first = False
         self._tools: tuple[tuple[ToolSpec, ...], orjson.Fragment | None] = ((), None)
+        self._system: tuple[tuple[str, ...], bytes] = ((), b"")
 
     async def complete(self, request: ModelRequest, emit: EmitText) -> AssistantMessage:
         form = self._rules.form(request)
@@ -63,7 +64,10 @@ class OpenAIProvider(HttpWire):
 
     def _body(self, request: ModelRequest, messages: list[bytes]) -> bytes:
         if request.instructions:
-            messages = [orjson.dumps({"role": "system", "content": "\n\n".join(request.instructions)}), *messages]
+            if self._system[0] != request.instructions:
+                said = orjson.dumps({"role": "system", "content": "\n\n".join(request.instructions)})
+                self._system = request.instructions, said
+            messages = [self._system[1], *messages]
         body: dict[str, Any] = dict(request.extra_fields)
         body.update({"model": self.info.id, "messages": orjson.Fragment(b"[" + b",".join(messages) + b"]")})
         if request.tools:
@@ -174,7 +178,7 @@ def _said(message: AssistantMessage, form: PromptForm) -> dict[str, Any]:
 
 def _content(message: UserMessage, images: Images, vision: bool) -> str | Sequence[dict[str, Any]]:
     """The parts as blocks; as one text where none is a picture: servers without vision often take plain strings only."""
-    if len(message.parts) == 1 and type(words := message.parts[0]) is Text and not words.quoted:
+    if len(message.parts) == 1 and type(words := message.parts[0]) is Text and not (words.quoted or words.heard):
         return words.text
     texts: list[str] = []
     content: list[dict[str, Any]] = []

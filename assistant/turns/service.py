@@ -19,7 +19,7 @@ from assistant.contracts.errors import (
     drop_traceback,
 )
 from assistant.contracts.memory import NoMemory, TurnMemory
-from assistant.contracts.messages import AssistantMessage, Message, ToolMessage, Usage, UserMessage
+from assistant.contracts.messages import AssistantMessage, Message, Text, ToolMessage, Usage, UserMessage
 from assistant.contracts.metrics import TURN_SECONDS, TURNS, Metrics
 from assistant.contracts.people import PeopleDirectory
 from assistant.contracts.sessions import ONCE, NewTurn, SessionStore
@@ -27,7 +27,17 @@ from assistant.contracts.transcripts import fit
 from assistant.contracts.turns import MAIN, AgentFacts, HistoryMessage, TextDelta, TurnFailed, TurnFinished, TurnRequest
 from assistant.contracts.util import new_id
 from assistant.store.attachments import AttachmentStore
-from assistant.turns.asking import Agent, choice_of, current_transcript, last_words, model_request, run_approved, tool_context, toolbox_of
+from assistant.turns.asking import (
+    Agent,
+    Prompt,
+    choice_of,
+    current_transcript,
+    last_words,
+    model_request,
+    run_approved,
+    tool_context,
+    toolbox_of,
+)
 from assistant.turns.claims import doubt
 from assistant.turns.compaction import Compacted, Compaction, MadeCut, Tell
 from assistant.turns.handle import Lanes, LaneTicket, RunningTurn, RunningTurns, kept, reason, remove_uploads
@@ -185,6 +195,7 @@ class Turns:
             reasoning=answer.reasoning,
             effects=tuple(turn.effects),
             pending=tuple(turn.pending),
+            heard=turn.heard,
         )
         outbound = await request.reply.outbound(end) if request.reply else ()
         step = [answer.last, *answer.results]
@@ -208,10 +219,12 @@ class Turns:
         if transcript:
             message = last_words(transcript)
         else:
-            brought = request.content or not request.results
-            message = await self._intake.message(request, request.content, agent.pictures) if brought else None
+            message = (
+                await self._intake.message(request, request.content, agent.pictures) if request.content or not request.results else None
+            )
         person = await self._people.person(request.owner)
         zone = person.zone if person else await self._people.zone(request.owner)
+        turn.heard = tuple([part for part in message.parts if isinstance(part, Text) and part.heard]) if message else ()
         profile, recalled = await self._memory.before(request, None if transcript else message)
         message = recalled or message
         room = agent.context.room(request, message, zone, person, profile, toolbox.session_specs)
@@ -219,9 +232,7 @@ class Turns:
             history = await self._history(request, agent)
             turn.begun = True
             transcript = await self._load(request, message, history)
-            if (
-                meters and not request.approval
-            ):  # what was accepted is not refused any more: a message that is resumed, a call that was approved
+            if meters and not request.approval:  # what was accepted, resumed or approved, is not refused any more
                 said = [HistoryMessage(content=request.content)]
                 tokens = estimated_tokens(said, request.instructions, request.sampling)
                 turn.admission = await self.allowance.admit(request.caller or request.owner, tokens)
@@ -253,10 +264,8 @@ class Turns:
             await append(approved := await run_approved(request.first, request, agent, toolbox, turn.emit))
             made = steps_made(approved)
         images = await self._attachments.images(transcript.images) if transcript.images and agent.model.info.vision else {}
-        asked = replace(
-            model_request(request, agent, toolbox, choice), instructions=room.instructions, messages=await fitted(), images=images
-        )
-        answer = await loop.run(replace(asked, compact=fitted), tool_context(request, agent), made=made)
+        prompt = Prompt(instructions=room.instructions, messages=await fitted(), images=images, compact=fitted)
+        answer = await loop.run(model_request(request, agent, toolbox, choice, prompt), tool_context(request, agent), made=made)
         transcript.learn(answer.last.usage.prompt_tokens, room)
         return transcript, answer
 
@@ -283,8 +292,15 @@ class Turns:
     async def _load(self, request: TurnRequest, message: UserMessage | None, before: tuple[Message, ...]) -> Transcript:
         """Store the user's message, or the results of the client's tools, and read what this process has not seen of the session."""
         transcript = self._transcripts.get(request.owner, request.session)
-        own = NewTurn(id=request.id, owner=request.owner, session=request.session, message=message, results=request.results, history=before)
-        own = replace(own, read=request.inherits)
+        own = NewTurn(
+            id=request.id,
+            owner=request.owner,
+            session=request.session,
+            message=message,
+            results=request.results,
+            history=before,
+            read=request.inherits,
+        )
         history = await self._sessions.begin_turn(own, transcript.known if transcript else None)
         transcript = current_transcript(transcript, history)
         transcript.extend(history.said, history.seq + len(history.said) - 1)
