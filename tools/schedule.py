@@ -9,6 +9,8 @@ from assistant.contracts.addresses import Address, parse_address
 from assistant.contracts.effects import Effect
 from assistant.contracts.errors import InvalidRequest, NotFound, StoreUnavailable, ToolFailed
 from assistant.contracts.gate import Action
+from assistant.contracts.outbox import ToPerson
+from assistant.contracts.people import names_person
 from assistant.contracts.provenance import Provenance
 from assistant.contracts.schedules import (
     At,
@@ -59,7 +61,12 @@ class ScheduleParams(BaseModel):
     watch: str | None = Field(
         None, max_length=2_000, description="For watch: a URL, or the path of a workspace file. feed:<URL> for RSS and Atom."
     )
-    to: str | None = Field(None, max_length=300, description="Another chat to deliver to: channel:chat_id. Omit for this conversation's.")
+    to: str | None = Field(
+        None,
+        max_length=300,
+        description="Another receiver: a person (me, or their name), in the chat that they prefer then; or a chat as channel:chat_id. "
+        "Omit for this conversation's chat.",
+    )
     on_miss: OnMiss | None = Field(None, description="If the server was off then: run late, skip it, or tell the user only.")
     urgent: bool | None = Field(None, description="Deliver in the user's quiet hours, too.")
     until_done: Annotated[int, Field(ge=0, le=1440)] | None = Field(
@@ -116,13 +123,15 @@ class ScheduleTool:
         if params.kind != "reminder" and ctx.cause.kind in ("schedule", "job"):
             raise ToolFailed("Not made: what runs by a schedule or a workflow may set reminders, and no further tasks.")
         step, _, number = ctx.call_place.partition(".")
+        address, person = await self._receiver(params, ctx)
         new = NewSchedule(
             owner=ctx.owner,
             kind=params.kind,
             rule=rule_zone[0],
             zone=rule_zone[1],
             text=text,
-            address=await self._address(params, ctx),
+            address=address,
+            person=person,
             home=ctx.address,
             session=None if ctx.session.startswith(ONCE) else ctx.session,  # that one is removed after a day
             agent=self._services.agent,
@@ -157,17 +166,20 @@ class ScheduleTool:
                 raise
             return found
 
-    async def _address(self, params: ScheduleParams, ctx: ToolContext) -> Address | None:
-        """Raises InvalidAddress; ToolFailed where there is no chat, or one that must not be written to."""
-        if params.to is None:
+    async def _receiver(self, params: ScheduleParams, ctx: ToolContext) -> tuple[Address | None, ToPerson | None]:
+        """The chat, or the person. Raises InvalidAddress; ToolFailed where there is no chat, or one that must not be written to."""
+        recipients = self._services.recipients
+        if not params.to:
             address = ctx.address or (await self._services.times.chat(ctx.owner) if params.kind == "reminder" else None)
             if address is None and params.kind == "reminder":
                 raise ToolFailed(_NO_CHAT)
-            return address
-        address = self._services.channels.check(parse_address(params.to))
-        if refusal := await self._services.recipients.refusal(address, ctx):
+            return address, None
+        channels = self._services.channels
+        to = await recipients.person(params.to, ctx) if names_person(params.to, channels.names) else None
+        address = to.address if to else channels.check(parse_address(params.to))
+        if refusal := await recipients.refusal(address, ctx, to=to):
             raise ToolFailed(refusal.replace("Not sent:", "Not planned:"))
-        return address
+        return (None, to.person) if to else (address, None)
 
     async def _watched(self, params: ScheduleParams, ctx: ToolContext) -> Watched | None:
         if params.kind != "watch":
@@ -213,7 +225,7 @@ class ScheduleTool:
         return ToolResult(text=f"{word}: {self._line(schedule)} ({schedule.id})", effects=(effect,))
 
     def _line(self, schedule: Schedule) -> str:
-        to = f" → {schedule.new.address}" if schedule.new.address else ""
+        to = f" → {schedule.new.receiver}" if schedule.new.receiver else ""
         return f"{schedule.new.kind} · {self._services.times.tell(schedule)}{to} · {schedule.new.text[:200]}"
 
     @staticmethod

@@ -14,7 +14,7 @@ from assistant.access.settings import Permission
 from assistant.contracts.gate import ALLOWED, Action, PlannedCall, Ruling
 from assistant.contracts.messages import Json
 from assistant.contracts.own_words import in_own_words
-from assistant.contracts.people import PersonRole
+from assistant.contracts.people import ME, PersonRole
 from assistant.contracts.provenance import Provenance
 from assistant.contracts.statements import asks_for_reminder, asks_to_change_plans
 
@@ -130,7 +130,7 @@ def is_own_file(path: str) -> bool:
 def _guests_may(call: PlannedCall, situation: Situation) -> bool:
     if situation.recipient == "answered" and call.actions == _SENDS:
         return True
-    own = "schedules" not in call.actions or (_of(call, "kind") in ("reminder", "") and not _of(call, "to"))
+    own = "schedules" not in call.actions or (_of(call, "kind") in ("reminder", "") and _of(call, "to").strip().casefold() in ("", ME))
     return call.actions <= _FOR_GUESTS and own
 
 

@@ -108,6 +108,8 @@ class ApiServices:
     """For /v1/usage."""
     audit: AuditStore | None = None
     """For /v1/audit."""
+    hears: bool = False
+    """Whether recordings are heard (`voice.transcriber`)."""
     metrics: Metrics = field(default_factory=Metrics)
     depths: Callable[[], Awaitable[Depths]] | None = None
     """For /metrics: how much waits."""
@@ -160,7 +162,9 @@ def create_app(services: ApiServices) -> ASGIApp:
     if services.called:
         resources.append(ChannelEndpoints(channels={channel.name: channel for channel in services.called}))
     start = models.start if models else None
-    chat = ChatEndpoint(asking=asking, settings=settings, spool_folder=spool_folder, files=files, start_workflow=start)
+    chat = ChatEndpoint(
+        asking=asking, settings=settings, spool_folder=spool_folder, files=files, start_workflow=start, hears=services.hears
+    )
     resources.append(McpEndpoints(version=services.version, settings=settings, chat=chat, resources=tuple(resources)))
     app = create_routes(version=services.version, chat=chat if settings.endpoints.chat_completions.enabled else None, resources=resources)
     sockets = SocketServices(

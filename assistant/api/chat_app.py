@@ -38,6 +38,7 @@ def create_chat_app(services: ApiServices, *, mounted: bool) -> ASGIApp:
         settings=settings,
         spool_folder=services.spool_folder,
         start_workflow=models.start if models else None,
+        hears=services.hears,
     )
     routes = create_routes(
         version=services.version,

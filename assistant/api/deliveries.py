@@ -12,6 +12,7 @@ from fastapi import Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema
 from starlette.types import Receive, Scope
 
+from assistant.access.addressees import Addressees
 from assistant.api.answers import Answer, Before, ListAnswer, PageLimit, Time, known_id
 from assistant.api.body.multipart import MultipartForm
 from assistant.api.body.request import read_request
@@ -21,12 +22,12 @@ from assistant.api.idempotency.exchange import idempotency_key
 from assistant.api.middleware.request import principal
 from assistant.api.openapi import FILE, Form, Schema, described, endpoint, errors, takes
 from assistant.api.settings import ApiLimits
-from assistant.contracts.addresses import Address, address_of
+from assistant.contracts.addresses import Address, address_of, parse_address
 from assistant.contracts.channels import ChannelDirectory
 from assistant.contracts.errors import DeliveryNotFound, Forbidden, IdempotencyMismatch, InvalidRequest
 from assistant.contracts.inbox import KnownChats
-from assistant.contracts.outbox import Deliveries, Delivery, DeliveryState, MediaFiles, Origin, OutboundEvent
-from assistant.contracts.people import PeopleDirectory
+from assistant.contracts.outbox import Deliveries, Delivery, DeliveryError, DeliveryState, MediaFiles, Origin, OutboundEvent, PartState
+from assistant.contracts.people import ME, Addressee, PeopleDirectory, names_person
 from assistant.contracts.sending import MAX_CHARS, ButtonsAsked, button_rows, check_ahead, check_words, read_time
 from assistant.contracts.turns import Upload
 from assistant.contracts.util import derived_id, new_id
@@ -38,16 +39,22 @@ _ID_SCHEMA: Final = {"anyOf": [{"type": "string", "minLength": 1, "maxLength": _
 DeliveryId = Annotated[
     str, Field(strict=False, coerce_numbers_to_str=True, min_length=1, max_length=_LONGEST_ID), WithJsonSchema(_ID_SCHEMA)
 ]
-_EITHER_TEXT: Final[list[JsonValue]] = [{"required": ["text"]}, {"required": ["content"]}]
+_EITHER_TEXT: Final[JsonValue] = {"anyOf": [{"required": ["text"]}, {"required": ["content"]}]}
+_EITHER_RECEIVER: Final[JsonValue] = {"anyOf": [{"required": ["to"]}, {"required": ["channel", "chat_id"]}]}
 
 
 class DeliveryRequest(BaseModel):
-    """A message to a chat. `text` (or `content`, nanobot's word) is Markdown."""
+    """A message to a chat or a person. `text` (or `content`, nanobot's word) is Markdown."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, json_schema_extra={"anyOf": _EITHER_TEXT})
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, json_schema_extra={"allOf": [_EITHER_TEXT, _EITHER_RECEIVER]})
 
-    channel: Annotated[str, Field(min_length=1, max_length=32)] = Field(description="telegram, discord, webhook, apprise …")
-    chat_id: DeliveryId = Field(description="The chat, by the platform's own id.")
+    to: Annotated[str, Field(min_length=1, max_length=300)] | None = Field(
+        default=None, description='Instead of channel and chat_id: a person ("me", a name, an id), or a chat as channel:chat_id.'
+    )
+    channel: Annotated[str, Field(min_length=1, max_length=32)] | None = Field(
+        default=None, description="telegram, discord, webhook, apprise …"
+    )
+    chat_id: DeliveryId | None = Field(default=None, description="The chat, by the platform's own id.")
     thread_id: DeliveryId | None = Field(default=None, description="A forum topic or thread within the chat.")
     text: Annotated[str, Field(max_length=MAX_CHARS)] | None = None
     content: Annotated[str, Field(max_length=MAX_CHARS)] | None = Field(default=None, description="Another name for text.")
@@ -92,6 +99,9 @@ class DeliveryPart(Answer):
     sent_at: Time | None = Field(default=None, validation_alias="at")
     notice: str = ""
     """What was left out or sent in another form because the platform refused it; empty: nothing."""
+    reached_at: Time | None = None
+    """When the platform reported that it had reached its receiver; null: it has not, or reports nothing."""
+    read_at: Time | None = None
 
 
 class DeliveryTrouble(Answer):
@@ -106,9 +116,11 @@ class DeliveryAnswer(Answer):
     object: Literal["delivery"] = "delivery"
     state: DeliveryState
     detail: str = Field(description="What is true of it now, in words.")
-    channel: str
-    chat_id: str
+    to: str | None = Field(description='The person whom it is for ("you": the caller); null: the chat alone.')
+    channel: str | None = Field(description="null where the caller may not know it: another's chats are theirs.")
+    chat_id: str | None
     thread_id: str | None
+    follows: str | None = Field(description="The delivery to this person that failed, and that this one follows on their next channel.")
     text: str
     media: list[DeliveryMedia]
     attempts: int
@@ -131,6 +143,10 @@ async def read_delivery(scope: Scope, receive: Receive, spool: Spool) -> tuple[D
     body = await read_request(scope, receive, spool)
     files = body.files if isinstance(body, MultipartForm) else ()
     request = validated(DeliveryRequest, _typed_input(body.fields) if isinstance(body, MultipartForm) else body)
+    if (request.to is not None) == (request.channel is not None or request.chat_id is not None):
+        raise InvalidRequest("Say whom the message is for once: 'to', or 'channel' and 'chat_id'.", param="to")
+    if (request.channel is None) != (request.chat_id is None):
+        raise InvalidRequest("'channel' and 'chat_id' are needed together.", param="chat_id" if request.chat_id is None else "channel")
     if request.text is not None and request.content is not None:
         raise InvalidRequest("'content' is another name for 'text': send one of them.", param="content")
     check_words(request.words, files=len(files))
@@ -160,6 +176,13 @@ class Reach:
     channels: ChannelDirectory
     people: PeopleDirectory
     chats: KnownChats
+
+    async def person(self, owner: str, wanted: str) -> Addressee:
+        """A person to whom the caller writes. Raises InvalidAddress; Forbidden for a guest who means another; StoreUnavailable."""
+        person = await self.people.person(owner)
+        if person is not None and person.role == "guest" and wanted.strip().casefold() != ME:
+            raise Forbidden("Guests have nothing written to other chats than their own.")
+        return await Addressees(self.people, self.channels).find(wanted, owner)
 
     async def check(self, owner: str, address: Address) -> Address:
         """Raises InvalidAddress; Forbidden for a guest and a chat that is not theirs; StoreUnavailable."""
@@ -254,9 +277,12 @@ class DeliveryEndpoints:
     async def _event(self, request: DeliveryRequest, files: Sequence[Upload], owner: str, event_id: str) -> OutboundEvent:
         """Raises InvalidAddress, InvalidRequest, Forbidden, StoreUnavailable."""
         at = read_time(request.at) if request.at else None
+        reach = self.outgoing.reach
+        to = await reach.person(owner, request.to) if request.to and names_person(request.to, reach.channels.names) else None
         return OutboundEvent(
             id=event_id,
-            address=await self.outgoing.reach.check(owner, address_of(request.channel, request.chat_id, request.thread_id)),
+            person=to and to.person,
+            address=to.address if to else await reach.check(owner, _chat_of(request)),
             text=request.words,
             media=tuple([await self.outgoing.files.keep(upload.path, upload.name) for upload in files]),
             buttons=button_rows(request.buttons or []),
@@ -266,23 +292,27 @@ class DeliveryEndpoints:
         )
 
     def _shown(self, delivery: Delivery) -> DeliveryAnswer:
-        event, address = delivery.event, delivery.event.address
+        event, address, to = delivery.event, delivery.event.address, delivery.event.person
+        hidden = to is not None and to.hidden
+        trouble = DeliveryError(code="undelivered", words="It could not be delivered yet.") if hidden else delivery.trouble
         return DeliveryAnswer.model_validate(
             {
                 "id": event.id,
                 "state": delivery.state,
                 "detail": describe(delivery, self.outgoing.deliveries.enabled(address.channel)),
-                "channel": address.channel,
-                "chat_id": address.chat_id,
+                "to": to and to.name,
+                "channel": None if hidden else address.channel,
+                "chat_id": None if hidden else address.chat_id,
                 "thread_id": address.thread_id,
+                "follows": to and to.after,
                 "text": event.text,
                 "media": event.media,
                 "attempts": delivery.attempts,
                 "due": delivery.due if delivery.state == "queued" else None,
-                "error": delivery.trouble,
-                "notice": delivery.notice,
+                "error": trouble if delivery.trouble else None,
+                "notice": "" if hidden else delivery.notice,
                 "maybe_duplicate": delivery.maybe_duplicate,
-                "parts": [part.receipt or {} for part in delivery.parts],
+                "parts": [] if hidden else [_part(part) for part in delivery.parts],
                 "created_at": delivery.created,
                 "expires_at": event.expires_at,
                 "ended_at": delivery.ended,
@@ -292,4 +322,17 @@ class DeliveryEndpoints:
 
 def _said(event: OutboundEvent) -> tuple[object, ...]:
     """What two requests have in common if they are the same."""
-    return event.address, event.text, event.media, event.buttons, event.not_before
+    return event.aim, event.text, event.media, event.buttons, event.not_before
+
+
+def _chat_of(request: DeliveryRequest) -> Address:
+    """Raises InvalidAddress."""
+    if request.to:
+        return parse_address(request.to, request.thread_id)
+    return address_of(request.channel or "", request.chat_id or "", request.thread_id)
+
+
+def _part(part: PartState) -> dict[str, object]:
+    receipt = part.receipt
+    given = {"message_id": receipt.message_id, "at": receipt.at, "notice": receipt.notice} if receipt else {}
+    return {**given, "reached_at": part.reached_at, "read_at": part.read_at}

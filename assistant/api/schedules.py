@@ -17,6 +17,8 @@ from assistant.api.openapi import described, endpoint, error, errors, takes
 from assistant.api.settings import ApiLimits
 from assistant.contracts.addresses import Address, parse_address
 from assistant.contracts.errors import InvalidRequest
+from assistant.contracts.outbox import ToPerson
+from assistant.contracts.people import names_person
 from assistant.contracts.schedules import (
     At,
     Cron,
@@ -65,7 +67,9 @@ class ScheduleRequest(BaseModel):
     text: _Words = Field(description="A reminder's words; the prompt of an ask or watch; a workflow's id.")
     zone: _Zone | None = Field(default=None, description=_ZONE)
     to: Annotated[str, Field(min_length=1, max_length=300)] | None = Field(
-        default=None, description="The chat, as channel:chat_id. Default: of a reminder, the chat in which the person wrote last."
+        default=None,
+        description='A person ("me", a name, an id), in the chat that they prefer then; or a chat as channel:chat_id. '
+        "Default: of a reminder, the chat that the caller prefers, or wrote from last.",
     )
     watch: WatchRequest | None = Field(default=None, description="Of a watch.")
     inputs: Annotated[dict[str, JsonValue], Field(max_length=64)] | None = Field(default=None, description="Of a workflow.")
@@ -169,13 +173,15 @@ class ScheduleEndpoints:
         owner, key = principal(request.scope).person, idempotency_key(request.scope)
         asked = validated(ScheduleRequest, await read_json(request.scope, request.receive, self.limits))
         rule, zone = await self.words.read(owner, asked.when, asked.zone or "")
+        address, person = await self._receiver(owner, asked)
         new = NewSchedule(
             owner=owner,
             kind=asked.kind,
             rule=rule,
             zone=zone,
             text=asked.text,
-            address=await self._address(owner, asked),
+            address=address,
+            person=person,
             watched=asked.watch and Watched(kind=asked.watch.kind, target=asked.watch.target, named=True),
             inputs=dict(asked.inputs or {}),
             on_miss=asked.on_miss,
@@ -244,16 +250,18 @@ class ScheduleEndpoints:
         """Once, besides its rule."""
         return OccurrenceAnswer.model_validate(await self.book.run(principal(request.scope).person, _known(schedule_id)))
 
-    async def _address(self, owner: str, asked: ScheduleRequest) -> Address | None:
+    async def _receiver(self, owner: str, asked: ScheduleRequest) -> tuple[Address | None, ToPerson | None]:
         """Raises InvalidAddress, Forbidden; InvalidRequest for a reminder without a chat."""
+        if asked.to is not None and names_person(asked.to, self.reach.channels.names):
+            return None, (await self.reach.person(owner, asked.to)).person
         if asked.to is not None:
-            return await self.reach.check(owner, parse_address(asked.to))
+            return await self.reach.check(owner, parse_address(asked.to)), None
         if asked.kind != "reminder":
-            return None
+            return None, None
         address = await self.words.chat(owner)
         if address is None:
             raise InvalidRequest(_NO_CHAT, param="to")
-        return address
+        return address, None
 
     def _shown(self, schedule: Schedule) -> ScheduleAnswer:
         new = schedule.new
@@ -268,7 +276,7 @@ class ScheduleEndpoints:
             zone=new.zone,
             detail=self.words.tell(schedule),
             text=new.text,
-            to=str(new.address) if new.address else None,
+            to=new.receiver or None,
             on_miss=new.on_miss,
             grace=new.grace,
             urgent=new.urgent,

@@ -19,6 +19,7 @@ from assistant.app.memory import OpenMemory
 from assistant.app.models import OpenModel
 from assistant.app.sandbox import without_sandbox
 from assistant.app.schedules import Later
+from assistant.app.voice import OpenVoice
 from assistant.app.web import OpenWeb
 from assistant.config import ConfigError, Loaded
 from assistant.config.agents import DEFAULTS, AgentSettings
@@ -74,12 +75,13 @@ class AgentParts:
     runs: CommandRuns
     web: OpenWeb
     mcp: OpenMcp
+    voice: OpenVoice
     skills: Skills
     metrics: Metrics
 
 
 async def build_turns(parts: AgentParts, opened: AsyncExitStack, traces: "Traces | None") -> Turns:
-    """`opened`: closes the tools. Raises ConfigError where an agent names a tool that does not exist, or does not open."""
+    """`opened`: closes the tools and the turns. Raises ConfigError where an agent names a tool that does not exist, or does not open."""
     loaded, store, memory = parts.loaded, parts.store, parts.memory
     config, attachments = loaded.config, store.attachments
     kinds = await asyncio.to_thread(tool_kinds)
@@ -117,12 +119,16 @@ async def build_turns(parts: AgentParts, opened: AsyncExitStack, traces: "Traces
             sampling=Sampling(temperature=settings.temperature, max_tokens=settings.max_tokens, reasoning_effort=settings.reasoning_effort),
         )
 
-    return make_turns(
+    turns = make_turns(
         agents={name: agent(name, settings) for name, settings in agents.items()},
         sessions=store.sessions,
         attachments=attachments,
         intake=MessageIntake(
-            parts.reader, attachments, document_chars=config.agent.document_chars, document_pictures=config.documents.pictures
+            parts.reader,
+            attachments,
+            document_chars=config.agent.document_chars,
+            document_pictures=config.documents.pictures,
+            hearing=parts.voice.hearing,
         ),
         timeout=config.api.timeout,
         people=store.people,
@@ -131,6 +137,8 @@ async def build_turns(parts: AgentParts, opened: AsyncExitStack, traces: "Traces
         memory=memory.service,
         metrics=parts.metrics,
     )
+    opened.push_async_callback(turns.close, grace=0)
+    return turns
 
 
 def tool_services(name: str, agent: AgentSettings, parts: AgentParts) -> ToolServices:
@@ -162,6 +170,7 @@ def tool_services(name: str, agent: AgentSettings, parts: AgentParts) -> ToolSer
         pages=parts.web,
         web=parts.web,
         skills=parts.skills,
+        voice=parts.voice.messages,
     )
 
 

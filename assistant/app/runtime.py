@@ -39,6 +39,7 @@ from assistant.inbound.continuations import ContinuationService
 from assistant.inbound.files import Fetcher
 from assistant.inbound.replies import Writer
 from assistant.inbound.service import InboundService
+from assistant.inbound.spoken import SpokenReplies
 from assistant.providers.registry import preload as preload_provider
 from assistant.tasks.command import TaskCommand
 from tools.files.space import sweep as sweep_trash
@@ -187,6 +188,7 @@ class Runtime:
             writer=Writer(
                 expire_after=timedelta(seconds=config.deliver.expire_after),
                 quoting=frozenset(name for name, settings in enabled.items() if settings.quotes_in_private),
+                spoken=SpokenReplies(messages=services.voice, same=config.voice.reply == "same", quote=config.voice.quote == "on"),
             ),
             model=services.agents[MAIN].id,
             continued=self._continued,
@@ -346,6 +348,7 @@ def _api_services(runtime: Runtime, authenticator: Authenticator) -> ApiServices
         workflow_models=services.workflow_models,
         usage=services.reports,
         audit=store.audit,
+        hears=config.voice.transcriber is not None,
         metrics=services.metrics,
         depths=runtime.depths,
     )

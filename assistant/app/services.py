@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assistant import __version__
+from assistant.access.addressees import Addressees
 from assistant.app.agent import AgentParts, build_turns
 from assistant.app.approvals import Approvals, open_approvals
 from assistant.app.ledger import build_meter
@@ -17,6 +18,7 @@ from assistant.app.memory import OpenMemory, build_memory
 from assistant.app.models import OpenModel, open_models, open_registry
 from assistant.app.sandbox import build_sandbox
 from assistant.app.schedules import Later, build_schedules, open_later
+from assistant.app.voice import build_voice
 from assistant.app.web import OpenWeb, open_secrets
 from assistant.app.workflows import build_workflows, offered
 from assistant.config import ConfigError, Loaded
@@ -24,7 +26,7 @@ from assistant.config.errors import ConfigProblem
 from assistant.config.extensions import ConfiguredChannels
 from assistant.config.folders import make_home, make_workspace, shipped_workspace
 from assistant.config.schema import Config, TraceSettings
-from assistant.contracts.channels import Channel, ChannelContext, ChannelDirectory, ChannelFailed
+from assistant.contracts.channels import Channel, ChannelContext, ChannelDirectory, ChannelFailed, opened_channel
 from assistant.contracts.documents import DocumentReader
 from assistant.contracts.errors import traceback_location
 from assistant.contracts.ledger import Metering
@@ -32,6 +34,7 @@ from assistant.contracts.metrics import Metrics
 from assistant.contracts.models import ModelInfo
 from assistant.contracts.outbox import Deliveries
 from assistant.contracts.turns import MAIN
+from assistant.contracts.voice import VoiceMessages
 from assistant.delivery.dispatcher import Dispatcher
 from assistant.delivery.service import DeliveryService, Watch
 from assistant.documents.reader import ChildReader
@@ -98,6 +101,7 @@ class Services:
     reports: UsageReports
     metrics: Metrics
     skills: SkillShelf
+    voice: VoiceMessages
 
     @property
     def choice(self) -> ChosenModel:
@@ -131,7 +135,6 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
         later = open_later(store, directory, store.people)
         memory = build_memory(loaded, models, registry, store, store.people, opened)
         runs = CommandRuns(store.tasks, TaskBook(store.tasks, store.sessions, [MAIN, *loaded.config.named_agents]))
-        web = OpenWeb(loaded, files)
         parts = AgentParts(
             loaded=loaded,
             models=models,
@@ -143,13 +146,13 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
             later=later,
             sandbox=sandbox,
             runs=runs,
-            web=web,
+            web=(web := OpenWeb(loaded, files)),
             mcp=build_mcp(loaded, store, reader, opened, sandbox=sandbox, secrets=open_secrets(loaded.config)),
+            voice=build_voice(loaded, meter, sandbox, store.media, opened),
             skills=skills,
             metrics=metrics,
         )
         turns = await build_turns(parts, opened, traces)
-        opened.push_async_callback(turns.close, grace=0)
         tasks = _open_tasks(parts, turns, opened)
         workflows, workflow_models = _open_workflows(parts, offers, turns, opened)
         yield Services(
@@ -174,6 +177,7 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
             reports=UsageReports(store=store.ledger, budgets=meter.budgets, people=store.people),
             metrics=metrics,
             skills=skills,
+            voice=parts.voice.messages,
         )
 
 
@@ -273,6 +277,7 @@ async def _open_traces(settings: TraceSettings, opened: AsyncExitStack) -> "Trac
 
 def _open_channels(loaded: Loaded, directory: ConfiguredChannels, store: Store, watch: Watch, metrics: Metrics) -> OpenChannels:
     """Open the enabled channels. One that fails is noted and does not keep the others from opening. Imports the SDKs."""
+    store.outbox.offers = Addressees(store.people, directory).offers
     opened: list[Channel] = []
     failed: dict[str, str] = {}
     for name, settings in loaded.config.enabled_channels.items():
@@ -282,7 +287,7 @@ def _open_channels(loaded: Loaded, directory: ConfiguredChannels, store: Store, 
                 raise ChannelFailed("the package that gave this channel is gone", fatal=True)
             notes, folder = store.notes(name), loaded.home / "channels" / name
             context = ChannelContext(files=store.media, version=__version__, notes=notes, folder=folder)
-            opened.append(kind.open(settings, context))
+            opened.append(opened_channel(kind, settings, context))
         except ChannelFailed as error:
             failed[name] = str(error)
             log.warning("channel.not_opened channel=%s", name)

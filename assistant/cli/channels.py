@@ -14,9 +14,9 @@ from assistant.access.recipients import Senders, SenderStanding
 from assistant.cli.program import fail
 from assistant.cli.shared import ConfigOption, configured, harmless, moment, opened_store, print_list, print_table, with_store
 from assistant.config import Loaded
-from assistant.config.extensions import ConfiguredChannels
+from assistant.config.extensions import ConfiguredChannels, unknown_channel
 from assistant.contracts.addresses import Address, address_of
-from assistant.contracts.channels import Channel, ChannelContext, ChannelFailed, SendFailed, Sending
+from assistant.contracts.channels import Channel, ChannelContext, ChannelFailed, SendFailed, Sending, opened_channel
 from assistant.contracts.errors import InvalidAddress, NotFound
 from assistant.contracts.inbox import Pairing
 from assistant.contracts.outbox import Origin, OutboundEvent
@@ -38,10 +38,10 @@ async def opened(loaded: Loaded, name: str) -> AsyncGenerator[Channel]:
     directory = ConfiguredChannels(settings)
     kind = directory.kind(name)
     if kind is None:
-        raise InvalidAddress(f'There is no channel "{harmless(name)}". There are: {", ".join(directory.names)}.')
+        raise InvalidAddress(unknown_channel(harmless(name), directory.names))
     async with opened_store(loaded) as store:
         notes, folder = store.notes(name), loaded.home / "channels" / name
-        channel = kind.open(settings[name], ChannelContext(files=store.media, version=__version__, notes=notes, folder=folder))
+        channel = opened_channel(kind, settings[name], ChannelContext(files=store.media, version=__version__, notes=notes, folder=folder))
         try:
             yield channel
         finally:
@@ -92,7 +92,7 @@ def login(name: ChannelArgument, config: ConfigOption = None) -> None:
 
     Example: nanobot channels login telegram
     """
-    typer.echo(f"{name}: {harmless(_with_channel(configured(config), name, lambda channel: within(channel.identity())))}")
+    typer.echo(f"{name}: {harmless(with_channel(configured(config), name, lambda channel: within(channel.identity())))}")
 
 
 @channels.command("test")
@@ -115,6 +115,11 @@ def try_out(
     chat_id = to or (settings.owners[0] if settings is not None and settings.owners else None)
     if chat_id is None:
         raise typer.BadParameter(f"give a recipient: channels.{name}.owners is empty.", param_hint="--to")
+    typer.echo(f"{name}:{harmless(chat_id)}: {harmless(sent_to(loaded, name, chat_id, text))}")
+
+
+def sent_to(loaded: Loaded, name: str, chat_id: str, text: str) -> str:
+    """Send a message now, past the outbox; returns its receipt in words. A failure of the platform is one line and exit code 1."""
     event = OutboundEvent(
         id=new_id("evt"),
         address=ConfiguredChannels(loaded.config.channels.by_name()).check(address_of(name, chat_id)),
@@ -122,7 +127,7 @@ def try_out(
         expires_at=datetime.now(UTC) + timedelta(minutes=1),
         origin=Origin(kind="cli", owner=OWNER.id),
     )
-    typer.echo(f"{event.address}: {harmless(_with_channel(loaded, name, lambda channel: _sent(channel, event)))}")
+    return with_channel(loaded, name, lambda channel: _sent(channel, event))
 
 
 async def _sent(channel: Channel, event: OutboundEvent) -> str:
@@ -136,7 +141,7 @@ async def _sent(channel: Channel, event: OutboundEvent) -> str:
     return f"sent (message {', '.join(ids)})" if ids else "sent; the service gives no receipt"
 
 
-def _with_channel(loaded: Loaded, name: str, use: Callable[[Channel], Awaitable[T]]) -> T:
+def with_channel(loaded: Loaded, name: str, use: Callable[[Channel], Awaitable[T]]) -> T:
     """Run `use` with the adapter and return its result; a failure of the platform is one line and exit code 1."""
 
     async def run() -> T:

@@ -17,7 +17,13 @@ _NAMES: Final = (
     *("sessions", "memory", "skills", "mcp", "mcp-server", "schedule", "tasks", "workflows"),
     *("approvals", "permissions", "audit", "doctor", "config"),
 )
-_MODULES: Final = {"chat-server": "chat_server", "send": "deliveries", "pairing": "channels", "mcp-server": "mcp_server"}
+_MODULES: Final = {
+    "chat-server": "chat_server",
+    "send": "deliveries",
+    "channels": "channel_setup",
+    "pairing": "channel_setup",
+    "mcp-server": "mcp_server",
+}
 """Of the commands that have no module of their name."""
 
 

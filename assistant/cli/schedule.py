@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal, TypeVar, cast, get_args
 import orjson
 import typer
 
+from assistant.access.addressees import Addressees
 from assistant.app.schedules import Later, open_later
 from assistant.cli.shared import (
     ConfigOption,
@@ -24,7 +25,7 @@ from assistant.config import Loaded
 from assistant.config.extensions import ConfiguredChannels
 from assistant.contracts.addresses import parse_address
 from assistant.contracts.errors import InvalidRequest
-from assistant.contracts.people import OWNER_SHOWN, shown_person
+from assistant.contracts.people import OWNER_SHOWN, names_person, shown_person
 from assistant.contracts.schedules import NewSchedule, Occurrence, Schedule, ScheduleState, Watched
 from assistant.contracts.util import replace_surrogates
 from assistant.store.store import Store
@@ -74,7 +75,8 @@ def add(
     when: Annotated[str, typer.Argument(metavar="WHEN", help='In words, ISO 8601 or cron: "in 10 minutes", "every weekday at 8:30".')],
     text: Annotated[str, typer.Argument(metavar="TEXT", help="A reminder's words, the prompt, or the workflow's id.")],
     to: Annotated[
-        str | None, typer.Option(metavar="CHANNEL:CHAT", help="Where it goes. Default: the chat in which the person wrote last.")
+        str | None,
+        typer.Option(metavar="RECIPIENT", help="A chat (telegram:42), or a person by name. Default: the chat that the person prefers."),
     ] = None,
     kind: Annotated[
         Literal["reminder", "ask", "watch", "workflow"],
@@ -103,8 +105,12 @@ def add(
     async def make(store: Store, later: Later) -> tuple[Schedule, str]:
         owner = await owner_of(store, person)
         rule, named = await later.words.read(owner, replace_surrogates(when), zone or "")
-        address = channels.check(parse_address(to)) if to else await later.words.chat(owner) if kind == "reminder" else None
-        if address is None and kind == "reminder":
+        named_person = to is not None and names_person(to, channels.names)
+        receiver = await Addressees(store.people, channels).find(to, owner) if to and named_person else None
+        address = (
+            None if receiver else channels.check(parse_address(to)) if to else await later.words.chat(owner) if kind == "reminder" else None
+        )
+        if address is None and receiver is None and kind == "reminder":
             raise InvalidRequest("Say where the reminder goes: --to telegram:123456789, as the chat's /id shows it.", param="to")
         new = NewSchedule(
             owner=owner,
@@ -113,6 +119,7 @@ def add(
             zone=named,
             text=replace_surrogates(text),
             address=address,
+            person=receiver and receiver.person,
             watched=_watched(watch),
             on_miss=on_miss,
             urgent=urgent,
@@ -141,7 +148,7 @@ def show(schedule: ScheduleArgument, limit: LimitOption = 20, as_json: JsonOptio
         typer.echo(orjson.dumps({"schedule": found, "occurrences": history}))
         return
     new = found.new
-    lines = [f"{found.id}  {new.kind}  {found.state}", f"when     {when}", f"to       {new.address or 'the session it was made in'}"]
+    lines = [f"{found.id}  {new.kind}  {found.state}", f"when     {when}", f"to       {new.receiver or 'the session it was made in'}"]
     lines += [f"person   {shown_person(new.owner)}", f"made     {moment(found.created)} UTC", f"missed   {new.on_miss}", "", new.text, ""]
     typer.echo(harmless("\n".join(lines)))
     if history:
@@ -215,7 +222,7 @@ def _watched(target: str | None) -> Watched | None:
 
 def _row(schedule: Schedule, when: str) -> Sequence[str]:
     new = schedule.new
-    return schedule.id, new.kind, schedule.state, when, str(new.address or "its session"), shown_person(new.owner), new.text[:60]
+    return schedule.id, new.kind, schedule.state, when, new.receiver or "its session", shown_person(new.owner), new.text[:60]
 
 
 def _occurrence(each: Occurrence) -> Sequence[str]:

@@ -30,6 +30,7 @@ _KEYS: Final = {
         "consentGranted autoReplyEnabled subjectPrefix maxBodyChars verifyDkim verifySpf postAction postActionMoveMailbox "
         "postActionExpunge postActionIgnoreSkipped allowedAttachmentTypes maxAttachmentSize maxAttachmentsPerEmail"
     ),
+    "channels.slack": "webhookPath doneEmoji includeThreadContext threadContextLimit groupRequireMention dm",
     "channels.discord": "sendProgress sendToolHints workingEmoji workingEmojiDelay",
     "tools": (
         "restrictToWorkspace webuiAllowLocalServiceAccess allowLocalPreviewAccess webuiAllowRemotePackageInstall ssrfWhitelist "
@@ -54,6 +55,14 @@ _KEYS: Final = {
 NANOBOT_KEYS: Final[Mapping[str, tuple[str, ...]]] = {section: tuple(keys.split()) for section, keys in _KEYS.items()}
 """Keys of nanobot-ai 0.3.5 and before without effect here, by section."""
 
+
+def camel(name: str) -> str:
+    """The spelling of keys in messages and in the tables here."""
+    return to_camel(name) if "_" in name else name
+
+
+_OPTIONAL: Final = frozenset(camel(name.replace("-", "_")) for name in channel_catalog.OTHERS)
+"""Channels whose sections are known where they ask for something."""
 _CHANNELS: Final = "websocket whatsapp feishu mochat dingtalk email slack qq matrix mattermost msteams line napcat signal wecom weixin"
 NANOBOT_SECTIONS: Final = tuple(f"channels.{name}" for name in _CHANNELS.split() if name not in channel_catalog.OTHERS)
 """Sections of nanobot without effect here, with all their keys. An installed package may offer a channel of such a name."""
@@ -91,11 +100,6 @@ _MOVED: Final[Mapping[KeyPath, KeyPath]] = {
 """Sections of other products (Moltbot; MCP's clients; nanobot), and ours. Where a key is in both, ours wins."""
 
 
-def camel(name: str) -> str:
-    """The spelling of keys in messages and in the tables here."""
-    return to_camel(name) if "_" in name else name
-
-
 def plain(name: str) -> str:
     """What is the same in every spelling of a name: `lmStudio`, `lm_studio`, `LM-STUDIO`."""
     return name.replace("_", "").replace("-", "").lower()
@@ -119,7 +123,7 @@ def _tree(notices: Mapping[str, str]) -> dict[str, Any]:
 
 
 _FOREIGN: Final = dict.fromkeys(
-    [*NANOBOT_SECTIONS, *(f"{section}.{key}" for section, keys in NANOBOT_KEYS.items() for key in keys)],
+    [*NANOBOT_SECTIONS, *(f"{section}.{key}" for section, keys in NANOBOT_KEYS.items() if section not in NANOBOT_SECTIONS for key in keys)],
     "known from nanobot, has no effect here",
 )
 _FOREIGN_TREE: Final = _tree(_FOREIGN)
@@ -135,6 +139,8 @@ def without_effect(
     """
     left: dict[str, Json] = {}
     for name, value in raw.items():
+        if path == ("channels",) and (*path, camel(name)) not in own and camel(name) in _OPTIONAL and says_nothing(value):
+            continue  # no source asks for it, so it has no fields
         step = camel(name) if camel(name) in tree else "*"
         known = None if (*path, step) in own else tree.get(step)
         if isinstance(known, str):

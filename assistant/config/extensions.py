@@ -125,6 +125,13 @@ def fields_of(annotation: object) -> Mapping[str, FieldInfo]:
     return models[0].model_fields if models else {}
 
 
+def unknown_channel(name: str, known: Sequence[str]) -> str:
+    """The words for a channel that the configuration has not."""
+    if name in channel_catalog.OTHERS:
+        return f"{name} is not set up here: nanobot channels add {name}"
+    return f'There is no channel "{name}". There are: {", ".join(known)}.'
+
+
 class ConfiguredChannels:
     """The `ChannelDirectory` of our channels and of those of installed packages that have a section. Imports no SDK."""
 
@@ -143,7 +150,7 @@ class ConfiguredChannels:
     def check(self, address: Address) -> Address:
         kind = self.kind(address.channel)
         if kind is None:
-            raise InvalidAddress(f'There is no channel "{address.channel}". There are: {", ".join(self.names)}.', param="channel")
+            raise InvalidAddress(unknown_channel(address.channel, self.names), param="channel")
         return kind.check_address(self._settings[address.channel], address)
 
     def named(self, address: Address) -> bool:

@@ -17,6 +17,7 @@ from assistant.config.file import find_file, read_file
 from assistant.config.folders import check_workspace, state_home, workspace_folder
 from assistant.config.problems import problems_of, unheard_of
 from assistant.config.schema import Config, config_with
+from assistant.config.secrets_file import read_secrets
 from assistant.contracts.messages import Json
 from assistant.providers.presets import UNSUPPORTED
 from assistant.providers.settings import ProviderSettings
@@ -58,7 +59,8 @@ def load_config(
 ) -> Loaded:
     """The configuration from `path`, else from the file that `find_file` finds.
 
-    `env`: the environment, for `${NAME}` in the file and for overrides such as NANOBOT_API__PORT=9000 (an empty one counts as not set).
+    `env`: the environment, for `${NAME}` in the file (behind it: `secrets.env` in the state's folder), and for overrides such as
+    NANOBOT_API__PORT=9000 (an empty one counts as not set).
     `overrides`: dotted paths with their values, which win over both. `directory`: the start of relative paths; the current folder by default.
     Raises ConfigError with every problem that was found.
     """
@@ -68,8 +70,9 @@ def load_config(
     layers = list(_layers(source, env, overrides))
     channels, tools = with_installed([values for _, values in layers])
     merged = _Merged(own=installed_sections(channels, tools), old_names={**old_names("channels", channels), **old_names("tools", tools)})
+    variables = {**read_secrets(home), **env}
     for origin, values in layers:
-        merged.add(origin, values, env if origin == str(source) else None)
+        merged.add(origin, values, variables if origin == str(source) else None)
     config = _validated(config_with(channels, tools), merged)
     folder = source.parent if source is not None else directory
     workspace = workspace_folder(config.agent.workspace, home, folder)

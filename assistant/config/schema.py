@@ -25,6 +25,7 @@ from assistant.providers.settings import ModelsSettings, ProviderSettings, Provi
 from assistant.sandbox.settings import SandboxSettings
 from assistant.store.database import AttachmentSettings, StoreSettings
 from assistant.tasks.settings import TaskSettings
+from assistant.voice.settings import VoiceSettings
 from assistant.workflows.settings import WorkflowSettings
 from tools.files.settings import FileSettings
 
@@ -78,6 +79,7 @@ class Config(Settings):
     workflows: WorkflowSettings = WorkflowSettings()
     tasks: TaskSettings = TaskSettings()
     web: WebSettings = WebSettings()
+    voice: VoiceSettings = VoiceSettings()
     secrets: SecretsSettings = Field(default_factory=dict[str, SecretSettings])
     """Secrets that the model names and never sees, by name: `{{secret:github}}` in a header of `fetch_page` is filled in for the secret's own
     hosts."""

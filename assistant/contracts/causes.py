@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
-CauseKind = Literal["message", "schedule", "task", "job", "memory", "compaction", "approval"]
+CauseKind = Literal["message", "schedule", "task", "job", "memory", "compaction", "approval", "voice"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -293,6 +293,18 @@ class ChannelKind:
     """Whether its platform calls this server, at /channels/<name>: it needs an address that the platform can reach."""
 
 
+def opened_channel(kind: ChannelKind, settings: ChannelSettings, context: ChannelContext) -> Channel:
+    """The adapter. Raises ChannelFailed, also where the libraries of its extra are not installed."""
+    try:
+        return kind.open(settings, context)
+    except ImportError as error:
+        if not kind.extra:
+            raise
+        raise ChannelFailed(
+            f"{kind.name} needs a library that is not installed: pip install 'nanobot[{kind.extra}]'", fatal=True
+        ) from error
+
+
 class ChannelDirectory(Protocol):
     """The channels of the configuration, to check addresses against."""
 

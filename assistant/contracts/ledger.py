@@ -14,7 +14,7 @@ CostSource = Literal["configuration", "provider", "price list", "local", "unknow
 CallState = Literal["reserved", "settled", "cut", "abandoned"]
 """`reserved`: it runs, and counts as estimated. `settled`: as its provider counted it. `cut`: it broke off, and counts as what had come.
 `abandoned`: its process died, and it keeps counting as estimated."""
-Operation = Literal["chat", "embeddings"]
+Operation = Literal["chat", "embeddings", "transcription", "speech"]
 NANO: Final = 1_000_000_000
 """Money is whole billionths of a US dollar."""
 

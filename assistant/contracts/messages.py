@@ -55,6 +55,9 @@ class Text:
     """In a group, who wrote it: "telegram:42"; empty: the person whose session it is."""
     provenance: Provenance | None = None
     """Where it came from, if not from its author; None: theirs, or a stranger's where it is `quoted`."""
+    heard: str = ""
+    """The attachment of the recording in which it was heard: the author's own words, which may be misheard. Of a `quoted` one: the recording of which
+    it says why nothing was heard. Empty: it was written."""
     kind: Literal["text"] = "text"
 
 
@@ -158,6 +161,11 @@ class UserMessage:
     extras: Extras = field(default_factory=no_extras)
     """A client's further fields for a registered model: `name` …"""
     role: Literal["user"] = "user"
+
+    @property
+    def heard(self) -> tuple[Text, ...]:
+        """What was heard in its recordings, and why something was not."""
+        return tuple([part for part in self.parts if isinstance(part, Text) and part.heard])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,8 +89,12 @@ class ToPerson:
 
     id: str
     """The person's."""
-    name: str = ""
-    """As the sender knows them; empty: themselves."""
+    name: str = "you"
+    """As the sender calls them; "you": themselves."""
+    hidden: bool = False
+    """The sender is not told where it goes: addresses are their bearers' own."""
+    follows: bool = True
+    """False: only the first chat may be written to."""
     after: str | None = None
     """The delivery that failed, and that this one follows."""
     tried: tuple[FailedRoute, ...] = ()
@@ -128,6 +132,18 @@ class OutboundEvent:
     origin: Origin
     person: ToPerson | None = None
     """The person whom it is for; None: for this address, and no other."""
+
+    @property
+    def receiver(self) -> str:
+        """Who gets it, as its sender is told: "telegram:42", "anna", "you (telegram:42)"."""
+        if self.person is None:
+            return str(self.address)
+        return self.person.name if self.person.hidden else f"{self.person.name} ({self.address})"
+
+    @property
+    def aim(self) -> str:
+        """What two events have in common that go to the same receiver."""
+        return str(self.address) if self.person is None else f"person {self.person.id}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.errors import InvalidRequest, NanobotError, NotFound
+from assistant.contracts.outbox import ToPerson
 
 OWNER_ID: Final = "local"
 """The id of the person who runs the server: the local caller without a key, the configured secrets, and the owners that channels name."""
@@ -60,6 +61,32 @@ class Person:
 def shown_person(id: str) -> str:
     """A person's id, as it is shown; `OWNER_ID` is "owner"."""
     return OWNER_SHOWN if id == OWNER_ID else id
+
+
+ME: Final = "me"
+"""What senders call themselves."""
+
+
+_KEYS: Final = frozenset({"key", "supabase"})
+"""What the ids of people begin with who came by a key or a token."""
+
+
+def names_person(to: str, channels: Sequence[str]) -> bool:
+    """Whether a receiver is written as a person, and not as a chat: "telegram:42" is one, though a person may have it as their id."""
+    head, colon, _ = to.strip().lower().partition(":")
+    return head in _KEYS if colon else head != "" and head not in channels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addressee:
+    """A person to whom something is to be written, and the chat in which it goes first."""
+
+    person: ToPerson
+    address: Address
+    own: bool
+    """It is who asks for it."""
+    preferred: bool
+    """They prefer this chat, so it is known."""
 
 
 class PeopleDirectory(Protocol):

@@ -17,6 +17,7 @@ from typing import Any, Final, Literal, Protocol
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.errors import NanobotError, NotFound
+from assistant.contracts.outbox import ToPerson
 from assistant.contracts.provenance import Provenance
 from assistant.contracts.turns import MAIN
 
@@ -101,6 +102,8 @@ class NewSchedule:
     """A reminder's words; the prompt of an ask or watch; a workflow's id."""
     address: Address | None = None
     """Where it goes. A reminder needs one; without, an answer goes into `session`."""
+    person: ToPerson | None = None
+    """Who gets it, instead of an address: in the chat that they prefer when it is due."""
     home: Address | None = None
     """The chat in which it was made: failures are told there if `address` can't be reached."""
     session: str | None = None
@@ -123,6 +126,11 @@ class NewSchedule:
     """The turn that makes it; with `place` it names the schedule, so that a repeated step makes one schedule."""
     place: int = 0
     """The number of the call in the turn."""
+
+    @property
+    def receiver(self) -> str:
+        """Who gets it, for its maker: "telegram:42", "anna"; empty: it goes into the session."""
+        return self.person.name if self.person else str(self.address or "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,5 +254,5 @@ class ScheduleWords(Protocol):
         ...
 
     async def chat(self, owner: str) -> Address | None:
-        """The private chat in which the owner was last heard; None: there is none."""
+        """The chat that the owner prefers, else the private one in which they were last heard; None: there is none."""
         ...

@@ -18,7 +18,7 @@ from assistant.contracts.memory import MemoryTools, NoMemory
 from assistant.contracts.messages import Image
 from assistant.contracts.models import ToolSpec
 from assistant.contracts.outbox import Deliveries, Delivery, MediaFiles
-from assistant.contracts.people import PeopleDirectory, UnknownPeople
+from assistant.contracts.people import Addressee, PeopleDirectory, UnknownPeople
 from assistant.contracts.provenance import Provenance
 from assistant.contracts.sandbox import NoSandbox, Sandbox
 from assistant.contracts.search import NoSearch, Search
@@ -26,6 +26,7 @@ from assistant.contracts.sessions import ONCE, SessionFiles
 from assistant.contracts.skills import NoSkills, Skills
 from assistant.contracts.tasks import TASK_SESSION, BackgroundRuns, Delegation, NoTasks
 from assistant.contracts.util import Settings
+from assistant.contracts.voice import NoVoice, VoiceMessages
 from assistant.contracts.web import NoPages, NoWebSearch, PageFetcher, WebSearch
 
 if TYPE_CHECKING:
@@ -173,8 +174,13 @@ class NoSettings(Settings):
 class RecipientCheck(Protocol):
     """Decides which chats an agent may write to; implemented by assistant.access.recipients."""
 
-    async def refusal(self, address: Address, ctx: ToolContext) -> str | None:
-        """Why a message to `address` is refused, and what to do instead, in words for the model; None: it is allowed."""
+    async def person(self, wanted: str, ctx: ToolContext) -> Addressee:
+        """The person who is meant by "me", a name or an id, and where they are reached. Raises InvalidAddress; StoreUnavailable."""
+        ...
+
+    async def refusal(self, address: Address, ctx: ToolContext, *, to: Addressee | None = None) -> str | None:
+        """Why a message to `address` is refused, and what to do instead, in words for the model; None: it is allowed. `to`: the person whose address
+        it is."""
         ...
 
     async def was_said(self, text: str, ctx: ToolContext) -> bool:
@@ -225,6 +231,7 @@ class ToolServices:
     web: WebSearch = field(default_factory=NoWebSearch)
     skills: Skills = field(default_factory=NoSkills)
     sandbox: Sandbox = field(default_factory=NoSandbox)
+    voice: VoiceMessages = field(default_factory=NoVoice)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,7 +42,11 @@ def message_tokens(message: Message) -> int:
         case UserMessage():
             tokens = MESSAGE_TOKENS
             for part in message.parts:
-                tokens += text_tokens(part.text) + (30 if part.quoted else 0) if isinstance(part, Text) else _file_tokens(part)
+                tokens += (
+                    text_tokens(part.text) + (30 if part.quoted else 20 if part.heard else 0)
+                    if isinstance(part, Text)
+                    else _file_tokens(part)
+                )
         case AssistantMessage():
             tokens = MESSAGE_TOKENS + text_tokens(message.text)
             tokens += text_tokens(str(message.extras)) if message.extras else 0

@@ -9,7 +9,7 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.causes import MESSAGE, Cause, Payer
 from assistant.contracts.effects import Effect, PendingApproval
 from assistant.contracts.errors import NanobotError
-from assistant.contracts.messages import AssistantMessage, Extras, FinishReason, ToolCall, ToolMessage, Usage, Verbatim, no_extras
+from assistant.contracts.messages import AssistantMessage, Extras, FinishReason, Text, ToolCall, ToolMessage, Usage, Verbatim, no_extras
 from assistant.contracts.models import Sampling, ToolChoice, ToolSpec
 from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.provenance import Provenance
@@ -56,6 +56,10 @@ class Upload:
     """Why it is stored without being read, for the model; empty: it is read."""
     detail: str = ""
     """Of a picture for a registered model; as in `messages.Image`."""
+    sound: Literal["", "words", "file"] = ""
+    """Of a recording: "words", what its sender says to the assistant; "file", a file like others. Empty: its bytes say whether it is one."""
+    author: str = ""
+    """Of "words" in a group, whose they are; as in `messages.Text`."""
     kind: Literal["upload"] = "upload"
 
 
@@ -201,6 +205,8 @@ class TurnFinished:
     """What the turn did, in order, steps from before a crash included."""
     pending: tuple[PendingApproval, ...] = ()
     """Its calls that wait for a person's yes."""
+    heard: tuple[Text, ...] = ()
+    """What was heard in the message that it answers, and why something was not."""
     kind: Literal["turn_finished"] = "turn_finished"
 
 
@@ -228,7 +234,8 @@ class Reply(Protocol):
     """Makes the messages that tell a chat how a turn ended."""
 
     async def outbound(self, end: TurnFinished | TurnFailed) -> Sequence[OutboundEvent]:
-        """The messages to be enqueued in the transaction that stores this end. Called once, right before; must not fail or take long."""
+        """The messages to be enqueued in the transaction that stores this end. Called once, right before; must not fail, and
+        take no longer than a voice message takes to be made."""
         ...
 
     def of_cut(self, cut: SessionCut) -> OutboundEvent | None:

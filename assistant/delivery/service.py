@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from assistant.contracts.errors import DeliveryNotFound
-from assistant.contracts.outbox import Delivery, OutboundEvent
+from assistant.contracts.outbox import Delivery, OutboundEvent, following_id
 from assistant.store.outbox import OutboxStore
 
 
@@ -66,6 +66,8 @@ class DeliveryService:
                 delivery = await self._outbox.get(None, event_id)
                 if delivery is None:
                     raise DeliveryNotFound
+                if (then := await self._following(delivery)) is not None:
+                    return await self.outcome(then.event.id, max(0.0, deadline - loop.time()))
                 left = deadline - loop.time()
                 if left <= 0 or self._is_told(delivery):
                     return delivery
@@ -74,6 +76,12 @@ class DeliveryService:
                         await changed.wait()
                 except TimeoutError:
                     continue
+
+    async def _following(self, delivery: Delivery) -> Delivery | None:
+        """The one on the person's next channel."""
+        if delivery.event.person is None or delivery.state not in ("failed", "expired"):
+            return None
+        return await self._outbox.get(None, following_id(delivery.event.id))
 
     def enabled(self, channel: str) -> bool:
         return self._enabled(channel)
@@ -92,9 +100,13 @@ class DeliveryService:
 _TWICE = "it may have arrived twice, because an earlier try ended without an answer"
 
 
-def describe(delivery: Delivery, enabled: bool, now: datetime | None = None) -> str:
-    """`enabled`: whether anybody delivers on its channel now. `now`: for "in 30 s"; None: the present."""
+def describe(delivery: Delivery, enabled: bool, now: datetime | None = None, *, to_owner: bool = False) -> str:
+    """`enabled`: whether anybody delivers on its channel now. `now`: for "in 30 s"; None: the present. `to_owner`: where a message to a person went
+    may be told."""
     now = now or datetime.now(UTC)
+    person = delivery.event.person
+    if person is not None and person.hidden and not to_owner:
+        return _told_without_address(delivery, now)
     match delivery.state:
         case "sent":
             words = _sent(delivery)
@@ -110,9 +122,29 @@ def describe(delivery: Delivery, enabled: bool, now: datetime | None = None) -> 
             words = f"cancelled before it was sent{_progress(delivery)}{_doubt(delivery)}"
         case "unknown":
             words = f"unknown: it may have arrived or not{_because(delivery)}; it is not sent again unless you retry it"
+    for route in person.tried if person is not None else ():
+        words = f"{words}; before, it could not be delivered on {route.channel}: {route.words}"
     if delivery.notice:
         words = f"{words}; {delivery.notice}"
     return f"{words}; {_TWICE}" if delivery.maybe_duplicate else words
+
+
+def _told_without_address(delivery: Delivery, now: datetime) -> str:
+    """Neither channel, id nor a platform's words: what a person's chats are is known to them and to the owner."""
+    wait = (delivery.due - now).total_seconds()
+    match delivery.state:
+        case "sent":
+            return "sent"
+        case "queued" if delivery.event.not_before is not None and wait > 0 and delivery.trouble is None:
+            return f"scheduled: it will be sent in {span(wait)}"
+        case "queued" | "sending":
+            return "queued: it has not been sent yet, and is tried until it is"
+        case "cancelled":
+            return "cancelled before it was sent"
+        case "unknown":
+            return "unknown: it may have arrived or not"
+        case "failed" | "expired":
+            return "failed: it could not be delivered in any of their chats"
 
 
 def _sent(delivery: Delivery) -> str:

@@ -62,7 +62,8 @@ class Fetcher:
         if isinstance(measured, tuple):
             size, digest = measured
             unread = NO_HEARING if file.kind in ("audio", "voice", "video") else ""
-            return Upload(name=file.name, path=path, size=size, digest=digest, unread=unread)
+            sound = "file" if file.kind in ("audio", "voice") else ""
+            return Upload(name=file.name, path=path, size=size, digest=digest, unread=unread, sound=sound)
         await asyncio.to_thread(path.unlink, missing_ok=True)
         return _not_there(file, measured.words)
 

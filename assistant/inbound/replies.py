@@ -4,20 +4,21 @@ import logging
 import secrets
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final
 
 from assistant.contracts.channels import Conversation
 from assistant.contracts.inbox import InboundFile, InboundMessage, Pairing, Quote, Role, SessionRef, Taken
-from assistant.contracts.outbox import Origin, OriginKind, OutboundEvent
+from assistant.contracts.outbox import Media, Origin, OriginKind, OutboundEvent
 from assistant.contracts.sessions import SessionCut
 from assistant.contracts.turns import TurnFailed, TurnFinished, Upload, UserText
 from assistant.contracts.util import Clock, derived_id, display_name, new_id, no_address, replace_surrogates, utc_now, visible_name
 from assistant.inbound import phrases as words
 from assistant.inbound.files import Fetcher
 from assistant.inbound.preview import TypingAndPreview
+from assistant.inbound.spoken import SpokenReplies, heard_words
 from assistant.store.channels import PairingStore
 from assistant.store.links import CODE_ALPHABET, CODE_LENGTH
 from assistant.store.outbox import OutboxStore
@@ -68,13 +69,21 @@ async def content_of(
     fetched = iter(await fetcher.fetch(wanted, conversation))
     content: list[UserText | Upload] = []
 
-    def take(count: int) -> list[UserText | Upload]:
-        return [file if isinstance(file, Upload) else UserText(text=file, quoted=True) for file in islice(fetched, count)]
+    def take(files: Sequence[InboundFile], said_in: InboundMessage | None) -> list[UserText | Upload]:
+        of_files = zip(files, islice(fetched, len(files)), strict=True)
+        return [_said(file, got, said_in) if isinstance(got, Upload) else UserText(text=got, quoted=True) for file, got in of_files]
 
     for message in messages:
         quote, own = words_of(message)
-        content += [*quote, *take(len(_quoted_files(message))), *own, *take(len(message.files))]
+        content += [*quote, *take(_quoted_files(message), None), *own, *take(message.files, message)]
     return tuple(content) or (UserText(text="The message holds nothing that can be read here.", quoted=True),)
+
+
+def _said(file: InboundFile, upload: Upload, message: InboundMessage | None) -> Upload:
+    """A recording that the sender made for this message is what they say; one that they send on, or that they answer, is a file."""
+    if message is None or file.kind != "voice" or not message.trusted or (message.quote and message.quote.kind == "forward"):
+        return upload
+    return replace(upload, sound="words", author="" if message.private else identity_of(message))
 
 
 def _quoted_files(message: InboundMessage) -> tuple[InboundFile, ...]:
@@ -91,7 +100,8 @@ def without_quoted_files(message: InboundMessage, quote: Quote) -> InboundMessag
 def words_of(message: InboundMessage) -> tuple[list[UserText], list[UserText]]:
     """A quote as quoted words, and the sender's own, in a group behind their name."""
     quote: list[UserText] = []
-    if message.quote and (message.quote.text.strip() or message.quote.files):
+    passed_on = message.quote and message.quote.kind == "forward" and message.files
+    if message.quote and (message.quote.text.strip() or message.quote.files or passed_on):
         own = message.quote.kind == "reply" and not message.quote.author_id  # what the model wrote is no source of addresses
         quote.append(UserText(text=_quoted(message.quote), quoted=True, provenance="stranger" if own else None))
     name = "" if message.private else f"{no_address(message.sender.name) or 'Unknown'}:"
@@ -104,9 +114,9 @@ def words_of(message: InboundMessage) -> tuple[list[UserText], list[UserText]]:
 
 def _quoted(quote: Quote) -> str:
     text = quote.text if len(quote.text) <= _MOST_QUOTED else f"{quote.text[:_MOST_QUOTED]}…"
+    text = text or "(no words, only what follows)"
     if quote.kind == "forward":
         return f"Passed on by the user{f', from {quote.author}' if quote.author else ''}:\n{text}"
-    text = text or "(no words, only what follows)"
     return f"What the user's next words refer to{f', by {quote.author}' if quote.author else ''}:\n{text}"
 
 
@@ -118,6 +128,7 @@ class Writer:
     """How long a reply is tried."""
     quoting: frozenset[str] = frozenset()
     """Channels on which answers refer to their message in private chats, too; in groups they always do."""
+    spoken: SpokenReplies = field(default_factory=SpokenReplies)
     clock: Clock = utc_now
 
     def reply_to(self, message: InboundMessage) -> str | None:
@@ -135,10 +146,12 @@ class Writer:
             origin=Origin(kind=kind, owner=place.owner, session=place.session),
         )
 
-    def of_turn(self, kind: OriginKind, taken: Taken, text: str, *, replaces: str | None = None) -> OutboundEvent:
+    def of_turn(
+        self, kind: OriginKind, taken: Taken, text: str, *, replaces: str | None = None, media: tuple[Media, ...] = ()
+    ) -> OutboundEvent:
         """The event at the end of a turn: the same id each time."""
         event = self.event(derived_id("evt", taken.turn_id, "end"), kind, taken.messages[-1], taken.place, text)
-        return replace(event, replaces=replaces, origin=replace(event.origin, turn_id=taken.turn_id))
+        return replace(event, replaces=replaces, media=media, origin=replace(event.origin, turn_id=taken.turn_id))
 
     def of_cut(self, message: InboundMessage, place: SessionRef, _: SessionCut) -> OutboundEvent:
         """For the chat whose older part was summed up; enqueued with the cut, so that each is told once."""
@@ -160,10 +173,14 @@ class ChatReply:
     async def outbound(self, end: TurnFinished | TurnFailed) -> Sequence[OutboundEvent]:
         """The answer and what was done, in place of its preview; or why there is none. Nothing for an answer without words, nor for a turn that was
         stopped before it did anything: /stop has been answered."""
-        posted = await self.shown.finish()
         if isinstance(end, TurnFinished):
-            text = words.answer(end.text, end.finish_reason, end.effects)
-            return [self.writer.of_turn("reply", self.taken, text, replaces=posted)] if text else []
+            spoken = self.writer.spoken
+            media, without = await spoken.voiced(end, self.taken, identity_of(self.taken.messages[-1]))
+            posted = await self.shown.finish()
+            heard, said = heard_words(end.heard, quote=spoken.quote), words.answer(end.text, end.finish_reason, end.effects)
+            text = "\n\n".join(filter(None, [heard, said, without]))
+            return [self.writer.of_turn("reply", self.taken, text, replaces=posted, media=media)] if text else []
+        posted = await self.shown.finish()
         told = words.failure(end)
         return [self.writer.of_turn("notice", self.taken, told)] if told else []
 

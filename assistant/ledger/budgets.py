@@ -18,7 +18,8 @@ from assistant.store.ledger import LedgerStore
 log = logging.getLogger(__name__)
 
 SUBJECT: Final = (
-    r"^(all|person|key|agent|role:(owner|user|guest)|(person|key|agent):.{1,300}|cause:(message|schedule|task|job|memory|compaction))$"
+    r"^(all|person|key|agent|role:(owner|user|guest)|(person|key|agent):.{1,300}"
+    r"|cause:(message|schedule|task|job|memory|compaction|voice))$"
 )
 _FRESH_SECONDS: Final = 2.0
 """A budget that another process sets holds here after so long."""
@@ -28,8 +29,8 @@ class BudgetSettings(Settings):
     """What someone or something may use. Calls of models are refused when it is used up."""
 
     of: Annotated[str, Field(pattern=SUBJECT)]
-    """Whose: `"person:<id>"`, `"key:<id>"`, `"agent:<name>"`, `"cause:<kind>"` (message, schedule, task, job, memory, compaction) or `"all"`, the
-    whole server. Defaults for each that has none of its own: `"person"`, `"role:guest"` (also user, owner), `"key"`, `"agent"`."""
+    """Whose: `"person:<id>"`, `"key:<id>"`, `"agent:<name>"`, `"cause:<kind>"` (message, schedule, task, job, memory, compaction, voice) or
+    `"all"`, the whole server. Defaults for each that has none of its own: `"person"`, `"role:guest"` (also user, owner), `"key"`, `"agent"`."""
     per: Period = "day"
     """`"hour"`, `"day"` or `"month"`: of the calendar, by the person's own clock."""
     tokens: Annotated[int | None, Field(ge=1, le=10**15)] = None

@@ -99,12 +99,17 @@ class HttpClient:
         self._answered = False
 
     @asynccontextmanager
-    async def request(self, method: str, path: str, body: bytes | None = None) -> AsyncGenerator["aiohttp.ClientResponse"]:
-        """The response, once its status is 200. Leaving the block early closes the connection; so does cancellation."""
+    async def request(
+        self, method: str, path: str, body: bytes | None = None, *, content_type: str = ""
+    ) -> AsyncGenerator["aiohttp.ClientResponse"]:
+        """The response, once its status is 200. Leaving the block early closes the connection; so does cancellation. `content_type`: of a body that
+        is not JSON."""
         session = self._session or await self._open()
         url = self._urls.get(path) or self._url(path)
         large = body is not None and len(body) > _LARGE_BODY
         send = partial(session.request, method, url, proxy=self._proxy, allow_redirects=False)
+        if content_type:
+            send = partial(send, headers={"Content-Type": content_type})
         try:
             try:
                 response = await send(data=io.BytesIO(body or b"") if large else body)

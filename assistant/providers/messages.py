@@ -44,6 +44,8 @@ from assistant.providers.transcript_rules import PromptForm, TranscriptPass
 _FILE_TAG: Final = re.compile(r"<(?=\s*/?\s*file\b)", re.IGNORECASE)
 _QUOTED_TAG: Final = re.compile(r"<(?=\s*/?\s*quoted\b)", re.IGNORECASE)
 _RECALLED_TAG: Final = re.compile(r"<(?=\s*/?\s*recalled\b)", re.IGNORECASE)
+HEARD: Final = "Said in a voice message, as it was heard; words may be misheard:"
+NOT_HEARD: Final = "Not from the user; they are told this, too:"
 Encode = Callable[[Message], bytes]
 _PER_CONVERSATION: Final = 1_500
 _PER_MESSAGE: Final = 64
@@ -60,6 +62,8 @@ def part_text(part: Text | Document) -> str:
         raise UnsupportedContent(f"This model does not take content of the type '{str(part.value.get('type'))[:40]}'.", param="messages")
     if part.kind == "document":
         return document_text(part)
+    if part.heard:
+        return f"[{HEARD if not part.quoted else NOT_HEARD}] {part.text}"
     if not part.quoted:
         return part.text
     if part.recalled:

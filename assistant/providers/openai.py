@@ -174,7 +174,7 @@ def _said(message: AssistantMessage, form: PromptForm) -> dict[str, Any]:
 
 def _content(message: UserMessage, images: Images, vision: bool) -> str | Sequence[dict[str, Any]]:
     """The parts as blocks; as one text where none is a picture: servers without vision often take plain strings only."""
-    if len(message.parts) == 1 and type(words := message.parts[0]) is Text and not words.quoted:
+    if len(message.parts) == 1 and type(words := message.parts[0]) is Text and not (words.quoted or words.heard):
         return words.text
     texts: list[str] = []
     content: list[dict[str, Any]] = []

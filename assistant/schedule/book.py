@@ -102,7 +102,7 @@ def check(new: NewSchedule) -> None:
     check_rule(new.rule)
     if not new.text.strip() or len(new.text) > _MOST_TEXT:
         raise InvalidRequest(f"The text must be 1 to {_MOST_TEXT} characters.", param="text")
-    if new.kind == "reminder" and new.address is None:
+    if new.kind == "reminder" and not new.receiver:
         raise InvalidRequest("A reminder needs a chat to go to: name one, such as telegram:123456789.", param="to")
     if (new.kind == "watch") != (new.watched is not None):
         raise InvalidRequest("A watch, and nothing else, names what it looks at: a url, a feed or a file.", param="watch")

@@ -81,6 +81,10 @@ def _of_instant(
         repeats = new.until_done and round + 1 < UNTIL_DONE_TIMES
         again = (event.not_before or now) + timedelta(minutes=new.until_done) if repeats else None
         return Plan(begun=Begun(instant=instant, ref=event.id), earlier=earlier, events=(event,), again=again, next_at=next_at)
+    if new.kind == "reminder":
+        who = new.person.name if new.person else "its chat"
+        begun = Begun(instant=instant, ended="failed", error=f"there is no chat in which {who} can be reached")
+        return Plan(begun=begun, earlier=earlier, next_at=next_at)
     prefix = _REF.get(new.kind)
     ref = derived_id(prefix, occurrence) if prefix else None
     return Plan(begun=Begun(instant=instant, ref=ref, held=True), earlier=earlier, next_at=next_at)

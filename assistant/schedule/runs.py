@@ -16,6 +16,7 @@ from assistant.contracts.schedules import SCHEDULE_SESSION, Schedule
 from assistant.contracts.sessions import SessionCut
 from assistant.contracts.turns import TurnFailed, TurnFinished, TurnRequest, UserText
 from assistant.contracts.util import Clock, backoff, derived_id, utc_now
+from assistant.schedule.receivers import Offers, chats_of, placed_at, receiver_of
 from assistant.schedule.texts import EventWriter, clock_of, late
 from assistant.schedule.watches import WatchChecks, WatchFailed
 from assistant.store.occurrences import Ending, HeldOccurrence, OccurrenceStore
@@ -36,17 +37,22 @@ class AskReply:
     turn_id: str
     writer: EventWriter
     people: PeopleDirectory
+    offers: Offers
     clock: Clock
 
     async def outbound(self, end: TurnFinished | TurnFailed) -> Sequence[OutboundEvent]:
-        address = self.schedule.new.address
-        if not isinstance(end, TurnFinished) or address is None or not end.text.strip():
+        new = self.schedule.new
+        if not isinstance(end, TurnFinished) or not new.receiver or not end.text.strip():
             return ()
         try:
-            person = await self.people.person(self.schedule.new.owner)
+            person = await self.people.person(receiver_of(new))
+            to = placed_at(new, await chats_of(receiver_of(new), self.people, self.offers))
         except StoreUnavailable:  # then its end can't be stored either, and the turn is tried again
-            person = None
-        event = self.writer.event(self.schedule, f"{self.turn_id} end", address, end.text, self.clock(), person=person)
+            person, to = None, placed_at(new, ())
+        if to.address is None:
+            return ()
+        writer = replace(self.writer, to=to.person)
+        event = writer.event(self.schedule, f"{self.turn_id} end", to.address, end.text, self.clock(), person=person)
         return [replace(event, origin=replace(event.origin, turn_id=self.turn_id))]
 
     def of_cut(self, cut: SessionCut) -> None:
@@ -65,15 +71,18 @@ class OccurrenceRunner:
         checks: WatchChecks,
         writer: EventWriter,
         people: PeopleDirectory,
+        offers: Offers = lambda _: True,
         clock: Clock = utc_now,
         at_work: int = 16,
     ) -> None:
+        """`offers`: which chats of a person can be written to."""
         self._store = store
         self._turns = turns
         self._start_job = start_job
         self._checks = checks
         self._writer = writer
         self._people = people
+        self._offers = offers
         self._clock = clock
         self._places = asyncio.Semaphore(at_work)
 
@@ -154,7 +163,9 @@ class OccurrenceRunner:
             agent=new.agent,
             address=new.address,
             cause=Cause(kind="schedule", id=held.schedule.id),
-            reply=AskReply(schedule=held.schedule, turn_id=turn_id, writer=self._writer, people=self._people, clock=self._clock),
+            reply=AskReply(
+                schedule=held.schedule, turn_id=turn_id, writer=self._writer, people=self._people, offers=self._offers, clock=self._clock
+            ),
         )
         try:
             turn = self._turns.start(request)

@@ -2,17 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import count
 from typing import Final
 
+from assistant.contracts.addresses import Address
 from assistant.contracts.errors import NanobotError, ShuttingDown, StoreUnavailable, traceback_location
 from assistant.contracts.people import PeopleDirectory, Person
 from assistant.contracts.schedules import Schedule, ScheduleNotFound
 from assistant.contracts.util import Clock, backoff, derived_id, new_id, utc_now
 from assistant.schedule.plans import plan_due
+from assistant.schedule.receivers import Offers, chats_of, placed_at, receiver_of
 from assistant.schedule.rules import next_instant, zone_of, zones_version
 from assistant.schedule.runs import OccurrenceRunner
 from assistant.schedule.texts import EventWriter, failure_notice
@@ -64,6 +66,7 @@ class ScheduleService:
         self._database, self._own = store.database, store.runner.id
         self._notifier = notifier
         self._people = people
+        self._offers: Offers = lambda address: store.outbox.offers(address)
         self._writer = writer
         self._runner = runner
         self._clock = clock
@@ -114,8 +117,8 @@ class ScheduleService:
             for schedule in await self._store.untold():
                 self._begin_telling(schedule)
         while wake.at is not None and wake.at <= self._clock():
-            people = {owner: await self._people.person(owner) for owner in await self._store.due_owners(_MOST_AT_ONCE)}
-            decided, held = await self._store.claim(lambda due, now: self._plan(due, now, people), _MOST_AT_ONCE, zones_version())  # noqa: B023
+            known = {id: await self._known(id) for id in await self._store.due_people(_MOST_AT_ONCE)}
+            decided, held = await self._store.claim(lambda due, now: self._plan(due, now, known), _MOST_AT_ONCE, zones_version())  # noqa: B023
             for each in held:
                 self._begin(each)
             if not decided:
@@ -163,12 +166,19 @@ class ScheduleService:
             except TimeoutError:
                 continue
 
-    def _plan(self, due: Due, now: datetime, people: Mapping[str, Person | None]) -> Plan | None:
+    async def _known(self, id: str) -> tuple[Person | None, Sequence[Address]]:
+        """A person, and where they are reached now."""
+        return await self._people.person(id), await chats_of(id, self._people, self._offers)
+
+    def _plan(self, due: Due, now: datetime, known: Mapping[str, tuple[Person | None, Sequence[Address]]]) -> Plan | None:
         schedule = due.schedule
-        if schedule.new.owner not in people:
-            return None  # it became due since its owner was looked up
+        receiver = receiver_of(schedule.new)
+        if receiver not in known:
+            return None  # it became due since its people were looked up
+        person, chats = known[receiver]
+        to = placed_at(schedule.new, chats)
         try:
-            return plan_due(due, now, people[schedule.new.owner], self._writer)
+            return plan_due(replace(due, schedule=to.placed(schedule)), now, person, replace(self._writer, to=to.person))
         except NanobotError as error:  # such as a zone that this machine does not have: it must not keep the others from running
             instant = due.extra or schedule.next_at or now
             return Plan(begun=Begun(instant=instant, ended="failed", error=error.message), next_at=None)
@@ -229,8 +239,9 @@ class ScheduleService:
         if session is not None:
             await self._runner.note(new.owner, session, new_id("turn"), text)
         address = address or (new.address if session is None else None)
+        person, chats = await self._known(new.owner)
+        writer = replace(self._writer, to=placed_at(replace(new, person=None), chats, address).person)
         cause = derived_id("told", schedule.id, str(schedule.failures), failed.id if failed else "")
-        person = await self._people.person(new.owner)
-        events = [self._writer.event(schedule, cause, address, text, now, person=person)] if address else []
+        events = [writer.event(schedule, cause, address, text, now, person=person)] if address else []
         await self._store.told(schedule, events)
         log.info("schedules.told schedule=%s failures=%d", schedule.id, schedule.failures)

@@ -91,6 +91,10 @@ class SpokenSchedules:
         return f"{rule_words(rule)}, {f'next {told(instant, zone, self._clock())}' if instant else zone.key}"
 
     async def chat(self, owner: str) -> Address | None:
+        person = await self._people.person(owner)
+        for address in person.prefers if person else ():
+            if address.channel in self._channels.enabled:
+                return address
         for address in await self._candidates(owner):
             if address.channel in self._channels.enabled and await self._inbox.wrote(address, owner=owner):
                 return address

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.outbox import ButtonRows, Origin, OutboundEvent
+from assistant.contracts.outbox import ButtonRows, Origin, OutboundEvent, ToPerson
 from assistant.contracts.people import Person
 from assistant.contracts.schedules import FAILURES_PAUSED, GRACE, Schedule, ScheduleKind
 from assistant.contracts.util import derived_id
@@ -29,6 +29,8 @@ class EventWriter:
     expire_after: timedelta
     """How long a message is tried, at least."""
     buttons: Buttons = lambda _: ()
+    to: ToPerson | None = None
+    """Whom they are for."""
 
     def event(
         self, schedule: Schedule, cause: str, address: Address, text: str, now: datetime, *, person: Person | None, buttons: ButtonRows = ()
@@ -44,6 +46,7 @@ class EventWriter:
             not_before=begin if begin > now else None,
             expires_at=begin + lasts,
             origin=Origin(kind="schedule", owner=schedule.new.owner, session=schedule.new.session),
+            person=self.to,
         )
 
 

@@ -29,6 +29,12 @@ DUE_OWNERS = """
         ORDER BY next_at LIMIT :most) AS by_rule
     UNION SELECT owner FROM (SELECT s.owner FROM occurrences AS o JOIN schedules AS s ON s.id = o.schedule
         WHERE o.state = 'waiting' AND o.instant <= :now ORDER BY o.instant LIMIT :most) AS waiting"""
+DUE_RECEIVERS = """
+    SELECT payload FROM (SELECT payload FROM schedules WHERE state = 'active' AND next_at IS NOT NULL AND next_at <= :now
+        ORDER BY next_at LIMIT :most) AS by_rule WHERE payload LIKE '%"person":{%'
+    UNION ALL SELECT payload FROM (SELECT s.payload FROM occurrences AS o JOIN schedules AS s ON s.id = o.schedule
+        WHERE o.state = 'waiting' AND o.instant <= :now ORDER BY o.instant LIMIT :most) AS waiting WHERE payload LIKE '%"person":{%'"""
+"""Those that name a person: within their words, quotes are escaped."""
 PAUSE_OF_LOST_KEYS = """
     UPDATE schedules SET state = 'paused' WHERE state = 'active' AND next_at IS NOT NULL AND next_at <= :now
     AND owner IN (SELECT person FROM identities WHERE identity LIKE 'key:%') AND owner NOT IN (

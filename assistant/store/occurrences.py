@@ -9,7 +9,7 @@ from typing import Final, Literal
 from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.schedules import Schedule
 from assistant.contracts.util import Clock, utc_now
-from assistant.store.codec import from_micros, json_column, optional, to_micros, unescape
+from assistant.store.codec import decode_new_schedule, from_micros, json_column, optional, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
 from assistant.store.occurrence_rows import (
     ADVANCE,
@@ -17,6 +17,7 @@ from assistant.store.occurrence_rows import (
     COUNTS,
     DUE,
     DUE_OWNERS,
+    DUE_RECEIVERS,
     FAIL,
     FOUND,
     GIVE_BACK,
@@ -114,10 +115,12 @@ class OccurrenceStore:
         self._notifier = notifier
         self._clock = clock
 
-    async def due_owners(self, most: int) -> Collection[str]:
-        """The owners of the `most` schedules that have been due longest."""
-        rows = await self._database.select(DUE_OWNERS, {"now": self._now(), "most": most})
-        return {unescape(owner) for (owner,) in rows}
+    async def due_people(self, most: int) -> Collection[str]:
+        """The owners of the `most` schedules that have been due longest, and the people that these are for."""
+        values: dict[str, SqlValue] = {"now": self._now(), "most": most}
+        owners, named = await self._database.read(lambda link: (link.execute(DUE_OWNERS, values), link.execute(DUE_RECEIVERS, values)))
+        receivers = [decode_new_schedule(payload).person for (payload,) in named]
+        return {unescape(owner) for (owner,) in owners} | {person.id for person in receivers if person is not None}
 
     async def claim(self, decide: Callable[[Due, datetime], Plan | None], most: int, zones: str) -> tuple[int, Sequence[HeldOccurrence]]:
         """Do what `decide` (pure; may be called twice) says of what is due now, at most `most` schedules and as many extra occurrences. None of it:
@@ -301,6 +304,8 @@ class OccurrenceStore:
         connection.execute(CLAIM_WAITING, values)
         add_events(connection, [prepare_event(event, now) for event in plan.events], self._notifier)
         self._repeat(connection, schedule.id, plan.again, root, due.round + 1)
+        if begun.ended == "failed":
+            connection.execute(FAIL, {"id": schedule.id})
         connection.execute(NOTHING_WAITS, {"id": schedule.id, "now": now})
         return [self._hold(connection, schedule, begun, watch)] if begun.held else []
 

@@ -5,6 +5,7 @@ Every condition on `state` and `yields` of an event at work is written out, so t
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from assistant.contracts.outbox import Claim, Delivery, DeliveryError, OutboundEvent, OutboundPart, PartState, Receipt, Settlement
 from assistant.store.codec import decode_event, decode_part, encode_json, from_micros, json_column, json_key, optional, to_micros, unescape
@@ -110,12 +111,18 @@ COUNTS = "SELECT channel, state, COUNT(*) FROM outbox GROUP BY state, channel"
 PURGE = "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox WHERE ended < :before ORDER BY ended LIMIT :most) RETURNING seq"
 
 
+HIDDEN: Final = '%"hidden"_true%'
+"""In the payload of a message whose sender is not told where it goes; within its words, quotes are escaped."""
+
+
 def deliveries_of(*, owner: bool, state: bool, channel: bool, before: bool) -> str:
-    """The statement that lists deliveries, the latest first, under the conditions asked for."""
+    """The statement that lists deliveries, the latest first, under the conditions asked for. An owner is not told by a channel's name where a message
+    to another person went."""
     conditions = {
         "owner = :owner": owner,
         "state = :state": state,
         "channel = :channel": channel,
+        f"payload NOT LIKE '{HIDDEN}'": owner and channel,
         "seq < (SELECT seq FROM outbox WHERE id = :before)": before,
     }
     asked = [condition for condition, wanted in conditions.items() if wanted]
@@ -144,7 +151,7 @@ def prepare_event(event: OutboundEvent, now: int) -> EncodedEvent:
         "due": max(not_before, now),
         "expires": to_micros(event.expires_at),
         "at": now,
-        "follows": int(event.person is not None),
+        "follows": int(event.person is not None and event.person.follows),
         "payload": encode_json(event),
     }
     return EncodedEvent(values=values, digests=frozenset(media.digest for media in event.media))

@@ -331,7 +331,8 @@ class Sessions:
 
 
 def _attachments(message: Message) -> list[str]:
-    return [part.attachment_id for part in message.parts if part.kind != "text"] if message.role == "user" else []
+    held = [part.heard if part.kind == "text" else part.attachment_id for part in message.parts] if message.role == "user" else []
+    return [attachment for attachment in held if attachment]
 
 
 def _since_user(connection: Transaction, session: int) -> list[Message]:

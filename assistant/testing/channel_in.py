@@ -9,7 +9,7 @@ from assistant.contracts.channels import SendRefused
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.outbox import Button
 from assistant.testing.channel_plans import LONG_TEXT, needs, words_in
-from assistant.testing.platform import WITHIN, ChannelPlatform, RecordingLink, Said, event_to, running, send
+from assistant.testing.platform import WITHIN, ChannelPlatform, RecordingLink, Said, event_to, running, send, until
 
 
 def receives(platform: ChannelPlatform) -> None:
@@ -35,7 +35,7 @@ class ReceiveCases:
         assert (message.text, message.address, message.private) == ("w1", platform.address, True)
         assert message.external_id
         assert message.sender.id
-        assert message.trusted
+        assert message.trusted or platform.settings.let_in_by_secret
         assert message.at.tzinfo is not None
 
     async def test_a_message_that_could_not_be_stored_comes_again(self, platform: ChannelPlatform) -> None:
@@ -65,13 +65,19 @@ class ReceiveCases:
         if not ({"reconnects", "signed"} & platform.abilities):
             pytest.skip("this platform keeps no message for us")
         async with running(platform.channel) as link:
+            platform.say("w0")
+            await link.next()
+            link.offered.get_nowait()
             link.gate.clear()
             platform.say("w1")
             await link.offered.get()
         assert not platform.acknowledged()
         link.gate.set()
         async with running(platform.channel, link):
-            assert (await link.next()).text == "w1"
+            said = [(await link.next()).text]
+            if said == ["w0"]:  # again: the same id
+                said = [(await link.next()).text]
+        assert said == ["w1"]
 
     async def test_a_flood_arrives_in_order(self, platform: ChannelPlatform) -> None:
         receives(platform)
@@ -238,6 +244,55 @@ class ReceiveCases:
             finally:
                 run.cancel()
                 await asyncio.wait([run])
+
+    async def test_a_stranger_is_passed_on_as_such(self, platform: ChannelPlatform) -> None:
+        """Who may write is not for the channel to decide."""
+        receives(platform)
+        needs(platform, "strangers")
+        async with running(platform.channel) as link:
+            platform.write(Said(text="w1"))
+            known = await link.next()
+            platform.write(Said(text="w2", by="stranger"))
+            stranger = await link.next()
+        assert (stranger.text, stranger.private, stranger.trusted) == ("w2", True, True)
+        assert stranger.sender.id != known.sender.id
+        assert stranger.address != known.address
+
+    @pytest.mark.parametrize("ahead", [-3600.0, 3600.0, -90 * 86_400.0])
+    async def test_a_clock_that_is_wrong_loses_no_message(self, platform: ChannelPlatform, ahead: float) -> None:
+        receives(platform)
+        needs(platform, "clock")
+        async with running(platform.channel) as link:
+            platform.write(Said(text="w1", ahead=ahead))
+            platform.write(Said(text="w2"))
+            assert [(await link.next()).text, (await link.next()).text] == ["w1", "w2"]
+
+    async def test_a_group_that_gets_another_id_is_followed(self, platform: ChannelPlatform) -> None:
+        receives(platform)
+        needs(platform, "groups", "moves")
+        assert platform.group is not None
+        async with running(platform.channel) as link:
+            now = platform.move()
+            await until(lambda: link.chats_moved)
+            assert set(link.chats_moved) == {(platform.group.chat_id, now.chat_id)}
+            await send(platform, event=event_to(platform.group, "w1"))
+        assert [(each.chat_id, each.text) for each in platform.seen()] == [(now.chat_id, "w1")]
+
+    async def test_typing_and_a_reaction_are_shown(self, platform: ChannelPlatform) -> None:
+        receives(platform)
+        if not ({"typing", "reactions"} & platform.abilities):
+            pytest.skip("this platform shows neither")
+        conversation = platform.channel.conversation
+        assert conversation is not None
+        async with running(platform.channel) as link:
+            id = platform.write(Said(text="w1"))
+            message = await link.next()
+            await conversation.typing(message.address)
+            await conversation.acknowledge(message)
+        if "typing" in platform.abilities:
+            assert platform.typed() == [platform.address.chat_id]
+        if "reactions" in platform.abilities:
+            assert platform.reacted() == [id]
 
     async def test_a_forged_call_is_refused(self, platform: ChannelPlatform) -> None:
         needs(platform, "signed")

@@ -22,7 +22,7 @@ TEXTS = {
     "right to left": "w1 שלום **עולם** w2 مرحبا `كود` w3",
     "emoji": f"w1 {FAMILY * 900} w2",
     "list": "# w1\n\n- w2\n  - w3\n- [ ] w4\n\n1. w5\n2. w6\n\n> w7\n\n| w8 | w9 |\n|----|----|\n| w10 | w11 |\n\n---\n\n"
-    "[w12](https://example.org/w13) ![w14](https://example.org/x.png)",
+    "[w12](https://example.org/x13) ![w14](https://example.org/x.png)",
     "marks": "w1 *w2* **w3** ~~w4~~ `w5` ||w6|| <b>w7</b> &amp; @everyone <!channel> <@U1> w8 \\*w9\\* _w10_ http://example.org/w11_w12 w13",
     "half a pair": "w1 \ud83d w2 \x00 w3 \x1b[31m w4\r\nw5 w6 \ufeff w7",
 }
@@ -78,6 +78,11 @@ class PlanCases:
         assert wanted <= set(words_in([part.text for part in parts])), "text"
         assert wanted <= set(words_in([part.plain for part in parts])), "plain"
 
+    async def test_a_link_keeps_its_address(self, platform: ChannelPlatform) -> None:
+        [part] = plan(platform, "see [w1](https://example.org/x13?a=1) and <https://example.org/x14>")
+        assert all(address in part.text for address in ("https://example.org/x13?a=1", "https://example.org/x14"))
+        assert all(address in part.plain for address in ("https://example.org/x13?a=1", "https://example.org/x14"))
+
     @pytest.mark.parametrize("text", TEXTS.values(), ids=list(TEXTS))
     async def test_no_part_is_longer_than_the_platform_takes(self, platform: ChannelPlatform, text: str) -> None:
         for part in plan(platform, text):
@@ -104,7 +109,8 @@ class PlanCases:
 
     async def test_many_files_are_all_planned(self, platform: ChannelPlatform) -> None:
         needs(platform, "files")
-        many = tuple(Media(name=f"f{number}.pdf", media_type="application/pdf", size=100, digest=f"{number:064}") for number in range(23))
+        _, kind, _ = platform.samples[-1]
+        many = tuple(Media(name=f"f{number}.x", media_type=kind, size=100, digest=f"{number:064}") for number in range(23))
         parts = plan(platform, "w1", media=many)
         assert [each.name for part in parts for each in part.media] == [each.name for each in many]
         assert words_in([part.text for part in parts]) == ["w1"]

@@ -1,7 +1,7 @@
 """A stand-in for a platform, as the contract suite of channels uses it, and the link that records what a channel takes in."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,6 +17,10 @@ from assistant.contracts.outbox import ButtonRows, Media, Origin, OutboundEvent,
 
 WITHIN: float = 10
 """Seconds after which a test gives up waiting."""
+PICTURE = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360000002000001e221bc330000000049454e44ae426082"
+)
+"""A PNG of one pixel."""
 Failure = Literal[
     "refuse",
     "limit",
@@ -48,11 +52,18 @@ Ability = Literal[
     "bots",
     "reconnects",
     "signed",
+    "moves",
+    "clock",
+    "typing",
+    "reactions",
+    "previews",
+    "strangers",
 ]
 """What a platform has, and its channel does. groups: chats of several people, with mentions. threads: conversations in a group. replies: an
 answer refers to a message. edits: a message can be changed. files, buttons: out. files_in, quotes_in, edits_in: in. bots: other bots may
 write. reconnects: a connection that can break (`drop`), after which what was not acknowledged comes again. signed: the platform calls us,
-with a signature."""
+with a signature. moves: a group gets another id (`move`). clock: messages carry the platform's time (`Said.ahead`). typing, reactions: shown in a
+chat. previews: an answer is shown while it is made. strangers: people whom the platform's owner never named can write."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,13 +96,15 @@ class Said:
     answers_us: bool = False
     """Answers the assistant's last message (in this chat)."""
     thread_id: str | None = None
-    by: Literal["person", "bot", "assistant"] = "person"
-    """assistant: the channel's own message comes back."""
+    by: Literal["person", "stranger", "bot", "assistant"] = "person"
+    """stranger: another person, in another private chat. assistant: the channel's own message comes back."""
     files: tuple[tuple[str, bytes], ...] = ()
     edits: str | None = None
     """The id of a message that this text replaces."""
     quotes: str = ""
     """The text of another's message that this one answers."""
+    ahead: float = 0.0
+    """Seconds that the platform's clock is ahead of ours."""
 
 
 class ChannelPlatform:
@@ -116,6 +129,8 @@ class ChannelPlatform:
     """A thread of `group`."""
     most_text: int = 4000
     """Characters that the platform takes in one message."""
+    samples: Sequence[tuple[str, str, bytes]] = (("a.png", "image/png", PICTURE), ("ü b.pdf", "application/pdf", b"%PDF-1.4 "))
+    """(name, media type, content) of files that the platform takes."""
     most_file: int = 0
     """Bytes of the largest file that the platform takes; 0: none."""
 
@@ -157,6 +172,18 @@ class ChannelPlatform:
         """The platform sends what no channel can read: not JSON where it should be, or events of unknown and broken shapes."""
         raise NotImplementedError
 
+    def move(self) -> Address:
+        """`group` gets another id, which the platform tells as it does; returns the new address."""
+        raise NotImplementedError
+
+    def typed(self) -> Sequence[str]:
+        """The chats in which the channel was shown as typing, in order."""
+        raise NotImplementedError
+
+    def reacted(self) -> Sequence[str]:
+        """The ids of the messages that the channel put a reaction under."""
+        raise NotImplementedError
+
     async def forge(self, said: Said, *, stale: bool = False) -> int:
         """A call that is not the platform's (`stale`: the platform's own, an hour late, sent again); returns the status of its answer."""
         raise NotImplementedError
@@ -183,6 +210,8 @@ class RecordingLink:
         """What `undelivered` was told."""
         self.reached: list[tuple[str, bool]] = []
         """What `delivered` was told."""
+        self.chats_moved: list[tuple[str, str]] = []
+        """What `moved` was told."""
 
     async def accept(self, message: InboundMessage) -> str:
         self.offered.put_nowait(message)
@@ -197,7 +226,8 @@ class RecordingLink:
     async def last_seen(self) -> Mapping[str, str]:
         return self.last
 
-    async def moved(self, chat_id: str, now: str) -> None: ...
+    async def moved(self, chat_id: str, now: str) -> None:
+        self.chats_moved.append((chat_id, now))
 
     async def undelivered(self, message_id: str, code: str, words: str) -> None:
         self.lost.append((message_id, code, words))
@@ -215,6 +245,13 @@ class RecordingLink:
         """The next message that was kept."""
         async with asyncio.timeout(WITHIN):
             return await self.kept.get()
+
+
+async def until(holds: Callable[[], object]) -> None:
+    """Wait for what a platform shows. Raises TimeoutError."""
+    async with asyncio.timeout(WITHIN):
+        while not holds():  # noqa: ASYNC110 - of a platform that only shows it
+            await asyncio.sleep(0.01)
 
 
 @asynccontextmanager

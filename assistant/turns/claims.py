@@ -14,7 +14,7 @@ from assistant.agent.loop import Doubt
 from assistant.agent.toolbox import Toolbox
 from assistant.contracts.effects import EFFECT_KINDS, EffectKind
 from assistant.contracts.messages import ToolMessage
-from assistant.contracts.turns import TurnRequest, UserText
+from assistant.contracts.turns import TurnRequest, Upload
 from assistant.turns import claim_words as words
 from assistant.turns.claim_words import ClaimKind
 from assistant.turns.handle import RunningTurn
@@ -166,7 +166,9 @@ def _asserted(sentence: str, match: re.Match[str], kind: ClaimKind, *, firm: boo
 
 def doubt(request: TurnRequest, turn: RunningTurn, toolbox: Toolbox, transcript: Transcript, answer: str) -> Doubt | None:
     """Whether an answer says that something was done, and nothing shows it. None too where a tool ran that may have done it and does not tell."""
-    claims = claimed(answer, "\n".join([item.text for item in request.content if isinstance(item, UserText) and not item.quoted]))
+    claims = claimed(
+        answer, "\n".join([item.text for item in (*request.content, *turn.heard) if not isinstance(item, Upload) and not item.quoted])
+    )
     if not claims or request.results or not all(map(toolbox.tells_all, turn.used)):
         return None
     results = [message for message in transcript.messages if isinstance(message, ToolMessage)]

@@ -10,7 +10,7 @@ from assistant.contracts import errors
 from assistant.contracts.access import UNLIMITED, Admission
 from assistant.contracts.effects import Effect, PendingApproval
 from assistant.contracts.errors import NanobotError, drop_traceback, traceback_location
-from assistant.contracts.messages import CutOff, ToolMessage, Usage
+from assistant.contracts.messages import CutOff, Text, ToolMessage, Usage
 from assistant.contracts.turns import (
     Keep,
     ReasoningDelta,
@@ -92,6 +92,8 @@ class RunningTurn:
         """Whether a tool that changes something was started: then repeating the request is not harmless."""
         self.effects: list[Effect] = []
         """What its tools reported so far, steps from before a crash included."""
+        self.heard: tuple[Text, ...] = ()
+        """What was heard in the message that it answers."""
         self.pending: list[PendingApproval] = []
         """Its calls that wait for a person's yes."""
         self.used: set[str] = set()

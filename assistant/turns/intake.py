@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePath
 
 from assistant.contracts.documents import DocumentReader, ReadDocument, ReadImage
@@ -10,9 +10,13 @@ from assistant.contracts.errors import FileTooLarge, NanobotError, UnreadableFil
 from assistant.contracts.messages import Document, Image, Part, Text, UserMessage, Verbatim, picture_id, picture_part
 from assistant.contracts.turns import TurnRequest, Upload, UserText
 from assistant.contracts.util import new_id
+from assistant.contracts.voice import Hearing, NoHearing
 from assistant.store.attachments import AttachmentStore
+from assistant.turns.recordings import Recordings, Taken
 
 Reading = ReadDocument | ReadImage
+Kept = tuple[str, Reading] | Text | NanobotError
+"""What a message has of a file: its attachment and what was read in it; words that were heard; or why there is nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,7 @@ class MessageIntake:
     """How much text of documents one message may hold; the rest can be paged through."""
     document_pictures: int = 20
     """How many pictures of documents one message may hold."""
+    hearing: Hearing = field(default_factory=NoHearing)
 
     async def message(
         self, request: TurnRequest, content: Sequence[UserText | Upload | Verbatim], pictures: Callable[[], int]
@@ -40,24 +45,26 @@ class MessageIntake:
         shown = min(pictures(), self.document_pictures) if uploads else 0
         return UserMessage(id=new_id("msg"), parts=parts_of(content, readings, self.document_chars, shown))
 
-    async def _read_all(self, request: TurnRequest, uploads: Sequence[Upload]) -> dict[int, tuple[str, Reading] | NanobotError]:
+    async def _read_all(self, request: TurnRequest, uploads: Sequence[Upload]) -> dict[int, Kept]:
         """By `id(upload)`. Nothing is kept before everything is read: over the API one unreadable file refuses the request."""
         in_chat = request.reply is not None
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._read(upload, in_chat=in_chat)) for upload in uploads]
+                tasks = [group.create_task(self._read(request, upload, in_chat=in_chat)) for upload in uploads]
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
-        kept: dict[int, tuple[str, Reading] | NanobotError] = {}
+        kept: dict[int, Kept] = {}
         for upload, task in zip(uploads, tasks, strict=True):
             read = task.result()
-            if isinstance(read, NanobotError):
+            if isinstance(read, NanobotError | Text | tuple):
                 kept[id(upload)] = read
             else:
                 kept[id(upload)] = await self.attachments.keep(request.owner, request.session, upload, read), read
         return kept
 
-    async def _read(self, upload: Upload, *, in_chat: bool) -> Reading | NanobotError:
+    async def _read(self, request: TurnRequest, upload: Upload, *, in_chat: bool) -> Reading | Taken | NanobotError:
+        if heard := await Recordings(self.attachments, self.hearing).take(request, upload, in_chat=in_chat):
+            return heard
         if upload.unread:
             return ReadDocument(format=PurePath(upload.name).suffix[1:9].lower() or "file", text="", missing=upload.unread)
         try:
@@ -70,7 +77,7 @@ class MessageIntake:
 
 def parts_of(
     content: Sequence[UserText | Upload | Verbatim],
-    readings: Mapping[int, tuple[str, Reading] | NanobotError],
+    readings: Mapping[int, Kept],
     document_chars: int,
     document_pictures: int,
 ) -> tuple[Part, ...]:
@@ -88,7 +95,9 @@ def parts_of(
             parts.append(Text(text=item.text, quoted=item.quoted, chosen=item.chosen, author=item.author, provenance=item.provenance))
             continue
         kept = readings[id(item)]
-        if isinstance(kept, NanobotError):
+        if isinstance(kept, Text):
+            parts.append(kept)
+        elif isinstance(kept, NanobotError):
             parts.append(Text(text=f"A file of this message could not be read. {kept.message}", quoted=True))
         elif isinstance(kept[1], ReadImage):
             read = kept[1]

@@ -185,6 +185,7 @@ class Turns:
             reasoning=answer.reasoning,
             effects=tuple(turn.effects),
             pending=tuple(turn.pending),
+            heard=turn.heard,
         )
         outbound = await request.reply.outbound(end) if request.reply else ()
         step = [answer.last, *answer.results]
@@ -208,10 +209,12 @@ class Turns:
         if transcript:
             message = last_words(transcript)
         else:
-            brought = request.content or not request.results
-            message = await self._intake.message(request, request.content, agent.pictures) if brought else None
+            message = (
+                await self._intake.message(request, request.content, agent.pictures) if request.content or not request.results else None
+            )
         person = await self._people.person(request.owner)
         zone = person.zone if person else await self._people.zone(request.owner)
+        turn.heard = message.heard if message else ()
         profile, recalled = await self._memory.before(request, None if transcript else message)
         message = recalled or message
         room = agent.context.room(request, message, zone, person, profile, toolbox.session_specs)
@@ -219,9 +222,7 @@ class Turns:
             history = await self._history(request, agent)
             turn.begun = True
             transcript = await self._load(request, message, history)
-            if (
-                meters and not request.approval
-            ):  # what was accepted is not refused any more: a message that is resumed, a call that was approved
+            if meters and not request.approval:  # what was accepted, resumed or approved, is not refused any more
                 said = [HistoryMessage(content=request.content)]
                 tokens = estimated_tokens(said, request.instructions, request.sampling)
                 turn.admission = await self.allowance.admit(request.caller or request.owner, tokens)

@@ -37,7 +37,7 @@ class DiscordChannel:
         self._settings = settings
         self._waits = waits or Waits()
         self._refusals = Refusals(settings.secret)
-        self._rest = DiscordRest(settings, self._refusals)
+        self._rest = DiscordRest(settings, self._refusals, self._waits.refused)
         self.send = DiscordSender(self._rest, context.files, self._waits.send).send
         self.conversation = DiscordConversation(self._rest)
         self._tries: dict[str, int] = {}

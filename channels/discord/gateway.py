@@ -19,7 +19,7 @@ from assistant.contracts.errors import traceback_location
 from assistant.contracts.inbox import InboundMessage
 from assistant.contracts.util import backoff
 from channels.discord.conversation import register
-from channels.discord.http import Refusals
+from channels.discord.http import UNREADABLE, Refusals
 from channels.discord.inbound import position
 from channels.discord.rest import DiscordClient, Waits
 from channels.discord.settings import DiscordSettings
@@ -33,6 +33,14 @@ _OLDEST_EDIT: Final = timedelta(hours=1)
 
 class NewSession:
     """The gateway sends everything from here on (of one more server); earlier messages have to be fetched."""
+
+
+def _parsed(name: str, parse: Callable[[Any], object], data: Any) -> None:
+    """An event that discord.py can't read would end the connection, and with it what came behind."""
+    try:
+        parse(data)
+    except UNREADABLE as error:
+        log.error("discord.unreadable event=%s error=%s", name, traceback_location(error))  # noqa: TRY400 - no words
 
 
 Event = NewSession | discord.Message | discord.Interaction
@@ -55,6 +63,8 @@ class GatewayClient(DiscordClient):
         self._since = asyncio.get_running_loop().time()
         """When the connection was lost."""
         self._losses: deque[float] = deque(maxlen=_HECTIC)
+        parsers: Any = self._connection.parsers
+        parsers.update({name: partial(_parsed, name, parse) for name, parse in parsers.items() if name not in ("READY", "RESUMED")})
 
     async def watch(self) -> None:
         """Raises ChannelFailed when the first connection fails, or a later one is lost for too long."""
@@ -158,9 +168,6 @@ OLDEST: Final = timedelta(hours=24)
 _OVERLAP: Final = timedelta(seconds=60)
 """Messages of different threads may arrive out of the order of their ids; repeats are recognised by id."""
 _MOST_CHATS, _SIDE_BY_SIDE, _PAGE, _MOST_PAGES, _TRIES = 500, 8, 100, 50, 4
-UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, IndexError)
-"""Raised by reading a payload that is not as documented."""
-
 Read = Callable[[discord.Message], InboundMessage | None]
 
 

@@ -28,6 +28,8 @@ discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
 
 CONNECTION_ERRORS: Final = (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError)
 """What a call by discord.py raises."""
+UNREADABLE: Final = (KeyError, TypeError, ValueError, AttributeError, IndexError)
+"""Raised by discord.py for a payload that is not as documented."""
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30, sock_connect=5, sock_read=20)
 _TIMEOUT_OF_FILES: Final = aiohttp.ClientTimeout(total=55, sock_connect=5, sock_read=50)
 _LONGEST_SLEEP: Final = 1.0

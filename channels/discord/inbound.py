@@ -124,7 +124,7 @@ def _quote(message: discord.Message, me: discord.ClientUser, previews: Sequence[
     if message.message_snapshots:
         lines = [line for shot in message.message_snapshots for line in shot_lines(shot)]
         text = "\n".join(filter(None, [*lines, *previews]))
-        return Quote(text=text[:_MOST_QUOTED], author="", kind="forward") if text else None
+        return Quote(text=text[:_MOST_QUOTED], author="", kind="forward") if text or files_in(message) else None
     answered = message.reference.resolved if message.reference is not None else None
     if not isinstance(answered, discord.Message):
         return Quote(text="\n".join(previews)[:_MOST_QUOTED], author="", kind="forward") if previews else None

@@ -11,8 +11,8 @@ from assistant.contracts.errors import StoreUnavailable, traceback_location
 from assistant.contracts.inbox import InboundMessage
 from assistant.contracts.util import backoff
 from channels.discord.conversation import tell
-from channels.discord.gateway import UNREADABLE, CatchUp, Event, GatewayClient, NewSession
-from channels.discord.http import CONNECTION_ERRORS
+from channels.discord.gateway import CatchUp, Event, GatewayClient, NewSession
+from channels.discord.http import CONNECTION_ERRORS, UNREADABLE
 from channels.discord.inbound import read_interaction, read_message
 from channels.discord.rest import DiscordRest, Waits
 from channels.kit.bots import BotTurns

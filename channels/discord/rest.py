@@ -17,7 +17,6 @@ from channels.discord.refusals import UNKNOWN_CHANNEL
 from channels.discord.settings import DiscordSettings
 
 T = TypeVar("T")
-_LOGIN_PAUSE: Final = 60.0
 _MOST_KNOWN: Final = 4096
 
 
@@ -53,8 +52,10 @@ class DiscordClient(discord.Client):
 class DiscordRest:
     """A client that logs in when it is first used, and the channels of direct messages and threads."""
 
-    def __init__(self, settings: DiscordSettings, refusals: Refusals) -> None:
+    def __init__(self, settings: DiscordSettings, refusals: Refusals, refused: float = 60) -> None:
+        """`refused`: see `Waits.refused`."""
         self.settings = settings
+        self._refused_pause = refused
         self.refusals = refusals
         self._client: DiscordClient | None = None
         self._login = asyncio.Lock()
@@ -66,7 +67,7 @@ class DiscordRest:
         """user → the channel of their direct messages."""
 
     async def client(self) -> DiscordClient:
-        """Logged in. Raises what discord.py raises; for a minute after a refused token, LoginFailure at once."""
+        """Logged in. Raises what discord.py raises; for some time after a refused token, LoginFailure at once."""
         async with self._login:
             if self._client is not None:
                 return self._client
@@ -77,7 +78,7 @@ class DiscordRest:
                 await client.login(self.settings.secret)
             except BaseException as error:
                 if isinstance(error, discord.LoginFailure):
-                    self._refused_until = time.monotonic() + _LOGIN_PAUSE
+                    self._refused_until = time.monotonic() + self._refused_pause
                 await client.close()
                 raise
             self._client = client
@@ -86,6 +87,8 @@ class DiscordRest:
     async def target(self, address: Address) -> str:
         """The id of the channel of this address. Raises SendRefused for a thread of another chat: permission was checked for the chat. Raises what
         discord.py raises, NotFound for a thread that is gone."""
+        if not address.chat_id.isdecimal():
+            raise SendRefused("chat_not_found", "Discord knows no such channel.")
         if address.thread_id is None:
             return self._private.get(address.chat_id, address.chat_id)
         if await self.parent(address.thread_id) != address.chat_id:
@@ -158,5 +161,7 @@ class Waits:
     """Before the first retry."""
     guilds: float = 1
     """Without a further server, after which a new session knows all of them."""
+    refused: float = 60
+    """After a refused token, without another login."""
     answerable: float = 2.5
     """In which an interaction can be answered; Discord allows three."""

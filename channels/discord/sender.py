@@ -11,9 +11,9 @@ from typing import Any, Final, TypeVar
 import discord
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import Sending, SendRefused
+from assistant.contracts.channels import Sending, SendRefused, SendUnclear
 from assistant.contracts.outbox import Media, MediaFiles, OutboundPart, Receipt
-from channels.discord.http import CONNECTION_ERRORS
+from channels.discord.http import CONNECTION_ERRORS, UNREADABLE
 from channels.discord.plan import MOST_CHARS, reply_in, view_of
 from channels.discord.posts import open_post
 from channels.discord.refusals import ARCHIVED, NOT_A_TEXT_CHANNEL, NOT_OURS, UNKNOWN_MESSAGE, blamed, send_failure
@@ -108,7 +108,10 @@ class DiscordSender:
         channel = client.get_partial_messageable(int(target))
         more = {**await self._message(form), **reply_in(channel, form.reply_to)}
         attempt.written = True
-        message = await channel.send(nonce=sending.key, mention_author=False, **more)
+        try:
+            message = await channel.send(nonce=sending.key, mention_author=False, **more)
+        except UNREADABLE:  # it was taken, or something between answered in Discord's place
+            raise SendUnclear("no_answer", "Discord's answer can't be read; the message may have arrived.") from None
         return Receipt(message_id=str(message.id), at=message.created_at)
 
     async def _message(self, form: MessageForm) -> dict[str, Any]:

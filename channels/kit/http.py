@@ -257,7 +257,9 @@ class PlatformHttp:
             raise Unreached("closed")
         if route not in self._sessions:
             connector = route.connector(limit=100, keepalive_timeout=_KEEP_SECONDS)
-            self._sessions[route] = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+            session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+            session._retry_connection = False  # pyright: ignore[reportPrivateUsage] - else a PUT whose answer is lost is sent twice
+            self._sessions[route] = session
         return self._sessions[route]
 
     def _answered(self, answer: PlatformAnswer) -> Answered:
@@ -289,6 +291,8 @@ def seconds_until(value: str | None, now: datetime) -> float | None:
         return None
     try:
         seconds = float(value)
+        if seconds < 0:
+            return None
     except ValueError:
         try:
             date = parsedate_to_datetime(value)

@@ -45,6 +45,10 @@ class MessageRules:
     most_bytes: int = 0
     """Of all files of a message; 0: no limit of its own."""
     empty_files: bool = False
+    takes: Callable[[Media], bool] = lambda media: True
+    """Whether the platform takes a file of this kind …"""
+    takes_words: str = ""
+    """… and what it takes, in words."""
     buttons: ButtonRules | None = None
     """None: buttons are written as lines under the text."""
     together: Callable[[Media, Media], bool] = lambda before, after: True
@@ -82,6 +86,8 @@ def _parts(rules: MessageRules, text: str, limit: int) -> list[OutboundPart]:
 def _refusal(media: Media, rules: MessageRules) -> tuple[str, str] | None:
     if rules.most_files == 0:
         return "no_files", f"{rules.platform} takes no files"
+    if not rules.takes(media):
+        return "wrong_kind", f"{rules.platform} takes {rules.takes_words} only"
     if media.size > rules.most_file_bytes:
         return (
             "too_large",

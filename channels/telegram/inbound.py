@@ -44,7 +44,7 @@ def files_of(message: Content) -> Iterator[InboundFile]:
         ("audio", audio, title, "audio/mpeg"),
         ("voice", message.voice, "voice.ogg", "audio/ogg"),
         ("video", message.video, "video.mp4", "video/mp4"),
-        ("video", message.video_note, "video-note.mp4", "video/mp4"),
+        ("voice", message.video_note, "video-note.mp4", "video/mp4"),
         ("sticker", sticker, picture[0], picture[1]),
     )
     for kind, file, name, media_type in found:
@@ -160,7 +160,7 @@ class Reader:
         if sender is None or not (text or files):
             return None
         author = forwarded_from(first)
-        quote = Quote(text=text, author=author, kind="forward") if author is not None and text else quote_of(first, self._me.id)
+        quote = Quote(text=text, author=author, kind="forward") if author is not None else quote_of(first, self._me.id)
         private = first.chat.type == "private"
         command, bot = (author is None and command_of(first.text or text)) or (None, None)
         if (bot is not None and not self._is_my_name(f"@{bot}")) or not (private or self._is_for_me(messages, command)):

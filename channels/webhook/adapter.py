@@ -3,12 +3,9 @@
 import asyncio
 import base64
 import hmac
-import math
-import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from hashlib import sha256
 from typing import Final
 
@@ -34,13 +31,15 @@ from assistant.contracts.inbox import InboundMessage, Sender
 from assistant.contracts.outbox import MediaFiles, OutboundEvent, OutboundPart, Receipt
 from assistant.contracts.proxies import ProxyRoute, UnusableProxy, route_to
 from assistant.contracts.util import new_id
+from channels.kit.calls import MOST_SECONDS, is_recent
+from channels.kit.http import seconds_until
+from channels.kit.planning import ButtonRules, MessageRules, plan_message
+from channels.text.blocks import clean, is_visible
+from channels.text.splitting import FormattedPart
 from channels.webhook.settings import HookSettings, WebhookSettings
 
 TIMESTAMP_HEADER: Final = "x-nanobot-timestamp"
 SIGNATURE_HEADER: Final = "x-nanobot-signature"
-MOST_SECONDS: Final = 300
-"""The largest difference between the sender's clock and ours."""
-_TIMESTAMP: Final = re.compile(r"[0-9]{1,12}")
 
 
 def sign(secret: str, timestamp: str, body: bytes) -> str:
@@ -50,11 +49,6 @@ def sign(secret: str, timestamp: str, body: bytes) -> str:
 def is_signed(secret: str, timestamp: str, signature: str, body: bytes) -> bool:
     """Whether the signature is right; takes the same time for every wrong one."""
     return hmac.compare_digest(sign(secret, timestamp, body).encode(), signature.strip().lower().encode())
-
-
-def is_recent(timestamp: str, now: float) -> bool:
-    """Whether this is a timestamp within five minutes of `now`."""
-    return _TIMESTAMP.fullmatch(timestamp) is not None and abs(int(timestamp) - now) <= MOST_SECONDS
 
 
 def read_hook(name: str, hook: HookSettings | None, headers: Mapping[str, str], body: bytes, now: datetime) -> InboundMessage:
@@ -123,6 +117,25 @@ def _external_id(name: str, said: HookRequest, timestamp: str | None, body: byte
 
 MOST_MEDIA_BYTES: Final = 25 * 1024 * 1024
 """All files of a message together, before base64."""
+_LONGEST, _MOST = 1 << 30, 1000
+
+
+def _whole(markdown: str, limit: int) -> list[FormattedPart]:
+    text = clean(markdown)
+    return [FormattedPart(text=text, plain=text)] if is_visible(text) else []
+
+
+RULES: Final = MessageRules(
+    platform="The receiver",
+    texts=_whole,
+    most_text=_LONGEST,
+    most_caption=_LONGEST,
+    most_files=_MOST,
+    most_file_bytes=MOST_MEDIA_BYTES,
+    most_bytes=MOST_MEDIA_BYTES,
+    empty_files=True,
+    buttons=ButtonRules(rows=_MOST, in_row=_MOST, text=_LONGEST, can_link=lambda url: url.startswith(("https://", "http://"))),
+)
 _LATER: Final = frozenset({408, 425, 429})
 
 
@@ -169,21 +182,6 @@ def _check_answer(status: int, headers: Mapping[str, str], now: datetime) -> Non
     raise SendRefused(f"http_{status}", words)
 
 
-def seconds_until(value: str | None, now: datetime) -> float | None:
-    """The seconds of a Retry-After header, which holds seconds or a date (RFC 9110, 10.2.3). None: it is missing or invalid."""
-    if value is None:
-        return None
-    try:
-        if value.strip().isdigit():
-            seconds = float(value)
-        else:
-            date = parsedate_to_datetime(value)
-            seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now.timestamp()
-    except (ValueError, OverflowError):
-        return None
-    return max(seconds, 0.0) if math.isfinite(seconds) else None
-
-
 _CONNECT_SECONDS: Final = 10
 _SECONDS: Final = 45
 _REMEMBERED: Final = 4096
@@ -210,11 +208,9 @@ class WebhookChannel:
         return ()
 
     def plan(self, event: OutboundEvent) -> Sequence[OutboundPart]:
-        """One part, in Markdown: the receiver is a program."""
+        """One part, in Markdown: the receiver is a program. More only where the files are too large for one request."""
         self._way_out(event.address.chat_id)
-        if sum(media.size for media in event.media) > MOST_MEDIA_BYTES:
-            raise SendRefused("too_large", f"The files are larger than {MOST_MEDIA_BYTES // 1024**2} MiB together.")
-        return [OutboundPart(text=event.text, plain=event.text, media=event.media, buttons=event.buttons)]
+        return plan_message(event, RULES)
 
     async def run(self, link: ChannelLink) -> None:
         self._link = link

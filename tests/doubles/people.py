@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
-from assistant.contracts.people import OWNER_ID, Person
+from assistant.contracts.people import OWNER_ID, Person, UnknownPeople
 
 
-class Household:
+class Household(UnknownPeople):
     """People whose zones a test names; everybody else is a group, by UTC."""
 
     def __init__(self, zones: Mapping[str, str] | None = None) -> None:

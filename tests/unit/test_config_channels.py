@@ -16,11 +16,11 @@ def load(folder: Path, content: Json, env: dict[str, str] | None = None) -> Load
 
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Packages that give the channels pigeon-post (sound) and slack (which can't be imported)."""
+    """Packages that give the channels pigeon-post (sound) and wecom (which can't be imported)."""
     site = tmp_path / "site"
     (site / "pigeons-1.0.dist-info").mkdir(parents=True)
     (site / "pigeons-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: pigeons\nVersion: 1.0\n")
-    points = "[nanobot.channels]\npigeon-post = pigeons_of_a_test:KIND\nslack = broken_of_a_test:KIND\n"
+    points = "[nanobot.channels]\npigeon-post = pigeons_of_a_test:KIND\nwecom = broken_of_a_test:KIND\n"
     (site / "pigeons-1.0.dist-info" / "entry_points.txt").write_text(points)
     (site / "pigeons_of_a_test.py").write_text(
         textwrap.dedent("""
@@ -66,13 +66,24 @@ def test_an_unknown_key_of_such_a_channel_is_refused(tmp_path: Path):
 
 @pytest.mark.usefixtures("installed")
 def test_a_package_that_cannot_be_imported_is_named(tmp_path: Path):
-    with pytest.raises(ConfigError, match=r"channels\.slack: the package that gives this channel can't be used: .* RuntimeError"):
-        load(tmp_path, {"channels": {"slack": {"enabled": True}}})
+    with pytest.raises(ConfigError, match=r"channels\.wecom: the package that gives this channel can't be used: .* RuntimeError"):
+        load(tmp_path, {"channels": {"wecom": {"enabled": True}}})
 
 
 @pytest.mark.usefixtures("installed")
 def test_a_channel_that_is_not_wanted_is_not_imported(tmp_path: Path):
-    assert load(tmp_path, {"channels": {"slack": {"enabled": False}}}).notices == ()
+    assert load(tmp_path, {"channels": {"wecom": {"enabled": False}}}).notices == ()
+
+
+@pytest.mark.parametrize("section", [{}, {"enabled": False}, {"enabled": False, "anything": 1}])
+def test_a_channel_of_ours_that_is_switched_off_is_not_imported(tmp_path: Path, section: Json):
+    loaded = load(tmp_path, {"channels": {"ntfy": section}})
+    assert (loaded.notices, "ntfy" in loaded.config.channels.by_name()) == ((), False)
+
+
+def test_a_channel_of_ours_that_the_environment_switches_on_is_there(tmp_path: Path):
+    loaded = load(tmp_path, {"channels": {"ntfy": {"enabled": False}}}, {"NANOBOT_CHANNELS__NTFY__ENABLED": "true"})
+    assert list(loaded.config.enabled_channels) == ["ntfy"]
 
 
 def test_a_channel_that_nobody_gives_is_refused(tmp_path: Path):

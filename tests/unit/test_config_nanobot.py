@@ -28,16 +28,16 @@ def test_many_entries_of_one_kind_are_said_once(tmp_path: Path):
 
 
 def test_what_is_empty_or_switched_off_is_not_said(tmp_path: Path):
-    content: Json = {"channels": {"slack": {"enabled": False, "botToken": "x"}}, "tools": {"web": {"proxy": None}, "mcpServers": {}}}
+    content: Json = {"channels": {"wecom": {"enabled": False, "botToken": "x"}}, "tools": {"web": {"proxy": None}, "mcpServers": {}}}
     assert load(tmp_path, content).notices == ()
 
 
 def test_a_channel_that_is_switched_on_is_said(tmp_path: Path):
-    assert load(tmp_path, {"channels": {"slack": {"enabled": True}}}).notices == ("channels.slack: known from nanobot, has no effect here",)
+    assert load(tmp_path, {"channels": {"wecom": {"enabled": True}}}).notices == ("channels.wecom: known from nanobot, has no effect here",)
 
 
 def test_variables_in_keys_without_effect_need_not_be_set(tmp_path: Path):
-    load(tmp_path, {"channels": {"slack": {"enabled": True, "botToken": "${NOT_SET_ANYWHERE}"}}})
+    load(tmp_path, {"channels": {"wecom": {"enabled": True, "botToken": "${NOT_SET_ANYWHERE}"}}})
 
 
 def test_a_misspelt_key_in_a_section_of_nanobot_is_refused(tmp_path: Path):

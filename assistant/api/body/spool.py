@@ -47,9 +47,9 @@ def sweep_spool(folder: Path) -> int:
 
 
 @asynccontextmanager
-async def spooled(folder: Path, limits: ApiLimits, find: FileLookup | None = None) -> AsyncGenerator["Spool"]:
+async def spooled(folder: Path, limits: ApiLimits, find: FileLookup | None = None, *, hears: bool = False) -> AsyncGenerator["Spool"]:
     """The Spool of a request. At the end its files are removed, unless they were handed over."""
-    spool = Spool(folder, limits, find)
+    spool = Spool(folder, limits, find, hears)
     try:
         yield spool
     finally:
@@ -69,6 +69,8 @@ class Spool:
     limits: ApiLimits
     find: FileLookup | None = None
     """None: the request may name no uploaded files."""
+    hears: bool = False
+    """Whether what the user says may be sent as a recording."""
     files: list["SpooledFile"] = field(default_factory=list["SpooledFile"])
     _bytes: int = 0
 

@@ -173,10 +173,12 @@ class ChatEndpoint:
     """Where uploaded files are, for messages that name one."""
     start_workflow: StartWorkflow | None = None
     """Starts the workflows that `known` lists; None: there are none."""
+    hears: bool = False
+    """Whether recordings are heard (`voice.transcriber`)."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         uploaded = files_of(self.files, principal(scope).person)
-        async with spooled(self.spool_folder, self.settings.limits, uploaded) as spool:
+        async with spooled(self.spool_folder, self.settings.limits, uploaded, hears=self.hears) as spool:
             asked = await read_chat(scope, receive, spool, self.asking.known)
             if isinstance(asked.route, ToWorkflow):
                 turn = await self._run(scope, asked.route, asked)

@@ -25,6 +25,7 @@ from assistant.api.chat.route import (
     route,
 )
 from assistant.api.chat.wire import (
+    AudioPart,
     ChatMessage,
     ChatOptions,
     ChatRequest,
@@ -50,7 +51,11 @@ async def take_in_part(part: ContentPart, at: str, index: int, spool: Spool) -> 
     match part:
         case TextPart():
             return UserText(text=part.text)
-        case RefusalPart() | OtherPart():
+        case AudioPart(input_audio=audio) if spool.hears:
+            name = f"audio-{index + 1}.{(audio.format or 'wav')[:5]}"
+            file = encoded_file(audio.data, name, f"{at}.input_audio.data", index)
+            return replace(await asyncio.to_thread(decode_to_disk, file, spool), sound="words")
+        case RefusalPart() | OtherPart() | AudioPart():
             words = f"Content of type '{part.type[:40]}' is not supported: send text, image_url or file."
             raise UnsupportedContent(words, param=f"{at}.type")
         case ImagePart():
@@ -66,7 +71,7 @@ async def take_in_part(part: ContentPart, at: str, index: int, spool: Spool) -> 
 
 async def _take_for_model(part: ContentPart, sent: Mapping[str, Json], at: str, index: int, spool: Spool) -> UserText | Upload | Verbatim:
     """The same for a registered model, which gets as it is what is not a file. `sent`: the part as the client wrote it."""
-    if isinstance(part, OtherPart) or (isinstance(part, TextPart) and len(sent) > 2):
+    if isinstance(part, OtherPart | AudioPart) or (isinstance(part, TextPart) and len(sent) > 2):
         return Verbatim(text=part.text if isinstance(part, TextPart) else "", value=sent)
     if isinstance(part, ImagePart):
         image = part.image_url
@@ -85,7 +90,7 @@ def words_only(content: str | Sequence[ContentPart] | None, param: str) -> str:
     for index, part in enumerate(content):
         if not isinstance(part, TextPart | RefusalPart):
             other = f"Content of type '{part.type[:40]}' is not supported in this message: send text."
-            words = other if isinstance(part, OtherPart) else "Only a user message may hold images or files."
+            words = other if isinstance(part, OtherPart | AudioPart) else "Only a user message may hold images or files."
             raise UnsupportedContent(words, param=f"{param}.{index}.type")
         texts.append(part.text if isinstance(part, TextPart) else part.refusal)
     return "\n".join(texts)

@@ -51,6 +51,18 @@ class FilePart(WireModel):
     file: FileData
 
 
+class AudioData(WireModel):
+    data: str | None = Field(default=None, description="The recording as plain base64, or as a data URL.")
+    format: str | None = Field(default=None, description="`wav`, `mp3` …: for its name; what it is, its bytes say.")
+
+
+class AudioPart(WireModel):
+    """What the user says. An agent reads the words, where `voice.transcriber` is configured; a registered model gets it as it is."""
+
+    type: Literal["input_audio"]
+    input_audio: AudioData = AudioData()
+
+
 class RefusalPart(WireModel):
     """What an assistant refused before."""
 
@@ -58,11 +70,11 @@ class RefusalPart(WireModel):
     refusal: str
 
 
-_PARTS: Final = ("text", "image_url", "file", "refusal")
+_PARTS: Final = ("text", "image_url", "file", "input_audio", "refusal")
 
 
 class OtherPart(WireModel):
-    """Another kind of part (`input_audio`, `video_url` …): a registered model gets it as it is, where its provider speaks OpenAI's wire."""
+    """Another kind of part (`video_url` …): a registered model gets it as it is, where its provider speaks OpenAI's wire."""
 
     type: Annotated[str, WithJsonSchema({"type": "string", "not": {"enum": list(_PARTS)}})]
 
@@ -85,6 +97,7 @@ ContentPart = Annotated[
     Annotated[TextPart, Tag("#text")]
     | Annotated[ImagePart, Tag("#image_url")]
     | Annotated[FilePart, Tag("#file")]
+    | Annotated[AudioPart, Tag("#input_audio")]
     | Annotated[RefusalPart, Tag("#refusal")]
     | Annotated[OtherPart, Tag("#other")],
     Discriminator(_chat_part_tag),

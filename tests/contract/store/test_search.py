@@ -16,7 +16,7 @@ from assistant.contracts.errors import ProviderFailed
 from assistant.contracts.ledger import BudgetUsedUp
 from assistant.contracts.messages import Json, Text, ToolCall
 from assistant.contracts.models import EmbeddingInput, Embeddings
-from assistant.contracts.people import Person
+from assistant.contracts.people import Person, UnknownPeople
 from assistant.contracts.search import Hit, SearchKind, SearchWish
 from assistant.memory.ranking import analyse
 from assistant.memory.search import StoredSearch, found
@@ -75,7 +75,7 @@ ODD = [
 ]
 
 
-class Berlin:
+class Berlin(UnknownPeople):
     async def person(self, owner: str) -> Person | None:
         return None
 

@@ -164,6 +164,10 @@ class World:
         self._emit("MESSAGE_CREATE", self._told(channel, message))
         return message
 
+    def tell_again(self, message: Payload) -> None:
+        """The gateway tells a message that it told before."""
+        self._emit("MESSAGE_CREATE", self._told(self.channels[message["channel_id"]], message))
+
     def edit(self, message: Payload, content: str | None = None, **more: object) -> None:
         """A user edits their message; without `content`, Discord itself does (a preview of a link, a pin)."""
         if content is not None:
@@ -269,7 +273,7 @@ class World:
 
     def _attachment(self, channel: Payload, name: str, media_type: str, data: bytes) -> Payload:
         attachment_id = self.new_id()
-        path = f"/cdn/{channel['id']}/{attachment_id}/{name}"
+        path = f"/cdn/{channel['id']}/{attachment_id}/{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}"
         self.cdn[path] = data
         url = self.base + path
         return {"id": attachment_id, "filename": name, "size": len(data), "url": url, "proxy_url": url, "content_type": media_type}

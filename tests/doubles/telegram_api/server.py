@@ -62,6 +62,10 @@ class TelegramServer(Updates):
     async def vanish(self) -> None:
         """The network is lost: nothing listens, and open connections break."""
         await self._site.stop()
+        self.drop()
+
+    def drop(self) -> None:
+        """Open connections break; new ones are taken."""
         for transport in list(self._connections):
             transport.abort()
 

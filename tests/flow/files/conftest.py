@@ -12,7 +12,7 @@ import pytest
 
 from assistant.agent.toolbox import Toolbox
 from assistant.contracts.messages import ToolCall, ToolMessage
-from assistant.contracts.people import OWNER_ID, Person, PersonRole
+from assistant.contracts.people import OWNER_ID, Person, PersonRole, UnknownPeople
 from assistant.contracts.tools import ToolContext
 from assistant.documents.reader import ChildReader
 from assistant.documents.settings import DocumentSettings
@@ -29,7 +29,7 @@ ANNA, GUEST = "telegram:42", "telegram:99"
 CONTEXT = ToolContext(owner=OWNER_ID, session="api:s", turn_id="turn_1", call_id="call_1", pictures=4)
 
 
-class Home:
+class Home(UnknownPeople):
     """The owner in Berlin, Anna, a guest."""
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.errors import InvalidRequest
-from assistant.contracts.people import OWNER_ID, Person, QuietHours
+from assistant.contracts.people import OWNER_ID, Person, QuietHours, UnknownPeople
 from assistant.contracts.schedules import UNTIL_DONE_TIMES, At, Cron, Every, OnMiss, ScheduleConflict
 from tests.flow.schedules.rig import CHAT, START, Rig
 
@@ -141,7 +141,7 @@ async def test_until_done_comes_again_so_often_and_done_ends_it(rig: Rig) -> Non
     assert [(await rig.book.get(None, each.id)).state for each in (first, second)] == ["done", "done"]
 
 
-class _Sleeper:
+class _Sleeper(UnknownPeople):
     """One person, who sleeps from 22 to 7 in Berlin."""
 
     async def person(self, owner: str) -> Person | None:

@@ -74,7 +74,7 @@ async def test_a_photo_comes_in_its_largest_size_with_its_caption(rig: Rig, serv
         ("voice", {"duration": 2, "mime_type": "audio/ogg"}, "voice", "voice.ogg"),
         ("audio", {"duration": 2, "file_name": "song.mp3"}, "audio", "song.mp3"),
         ("video", {"duration": 2, "width": 1, "height": 1}, "video", "video.mp4"),
-        ("video_note", {"duration": 2, "length": 1}, "video", "video-note.mp4"),
+        ("video_note", {"duration": 2, "length": 1}, "voice", "video-note.mp4"),
         (
             "sticker",
             {"width": 1, "height": 1, "is_animated": False, "is_video": False, "type": "regular", "emoji": "😀"},

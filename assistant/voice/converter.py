@@ -1,0 +1,64 @@
+"""ffmpeg, where this machine has it: in the sandbox, without a network, with limits, and told what the bytes are, so that no playlist is followed."""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from assistant.contracts.errors import ToolFailed, UnreadableFile
+from assistant.contracts.sandbox import Sandbox, SandboxCommand
+from assistant.voice.sounds import DEMUXERS
+
+GET_FFMPEG: Final = "install it (apt install ffmpeg)"
+_QUIET: Final = ("-hide_banner", "-nostdin", "-loglevel", "error", "-protocol_whitelist", "file")
+_MEMORY: Final = 512 * 1024**2
+_DISK: Final = 200 * 1024**2
+SECONDS: Final = 60.0
+HEARABLE: Final = ("-vn", "-ac", "1", "-ar", "16000", "-c:a", "libopus", "-b:a", "24k", "-f", "ogg")
+"""What every transcriber takes, and little to send: 3 kB a second."""
+VOICE_NOTE: Final = ("-vn", "-ac", "1", "-ar", "48000", "-c:a", "libopus", "-b:a", "32k", "-f", "ogg")
+
+
+class Converter:
+    """Makes one kind of sound another."""
+
+    def __init__(self, sandbox: Sandbox, scratch: Path) -> None:
+        """`scratch`: a folder of the server's; each conversion has one of its own in it, which is removed behind it."""
+        self._sandbox, self._scratch = sandbox, scratch
+
+    async def missing(self) -> str:
+        """Why nothing can be converted, in a clause; empty: it can be."""
+        if shutil.which("ffmpeg", path="/usr/local/bin:/usr/bin:/bin") is None:
+            return "ffmpeg is not installed"
+        return "ffmpeg is only run in a sandbox, and this machine has none" if await self._sandbox.rung() == "none" else ""
+
+    async def convert(self, source: Path | bytes, kind: str, to: Sequence[str], result: Path, *, most_seconds: float | None = None) -> None:
+        """Write it to `result`. `to`: ffmpeg's options. `most_seconds`: what is behind that is left out. Raises UnreadableFile."""
+        self._scratch.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="voice-", dir=self._scratch, ignore_cleanup_errors=True) as name:
+            folder = Path(name)
+            await asyncio.to_thread(_put, source, folder / "in")
+            cut = () if most_seconds is None else ("-t", f"{most_seconds:g}")
+            form = ("-f", DEMUXERS.get(kind, kind)) if kind else ()
+            argv = ("ffmpeg", *_QUIET, *form, "-i", "in", *cut, *to, "out")
+            command = SandboxCommand(argv=argv, folder=folder, seconds=SECONDS, memory_bytes=_MEMORY, processes=64, disk_bytes=_DISK)
+            try:
+                ran = await self._sandbox.run(command)
+            except ToolFailed as error:
+                raise UnreadableFile("can't be converted: this machine has no sandbox to run ffmpeg in.") from error
+            made = folder / "out"
+            if ran.code != 0 or ran.ended != "exit" or not made.is_file() or not made.stat().st_size:
+                raise UnreadableFile("holds no sound that can be read.")
+            await asyncio.to_thread(_put, made, result)
+
+
+def _put(source: Path | bytes, to: Path) -> None:
+    with suppress(FileNotFoundError):
+        to.unlink()
+    if isinstance(source, bytes):
+        to.write_bytes(source)
+    else:
+        shutil.copyfile(source, to)

@@ -1,0 +1,79 @@
+"""The keys that a platform signs its calls with (a JWK set), fetched when they are first needed and again when an unknown one turns up."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import jwt
+
+from channels.kit.http import value_at
+
+LEEWAY: Final = 300
+"""Seconds that clocks may differ."""
+_HOLD: Final = 24 * 3600.0
+_ASK_AGAIN: Final = 60.0
+"""Seconds between two looks for a key that is not known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningKey:
+    key: jwt.PyJWK
+    about: Mapping[str, Any]
+    """As the set has it."""
+
+
+class SigningKeys:
+    def __init__(self, fetch: Callable[[], Awaitable[Any]]) -> None:
+        """`fetch`: the JWK set; may raise PlatformError, which every method here raises then."""
+        self._fetch = fetch
+        self._keys: dict[str, SigningKey] = {}
+        self._asked = -_HOLD
+        self._lock = asyncio.Lock()
+
+    async def claims(
+        self, authorization: str, *, audience: str | Sequence[str], issuer: str
+    ) -> tuple[Mapping[str, Any], SigningKey] | None:
+        """The claims of the bearer token in this header, and its key. None: it is no valid token of this issuer for this audience."""
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            return None
+        try:
+            kid = str(jwt.get_unverified_header(token).get("kid"))
+        except jwt.PyJWTError:
+            return None
+        found = await self._key(kid)
+        if found is None:
+            return None
+        try:
+            claims = jwt.decode(
+                token,
+                found.key.key,
+                algorithms=["RS256"],
+                audience=audience,
+                issuer=issuer,
+                leeway=LEEWAY,
+                options={"require": ["exp", "iss", "aud"]},
+            )
+        except jwt.PyJWTError:
+            return None
+        return claims, found
+
+    async def _key(self, kid: str) -> SigningKey | None:
+        async with self._lock:
+            age = time.monotonic() - self._asked
+            if age > _HOLD or (kid not in self._keys and age > _ASK_AGAIN):
+                self._keys = _read(await self._fetch())
+                self._asked = time.monotonic()
+        return self._keys.get(kid)
+
+
+def _read(found: Any) -> dict[str, SigningKey]:
+    keys: dict[str, SigningKey] = {}
+    for each in value_at(found, "keys") or ():
+        try:
+            keys[str(each["kid"])] = SigningKey(key=jwt.PyJWK.from_dict(each, algorithm="RS256"), about=each)
+        except (jwt.PyJWTError, KeyError, TypeError):
+            continue
+    return keys

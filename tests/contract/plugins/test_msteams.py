@@ -1,0 +1,252 @@
+"""Microsoft Teams keeps the contract of a channel, against a stand-in for the Bot Connector; and who may call it."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from assistant.contracts.addresses import Address
+from assistant.contracts.channels import ChannelContext, PlatformCall, SendRefused
+from assistant.contracts.errors import StoreUnavailable
+from assistant.contracts.notes import NotesInMemory
+from assistant.testing.channel_suite import ChannelPlatform, ChannelSuite, Failure, FolderFiles, Said, Seen, event_to, running, send
+from assistant.testing.platform import PICTURE
+from channels.msteams.adapter import TeamsChannel
+from channels.msteams.kind import KIND
+from channels.msteams.settings import TeamsSettings
+from tests.doubles.msteams_server import APP, SECRET, TeamsServer
+
+CHAT, GROUP, THREAD = "a:1pL-private_chat", "19:abcdef0123456789@thread.tacv2", "1699999999999"
+OTHER_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+ANNA = "aaaaaaaa-0000-4000-8000-000000000001"
+
+
+class TeamsPlatform(ChannelPlatform):
+    kind = KIND
+    address = Address(channel="msteams", chat_id=CHAT)
+    group = Address(channel="msteams", chat_id=GROUP)
+    thread_id = THREAD
+    bad_addresses = (Address(channel="msteams", chat_id="general"), Address(channel="msteams", chat_id=GROUP, thread_id="x"))
+    receives = True
+    abilities = frozenset(
+        {"groups", "threads", "replies", "edits", "files", "buttons", "files_in", "quotes_in", "edits_in", "bots", "signed"}
+    )
+    failures = frozenset(
+        {
+            "refuse",
+            "limit",
+            "lose",
+            "hold",
+            "server_error",
+            "garbage",
+            "unauthorized",
+            "blocked",
+            "form",
+            "files",
+            "reply_gone",
+            "edit_gone",
+        }
+    )
+    samples = (("a.png", "image/png", PICTURE), ("ü b.jpg", "image/jpeg", PICTURE))
+    most_text = 10_000
+    most_file = 1_000_000
+
+    def __init__(self, server: TeamsServer, folder: Path) -> None:
+        self.server = server
+        self.files = FolderFiles(folder)
+        self.notes = NotesInMemory()
+        self.settings = TeamsSettings.model_validate(
+            {"enabled": True, "appId": APP, "appPassword": SECRET, "loginUrl": server.url, "openidUrl": f"{server.url}/openid"}
+        )
+        self.channel = self.teams = self._open()
+        self._calls: asyncio.Queue[bytes] = asyncio.Queue()
+        self._caller = asyncio.create_task(self._call_in_order())
+        self._answered = 0
+        self._made = 0
+
+    def _open(self) -> TeamsChannel:
+        return TeamsChannel(self.settings, ChannelContext(files=self.files, version="1", notes=self.notes))
+
+    async def known(self) -> None:
+        """Teams has told where the conversations are."""
+        for chat in (CHAT, GROUP):
+            await self.notes.keep(f"service:{chat}", self.server.service)
+
+    async def close(self) -> None:
+        self._caller.cancel()
+        await asyncio.wait([self._caller])
+        await self.channel.close()
+
+    async def reopen(self) -> TeamsChannel:
+        await self.channel.close()
+        self.channel = self.teams = self._open()
+        return self.teams
+
+    def seen(self) -> Sequence[Seen]:
+        return list(self.server.accepted.values())
+
+    def fail(self, how: Failure) -> None:
+        self.server.fail(how)
+
+    def heal(self) -> None:
+        self.server.heal()
+
+    def acknowledged(self) -> bool:
+        return self._answered > 0
+
+    def activity(self, said: Said) -> dict[str, Any]:
+        self._made += 1
+        id = said.edits or said.id or str(1_650_000_000_000 + self._made)
+        activity: dict[str, Any] = {
+            "type": "messageUpdate" if said.edits else "message",
+            "id": id,
+            "timestamp": f"2026-11-29T10:00:{self._made % 60:02}.123Z",
+            "channelId": "msteams",
+            "serviceUrl": self.server.service,
+            "from": {"id": "29:1anna", "name": "Anna", "aadObjectId": ANNA},
+            "recipient": {"id": f"28:{APP}", "name": "Nano"},
+            "conversation": {"id": CHAT, "conversationType": "personal"},
+            "text": said.text,
+            "textFormat": "plain",
+            "attachments": [],
+        }
+        if said.edits:
+            activity["channelData"] = {"eventType": "editMessage"}
+        if said.group:
+            thread = f";messageid={said.thread_id}" if said.thread_id else ""
+            activity["conversation"] = {"id": GROUP + thread, "conversationType": "channel", "isGroup": True}
+        if said.mention or said.answers_us:  # an answer in Teams mentions the bot, or is not sent to it
+            activity["text"] = f"<at>Nano</at> {said.text}"
+            activity["entities"] = [{"type": "mention", "mentioned": {"id": f"28:{APP}", "name": "Nano"}, "text": "<at>Nano</at>"}]
+        if said.by != "person":
+            activity["from"] = {"id": f"28:{APP}" if said.by == "assistant" else "28:other", "name": "A bot", "role": "bot"}
+        for name, content in said.files:
+            self.server.files["1"] = content
+            shared = {"downloadUrl": f"{self.server.url}/file/1", "uniqueId": "1", "fileType": "pdf"}
+            activity["attachments"].append(
+                {"contentType": "application/vnd.microsoft.teams.file.download.info", "name": name, "content": shared}
+            )
+        if said.quotes:
+            html = f'<blockquote itemscope itemtype="http://schema.skype.com/Reply" itemid="1"><p>{said.quotes}</p></blockquote><p>{said.text}</p>'
+            activity["attachments"].append({"contentType": "text/html", "content": html})
+        return activity
+
+    def write(self, said: Said) -> str:
+        activity = self.activity(said)
+        self._calls.put_nowait(orjson.dumps(activity))
+        return str(activity["id"])
+
+    def press(self, label: str) -> None:
+        activity = self.activity(Said(text="")) | {"value": self.server.values[label], "text": None}
+        self._calls.put_nowait(orjson.dumps(activity))
+
+    def garble(self) -> None:
+        base = self.activity(Said(text="x"))
+        for broken in (
+            b"{",
+            b"[]",
+            b"7",
+            orjson.dumps(base | {"conversation": None}),
+            orjson.dumps(base | {"from": 7, "entities": "x", "attachments": {"a": 1}}),
+            orjson.dumps(base | {"type": "conversationUpdate", "membersAdded": [{}]}),
+            orjson.dumps(base | {"text": {"a": []}, "id": 5}),
+            orjson.dumps(base | {"timestamp": "yesterday", "text": ""}),
+        ):
+            self._calls.put_nowait(broken)
+
+    async def forge(self, said: Said, *, stale: bool = False) -> int:
+        body = orjson.dumps(self.activity(said))
+        if stale:
+            return await self.call(body, self.server.token(age=2 * 3600))
+        return await self.call(body, self.server.token(key=OTHER_KEY))
+
+    async def call(self, body: bytes, token: str | None = None) -> int:
+        headers = {"authorization": f"Bearer {self.server.token() if token is None else token}"}
+        reply = await self.teams.called(PlatformCall(method="POST", query={}, headers=headers, body=body, url="https://x/channels/msteams"))
+        return reply.status
+
+    async def _call_in_order(self) -> None:
+        """Teams calls again where it gets no success."""
+        while True:
+            body = await self._calls.get()
+            for _ in range(5):
+                try:
+                    status = await self.call(body)
+                except StoreUnavailable:
+                    continue
+                if status < 500:
+                    break
+                await asyncio.sleep(0.01)
+            self._answered += 1
+
+
+@pytest.fixture
+async def platform(tmp_path: Path) -> AsyncGenerator[TeamsPlatform]:
+    async with TeamsServer() as server:
+        platform = TeamsPlatform(server, tmp_path)
+        await platform.known()
+        yield platform
+        await platform.close()
+
+
+class TestTeams(ChannelSuite):
+    @pytest.fixture
+    def platform(self, platform: TeamsPlatform) -> TeamsPlatform:
+        return platform
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        {"audience": "another"},
+        {"service": "https://evil.example/"},
+        {"age": 7200},
+        {"key": rsa.generate_private_key(public_exponent=65537, key_size=2048)},
+    ],
+    ids=["another bot", "another service", "over", "another key"],
+)
+async def test_a_token_that_is_not_of_teams_for_this_bot_is_refused(platform: TeamsPlatform, token: Mapping[str, Any]) -> None:
+    body = orjson.dumps(platform.activity(Said(text="w1")))
+    async with running(platform.channel) as link:
+        assert await platform.call(body, platform.server.token(**token)) == 401
+        assert await platform.call(body, "") == 401
+        assert await platform.call(body, "no.token.atall") == 401
+        assert await platform.call(body) == 200
+        assert link.offered.qsize() == 1
+
+
+async def test_a_key_without_the_endorsement_of_the_channel_is_refused(platform: TeamsPlatform) -> None:
+    activity = platform.activity(Said(text="w1")) | {"channelId": "webchat"}
+    async with running(platform.channel):
+        assert await platform.call(orjson.dumps(activity)) == 401
+
+
+async def test_a_token_of_ours_that_ends_is_renewed(platform: TeamsPlatform) -> None:
+    await send(platform, "w1", key="a")
+    platform.server.tokens += 1  # the one that we hold is not accepted any more
+    await send(platform, "w2", key="b")
+    assert platform.texts() == ["w1", "w2"]
+
+
+async def test_a_conversation_that_has_not_written_is_refused_with_what_to_do(platform: TeamsPlatform) -> None:
+    with pytest.raises(SendRefused, match="someone has to write to the bot there first"):
+        await send(platform, event=event_to(Address(channel="msteams", chat_id="a:1another-chat"), "w1"))
+
+
+async def test_a_conversation_is_known_from_its_first_activity_also_after_a_restart(platform: TeamsPlatform) -> None:
+    await platform.notes.drop(f"service:{CHAT}")
+    async with running(platform.channel) as link:
+        platform.write(Said(text="w1"))
+        await link.next()
+    await platform.reopen()
+    await send(platform, "w2")
+    assert platform.texts() == ["w2"]
+
+
+async def test_typing_is_shown(platform: TeamsPlatform) -> None:
+    await platform.teams.conversation.typing(platform.address)
+    assert platform.server.typings == 1
