@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Final
+from typing import Any, Final, Literal
 from xml.etree.ElementTree import Element
 
 from assistant.contracts.addresses import Address
@@ -110,7 +110,7 @@ class XmppChannel:
             ended.cancel()
         raise ChannelFailed(f"The connection to {PLATFORM.lower().removeprefix('the ')} broke.")
 
-    async def _next(self, link: ChannelLink, client: object, ended: "asyncio.Future[bool]") -> None:
+    async def _next(self, link: ChannelLink, client: Any, ended: "asyncio.Task[Literal[True]]") -> None:
         taking = asyncio.ensure_future(self._arrived.get())
         try:
             await asyncio.wait([taking, ended], timeout=_QUIET, return_when=asyncio.FIRST_COMPLETED)
@@ -133,9 +133,9 @@ class XmppChannel:
             log.warning("xmpp.room_not_entered room=%s code=%s", room, error.code)
             link.degraded(f"{room} can't be entered: {error.words}")
 
-    async def _catch_up(self, link: ChannelLink, client: object, since: datetime) -> None:
+    async def _catch_up(self, link: ChannelLink, client: Any, since: datetime) -> None:
         """What came while it was away, of the account's archive. https://xmpp.org/extensions/xep-0313.html"""
-        archive = client.plugin["xep_0313"].iterate(start=since, rsm={"max": 50})  # type: ignore[attr-defined]
+        archive = client.plugin["xep_0313"].iterate(start=since, rsm={"max": 50})
 
         async def page() -> list[Element]:
             return [inner async for each in archive if (inner := archived(each.xml, self._settings.jid)) is not None]

@@ -1,19 +1,20 @@
-"""A session with the server. A message is sent when the server has acknowledged it (XEP-0198, or a ping behind it), or a room has shown it to all.
+"""A session with the server. A message is sent when the server has answered a ping that was sent behind it, or a room has shown it to all.
 
-While a message waits for that, an error about it is a refusal; when the session breaks first, it may have arrived.
+A server takes stanzas in their order, so the ping's answer tells as much as an acknowledgement of XEP-0198, and of this message alone: those count
+stanzas. An error about the message that comes before is a refusal; when the session breaks first, it may have arrived.
 """
 
 import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 from xml.etree.ElementTree import Element
 
 from slixmpp import JID, ClientXMPP
 from slixmpp.exceptions import IqError, IqTimeout, PresenceError, XMPPError
 from slixmpp.jid import InvalidJID
-from slixmpp.plugins.xep_0198.stanza import RequestAck
 from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import StanzaPath
 
@@ -92,13 +93,11 @@ class XmppSession:
             self._shown.add(id)
         try:
             message.send()
-            if not to_room:
-                if "stream_management" in client.features:
-                    client.send(RequestAck(client))
-                else:
-                    asyncio.ensure_future(client.plugin["xep_0199"].send_ping(JID(self._settings.domain), timeout=_SECONDS)).add_done_callback(
-                        lambda done: self._settle(id, None if done.cancelled() else done.exception())
-                    )
+            ping: asyncio.Future[Any] | None = (
+                None if to_room else client.plugin["xep_0199"].send_ping(JID(self._settings.domain), timeout=_SECONDS)
+            )
+            if ping is not None:
+                ping.add_done_callback(partial(_answered_by, waiter))
             async with asyncio.timeout(_SECONDS):
                 await waiter
         except TimeoutError:
@@ -140,7 +139,10 @@ class XmppSession:
     async def _open(self) -> Any:
         own = self._settings
         password = own.password.get_secret_value() if own.password else ""
-        config = {"feature_mechanisms": {"unencrypted_plain": own.plain, "unencrypted_scram": own.plain}, "xep_0198": {"allow_resume": False}}
+        config = {
+            "feature_mechanisms": {"unencrypted_plain": own.plain, "unencrypted_scram": own.plain},
+            "xep_0198": {"allow_resume": False},
+        }
         client: Any = ClientXMPP(own.jid, password, plugin_config=config)
         for plugin in _PLUGINS:
             client.register_plugin(plugin)
@@ -150,18 +152,17 @@ class XmppSession:
             client.ca_certs = own.ca_file
         client.auto_subscribe = False
         client.register_handler(Callback("nanobot messages", StanzaPath("message"), lambda stanza: self._received(stanza.xml)))
-        client.add_event_handler("stanza_acked", lambda stanza: self._settle("" if stanza["id"] in self._shown else stanza["id"]))
         outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def failed(error: Exception) -> None:
-            if not outcome.done():
-                outcome.set_exception(error)
-
-        client.add_event_handler("session_start", lambda _: None if outcome.done() else outcome.set_result(None))
-        client.add_event_handler("failed_all_auth", lambda _: failed(Answered(401, "the login was refused, or there is no TLS for it")))
-        client.add_event_handler("connection_failed", lambda why: failed(Unreached(type(why).__name__)))
-        client.add_event_handler("ssl_invalid_chain", lambda _: failed(Unreached("its certificate is not trusted")))
-        client.add_event_handler("disconnected", lambda _: (failed(Unreached("the connection broke")), self._broke(client)))
+        ends: dict[str, Exception | None] = {
+            "session_start": None,
+            "failed_all_auth": Answered(401, "the login was refused, or there is no TLS for it"),
+            "connection_failed": Unreached("there is no connection"),
+            "ssl_invalid_chain": Unreached("its certificate is not trusted"),
+            "disconnected": Unreached("the connection broke"),
+        }
+        for event, error in ends.items():
+            client.add_event_handler(event, partial(lambda error, _: _end(outcome, error), error))
+        client.add_event_handler("disconnected", lambda _: self._broke(client))  # pyright: ignore[reportUnknownLambdaType]
         self.ended.clear()
         self.rooms.clear()
         client.connect(own.host, own.port) if own.host else client.connect()
@@ -187,8 +188,7 @@ class XmppSession:
         self._drop(client)
         self.ended.set()
         for waiter in self._waiting.values():
-            if not waiter.done():
-                waiter.set_exception(Unanswered("the connection broke"))
+            _end(waiter, Unanswered("the connection broke"))
 
     def _received(self, stanza: Element) -> None:
         id = stanza.get("id", "")
@@ -199,14 +199,19 @@ class XmppSession:
         else:
             self._heard(stanza)
 
-    def _settle(self, id: str, error: BaseException | None = None) -> None:
-        waiter = self._waiting.get(id)
-        if waiter is None or waiter.done():
-            return
-        if error is None:
-            waiter.set_result(None)
-        else:
-            waiter.set_exception(error if isinstance(error, Answered) else Unanswered("the server did not acknowledge it"))
+    def _settle(self, id: str, error: Exception | None = None) -> None:
+        _end(self._waiting[id], error)
+
+
+def _end(waiter: "asyncio.Future[None]", error: Exception | None) -> None:
+    if not waiter.done():
+        waiter.set_result(None) if error is None else waiter.set_exception(error)
+
+
+def _answered_by(waiter: "asyncio.Future[None]", ping: "asyncio.Future[Any]") -> None:
+    """A server that knows no ping answers as well."""
+    error = None if ping.cancelled() else ping.exception()
+    _end(waiter, None if error is None or isinstance(error, IqError) else Unanswered("the server did not acknowledge it"))
 
 
 def jid_of(chat: str) -> Any:

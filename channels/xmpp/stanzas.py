@@ -67,7 +67,11 @@ def read_stanza(stanza: Element) -> Stanza | None:
     kind = stanza.get("type", "normal")
     sender, _, nick = stanza.get("from", "").partition("/")
     body = clean(stanza.findtext(f"{_CLIENT}body") or "")[:_MOST_CHARS]
-    if kind not in ("chat", "normal", "groupchat") or "@" not in sender or stanza.find("{http://jabber.org/protocol/muc#user}x") is not None:
+    if (
+        kind not in ("chat", "normal", "groupchat")
+        or "@" not in sender
+        or stanza.find("{http://jabber.org/protocol/muc#user}x") is not None
+    ):
         return None
     urls = [url.strip() for each in stanza.findall(_OOB) if (url := each.findtext("{jabber:x:oob}url"))]
     if body.strip() in urls:

@@ -169,7 +169,11 @@ class XmppWire:
         except Answered as error:
             raise Answered(413, error.words, code=error.code, body={"stage": "upload"}) from None
         given = slot["http_upload_slot"]
-        headers = {each["name"]: each["value"] for each in given["put"]["headers"] if each["name"].lower() in ("authorization", "cookie", "expires")}
+        headers = {
+            each["name"]: each["value"]
+            for each in given["put"]["headers"]
+            if each["name"].lower() in ("authorization", "cookie", "expires")
+        }
         kind = {"Content-Type": media.media_type}
         try:
             await self._http.call("PUT", str(given["put"]["url"]), data=content, headers={**kind, **headers})

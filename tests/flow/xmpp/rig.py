@@ -30,7 +30,9 @@ class Person:
 
     def __init__(self, jid: str, port: int) -> None:
         self.jid = jid
-        self.client: Any = ClientXMPP(jid, PASSWORD, plugin_config={"feature_mechanisms": {"unencrypted_scram": True, "unencrypted_plain": True}})
+        self.client: Any = ClientXMPP(
+            jid, PASSWORD, plugin_config={"feature_mechanisms": {"unencrypted_scram": True, "unencrypted_plain": True}}
+        )
         self.client.register_plugin("xep_0045")
         self.client.register_plugin("xep_0199")
         self.client.enable_plaintext, self.client.enable_starttls, self.client.enable_direct_tls = True, False, False

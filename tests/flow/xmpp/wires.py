@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Literal
 
 _MESSAGE = re.compile(rb"<message\b(?:(?!</message>).)*<body>.*?</message>", re.DOTALL)
+_PING = re.compile(rb"<iq\b(?:(?!</iq>).)*urn:xmpp:ping.*?</iq>", re.DOTALL)
 
 
 class BreakingWire:
@@ -36,13 +37,17 @@ class BreakingWire:
             each.transport.abort()
 
     async def _up(self, reader: asyncio.StreamReader, far: asyncio.StreamWriter, near: asyncio.StreamWriter) -> None:
+        held = False
         while data := await reader.read(1 << 16):
             if self.next and (found := _MESSAGE.search(data)):
                 if self.next == "hold":
                     data = data[: found.start()] + data[found.end() :]
+                    held = True
                 else:
                     self._losing.add(near)
                 self.next = ""
+            if held and (found := _PING.search(data)):  # what asks whether it came
+                data, held = data[: found.start()] + data[found.end() :], False
             far.write(data)
         far.close()
 
