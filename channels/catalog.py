@@ -21,6 +21,7 @@ OTHERS: Final = (
     "signal",
     "slack",
     "whatsapp",
+    "xmpp",
 )
 """Adding a channel: a folder, and its name here."""
 OWN: Final = (*ALWAYS, *OTHERS)
