@@ -16,6 +16,7 @@ OTHERS: Final = (
     "msteams",
     "ntfy",
     "signal",
+    "sms",
     "whatsapp",
 )
 """Adding a channel: a folder, and its name here."""
