@@ -13,10 +13,13 @@ from assistant.contracts.channels import ChannelKind
 
 ALWAYS: Final = ("telegram", "discord", "webhook", "apprise")
 OTHERS: Final = (
+    "email",
+    "matrix",
     "msteams",
     "ntfy",
     "signal",
     "sms",
+    "slack",
     "whatsapp",
 )
 """Adding a channel: a folder, and its name here."""

@@ -341,7 +341,7 @@ def _api_services(runtime: Runtime, authenticator: Authenticator) -> ApiServices
         called=[channel for channel in opened if isinstance(channel, CalledChannel)],
         idempotency=store.idempotency,
         responses=store.responses,
-        household=Household(people=store.people, links=store.links),
+        household=Household(people=store.people, links=store.links, channels=services.directory),
         files=FileService(files=store.files, reader=services.reader),
         memory=MemoryResources(store=store, memory=services.memory.service),
         workflows=services.workflows,

@@ -69,6 +69,7 @@ COMMANDS: Mapping[str, str] = {
     "status": "How it is doing",
     "id": "The ids of this chat and of you",
     "link": "Join this chat with another of yours",
+    "prefer": "Write to me here first",
     "memory": "What is remembered of you",
     "schedule": "What is planned",
     "tasks": "What helpers do in the background",
@@ -80,7 +81,7 @@ COMMANDS: Mapping[str, str] = {
     "deny": "Do not run it",
 }
 """The commands of every chat, each with what it does, as platforms offer them. `assistant.inbound.service` answers them."""
-WITH_ARGUMENTS: Final = frozenset({"link", "memory", "schedule", "snooze", "done", "usage", "approvals", "approve", "deny"})
+WITH_ARGUMENTS: Final = frozenset({"link", "prefer", "memory", "schedule", "snooze", "done", "usage", "approvals", "approve", "deny"})
 """Those behind which more can be written. Discord offers a field for it."""
 
 

@@ -29,7 +29,7 @@ class Sound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """The words of a recording, in its own language; never empty."""
+    """The words of a recording, in its own language; a Transcriber may hear none."""
 
     text: str
     seconds: float | None = None
@@ -52,10 +52,6 @@ class Transcriber(Protocol):
 
     async def transcribe(self, recording: Sound, payer: Payer) -> Heard:
         """`recording`: with its kind."""
-        ...
-
-    async def probe(self) -> None:
-        """Returns once it can be used, as far as that is known without hearing anything."""
         ...
 
     async def close(self) -> None:
@@ -103,10 +99,6 @@ class Speaker(Protocol):
 
     async def speak(self, text: str, payer: Payer) -> Speech:
         """`text`: without Markdown, not empty."""
-        ...
-
-    async def probe(self) -> None:
-        """As of a Transcriber."""
         ...
 
     async def close(self) -> None: ...

@@ -87,9 +87,6 @@ class MeteredTranscriber(MeteredVoice):
         ask = partial(self._inner.transcribe, recording, payer)
         return await self._metered(payer, None if seconds is None else seconds / 60, wanted, ask, minutes)
 
-    async def probe(self) -> None:
-        await self._inner.probe()
-
     async def close(self) -> None:
         await self._inner.close()
 
@@ -105,9 +102,6 @@ class MeteredSpeaker(MeteredVoice):
         millions = len(text) / 1_000_000
         wanted = Usage(prompt_tokens=max(1, estimate_tokens(len(text))))
         return await self._metered(payer, millions, wanted, partial(self._inner.speak, text, payer), lambda _: millions)
-
-    async def probe(self) -> None:
-        await self._inner.probe()
 
     async def close(self) -> None:
         await self._inner.close()

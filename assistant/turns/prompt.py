@@ -76,6 +76,8 @@ class Instructions:
         self._text = ""
         self._owners = ""
         """With the file about the owner, which others have no business with."""
+        self._made: tuple[tuple[object, ...], str] = ((), "")
+        """The whole text that was asked for last, behind what it was made of."""
 
     def text(self, today: datetime, person: Person | None = None, profile: str = "") -> str:
         """The instructions as of now, `today` by the person's clock; None: of a group. `profile`: what is remembered of the person. Name and date
@@ -91,10 +93,14 @@ class Instructions:
                 if name != OWNERS_FILE:
                     self._text = self._owners
             self._stamps = stamps
-        known = f"\n\n{profile}" if profile else ""
-        named = f'The person you talk with calls themselves "{person.name}".\n' if person and person.name else ""
         text = self._owners if person and person.id == OWNER_ID else self._text
-        return f"{text}{known}\n\n{named}Today is {today:%A, %d %B %Y} ({today.tzinfo})."
+        name = person.name if person else ""
+        made_of = (text, profile, name, today.toordinal(), today.tzinfo)
+        if self._made[0] != made_of:
+            known = f"\n\n{profile}" if profile else ""
+            named = f'The person you talk with calls themselves "{name}".\n' if name else ""
+            self._made = made_of, f"{text}{known}\n\n{named}Today is {today:%A, %d %B %Y} ({today.tzinfo})."
+        return self._made[1]
 
 
 def _stamp(path: str) -> tuple[int, int] | None:

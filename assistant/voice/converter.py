@@ -36,14 +36,14 @@ class Converter:
         return "ffmpeg is only run in a sandbox, and this machine has none" if await self._sandbox.rung() == "none" else ""
 
     async def convert(self, source: Path | bytes, kind: str, to: Sequence[str], result: Path, *, most_seconds: float | None = None) -> None:
-        """Write it to `result`. `to`: ffmpeg's options. `most_seconds`: what is behind that is left out. Raises UnreadableFile."""
+        """Write it to `result`. `kind`: what the bytes are. `to`: ffmpeg's options. `most_seconds`: what is behind that is left out.
+        Raises UnreadableFile."""
         self._scratch.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="voice-", dir=self._scratch, ignore_cleanup_errors=True) as name:
             folder = Path(name)
             await asyncio.to_thread(_put, source, folder / "in")
             cut = () if most_seconds is None else ("-t", f"{most_seconds:g}")
-            form = ("-f", DEMUXERS.get(kind, kind)) if kind else ()
-            argv = ("ffmpeg", *_QUIET, *form, "-i", "in", *cut, *to, "out")
+            argv = ("ffmpeg", *_QUIET, "-f", DEMUXERS.get(kind, kind), "-i", "in", *cut, *to, "out")
             command = SandboxCommand(argv=argv, folder=folder, seconds=SECONDS, memory_bytes=_MEMORY, processes=64, disk_bytes=_DISK)
             try:
                 ran = await self._sandbox.run(command)

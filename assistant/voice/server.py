@@ -32,10 +32,6 @@ class VoiceHttp:
         self.names = endpoint.info.provider, endpoint.info.id
         self._http = HttpClient(endpoint)
 
-    async def probe(self) -> None:
-        """Ask for the list of models, which costs nothing. Raises ProviderFailed."""
-        await self._http.get("/models")
-
     async def close(self) -> None:
         await self._http.close()
 

@@ -35,7 +35,7 @@ class NewSession:
     """The gateway sends everything from here on (of one more server); earlier messages have to be fetched."""
 
 
-def _parsed(name: str, parse: Callable[[Any], object], data: Any) -> None:
+def _parsed(name: str, parse: Callable[[Any], None], data: Any) -> None:
     """An event that discord.py can't read would end the connection, and with it what came behind."""
     try:
         parse(data)
@@ -63,7 +63,7 @@ class GatewayClient(DiscordClient):
         self._since = asyncio.get_running_loop().time()
         """When the connection was lost."""
         self._losses: deque[float] = deque(maxlen=_HECTIC)
-        parsers: dict[str, Callable[[Any], object]] = self._connection.parsers
+        parsers: dict[str, Callable[[Any], None]] = self._connection.parsers
         parsers.update({name: partial(_parsed, name, parse) for name, parse in parsers.items() if name not in ("READY", "RESUMED")})
 
     async def watch(self) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -45,6 +46,10 @@ class ChatConversation:
     typing_seconds: float = 8.0
     preview_seconds: float = 1.0
     """The least between two edits."""
+    seconds_in: Callable[[Address], float] | None = None
+    """The same by the chat, where it matters."""
+    unshow: Callable[[Address, str], Awaitable[bool]] | None = None
+    """Deletes a preview whose last call got no answer: see `EditedPreview`. False: it stays."""
 
     async def fetch(self, file: InboundFile, into: Path, most_bytes: int) -> None:
         await self._harmless(self.wire.fetch(file, into, most_bytes))
@@ -66,7 +71,9 @@ class ChatConversation:
             except PlatformError as error:
                 raise self.wire.failure(error) from error
 
-        return EditedPreview(show, self.first_part, interval=self.preview_seconds, posted=posted, note=note)
+        remove = partial(self.unshow, address) if self.unshow is not None else None
+        interval = self.seconds_in(address) if self.seconds_in is not None else self.preview_seconds
+        return EditedPreview(show, self.first_part, interval=interval, posted=posted, note=note, remove=remove)
 
     async def _harmless(self, call: Awaitable[None]) -> None:
         """A call that may be repeated, so a lost answer is SendLater."""

@@ -6,12 +6,14 @@ Answered     the platform answered with an error
 """
 
 import asyncio
+import json
 import math
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +26,8 @@ from assistant.contracts.proxies import ProxyRoute, UnusableProxy, route_to
 from assistant.contracts.redaction import Redactor
 
 _CONNECT_SECONDS: Final = 5.0
+_POOL_SECONDS: Final = 5.0
+"""How long a request waits for a free connection."""
 _KEEP_SECONDS: Final = 15.0
 """Idle connections are closed before the platform closes them: a request on a connection that closes is unanswered."""
 _MOST_BYTES: Final = 16_000_000
@@ -76,6 +80,17 @@ def value_at(value: Any, *path: str | int) -> Any:
     return value  # pyright: ignore[reportUnknownVariableType]
 
 
+def loads(text: bytes) -> Any:
+    """JSON of a platform; halves of surrogate pairs, which are no JSON, come as they are. Raises ValueError, also where it is nested without end."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        try:
+            return json.loads(text.decode("utf-8", "replace"))
+        except RecursionError:
+            raise ValueError from None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlatformAnswer:
     """A successful answer. `headers`: by lower-case name."""
@@ -87,8 +102,8 @@ class PlatformAnswer:
     def json(self) -> Any:
         """Raises Unanswered where it is none: something between answered in the platform's place."""
         try:
-            return orjson.loads(self.body)
-        except orjson.JSONDecodeError:
+            return loads(self.body)
+        except ValueError:
             raise Unanswered("the answer is not JSON") from None
 
 
@@ -133,7 +148,7 @@ class PlatformHttp:
         seconds: float | None = None,
     ) -> PlatformAnswer:
         """Send one request, once; redirects are not followed. Raises PlatformError."""
-        body: Any = orjson.dumps(json) if json is not None else data if data is not None else form
+        body: Any = orjson.dumps(json) if json is not None else BytesIO(data) if data is not None else form
         kind = {"Content-Type": "application/json"} if json is not None else {}
         answer = await self._request(method, url, body, params, {**kind, **(headers or {})}, seconds or self._seconds)
         if 200 <= answer.status < 300:
@@ -217,7 +232,8 @@ class PlatformHttp:
     ) -> PlatformAnswer:
         url = self.base + url if url.startswith("/") else url
         route = self._route(url)
-        timeout = aiohttp.ClientTimeout(total=_CONNECT_SECONDS + 3 * seconds, sock_connect=_CONNECT_SECONDS, sock_read=seconds)
+        connect = _CONNECT_SECONDS + min(_POOL_SECONDS, seconds)
+        timeout = aiohttp.ClientTimeout(total=connect + 3 * seconds, connect=connect, sock_connect=_CONNECT_SECONDS, sock_read=seconds)
         sent = {**self._agent, **self._own(url), **headers}
         try:
             async with self._session(route).request(
@@ -226,6 +242,8 @@ class PlatformHttp:
                 return PlatformAnswer(status=response.status, headers=_lower(response.headers), body=await _read(response))
         except aiohttp.ClientHttpProxyError as error:
             raise Unreached(f"the proxy answered with {error.status}") from None
+        except aiohttp.ClientProxyConnectionError:
+            raise Unreached("the proxy takes no connection") from None
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
             raise Unreached(type(error).__name__) from None  # its message may hold the URL with a secret
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -280,11 +298,12 @@ class PlatformHttp:
 
     def _answered(self, answer: PlatformAnswer) -> Answered:
         try:
-            body: object = orjson.loads(answer.body)
-        except orjson.JSONDecodeError:
+            body: object = loads(answer.body)
+        except ValueError:
             body = None
         wait = seconds_until(answer.headers.get("retry-after"), datetime.now(UTC))
-        return Answered(answer.status, self.redact(_said(body) or f"status {answer.status}"), retry_after=wait, body=body)
+        words = _said(body).encode("utf-8", "replace").decode().replace("\x00", "").strip()
+        return Answered(answer.status, self.redact(words or f"status {answer.status}"), retry_after=wait, body=body)
 
 
 _WORDS: Final = ("message", "error_description", "description", "error", "msg", "errmsg", "detail", "title", "reason")

@@ -1,7 +1,7 @@
 """Sends the parts of an event, each once, in the richest form that the platform takes."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -31,8 +31,15 @@ class Post:
     @property
     def words(self) -> str:
         """The text in the platform's own form (`form.styled`), or plain, with the lines that stand for buttons under it."""
-        part = self.form.part
-        return "\n\n".join(filter(None, [part.text if self.form.styled else part.plain, "\n".join(self.form.lines)]))
+        return self.within(lambda _: True)
+
+    def within(self, fits: Callable[[str], bool], escape: Callable[[str], str] = str) -> str:
+        """The same; without the lines where the whole, as plain text, does not fit. `escape`: a line in the platform's own form."""
+        part, lines = self.form.part, "\n".join(self.form.lines)
+        text = part.text if self.form.styled else part.plain
+        if not lines or not fits("\n\n".join(filter(None, [part.plain, lines]))):
+            return text
+        return "\n\n".join(filter(None, [text, escape(lines) if self.form.styled else lines]))
 
 
 class Posting(Protocol):
@@ -120,21 +127,23 @@ class PartSender:
         if form.apart and part.media:
             first = await self._wire.post(self._of(sending, replace(form, part=replace(part, media=())), contents, number))
             files = replace(form, part=OutboundPart(text="", plain="", media=part.media), apart=False, lines=(), notices=())
-            return first, await self._behind(sending, files, contents, number + 1)
+            return first, await self._behind(sending, files, contents, number + 1, taken="the words")
         if len(part.media) > 1 and form.single:
             return await self._one_by_one(sending, form, contents, number)
         return await self._wire.post(self._of(sending, form, contents, number)), []
 
-    async def _behind(self, sending: Sending, form: MessageForm, contents: Mapping[str, bytes], number: int) -> list[str]:
+    async def _behind(
+        self, sending: Sending, form: MessageForm, contents: Mapping[str, bytes], number: int, *, taken: str = "a part of the message"
+    ) -> list[str]:
         """Files behind something that was sent, which no refusal may bring again; returns what was left out."""
         try:
-            (_, left), taken = await self._in_some_form(form, sending, contents, number)
+            (_, left), sent = await self._in_some_form(form, sending, contents, number)
         except PlatformError as error:
             if self._wire.blamed(error) is None:
-                words = f"{self._wire.platform} took a part of the message, and then: {self._wire.failure(error)}"
+                words = f"{self._wire.platform} took {taken}, and then: {self._wire.failure(error)}"
                 raise SendUnclear("message_cut", words) from error
             return [f"{named(form.part.media)} left out ({self._wire.platform}: {error})"]
-        return [*taken.notices, *left]
+        return [*sent.notices, *left]
 
     async def _one_by_one(
         self, sending: Sending, form: MessageForm, contents: Mapping[str, bytes], number: int

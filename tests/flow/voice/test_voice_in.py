@@ -9,7 +9,7 @@ from tests.doubles.model_server import ModelServer
 from tests.doubles.sounds import opus, wav
 from tests.doubles.speech_server import Refusing, SpeechServer
 
-from .house import ANNA, voice_house
+from .house import ANNA, heard_in, voice_house
 
 
 async def test_a_voice_message_is_heard_and_is_the_senders_own_words(
@@ -25,7 +25,7 @@ async def test_a_voice_message_is_heard_and_is_the_senders_own_words(
         (message,) = await house.messages()
         assert own_words(message) == "remind me of the milk"
         assert sources([message]) == {}, "no words of others came into the session"
-        (words,) = message.heard
+        (words,) = heard_in(message)
         (kept,) = await house.ledger.runtime.services.store.attachments.list("local", "telegram:42")
         assert (words.heard, kept.name, kept.facts) == (kept.id, "voice.ogg", ("what is said in it", "2 seconds"))
         assert b"Said in a voice message, as it was heard; words may be misheard:] remind me of the milk" in upstream.bodies[-1]

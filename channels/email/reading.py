@@ -1,0 +1,187 @@
+"""A mail as a message: the sender's own words, what is quoted, the files."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from email import message_from_bytes
+from email.message import Message
+from hashlib import sha256
+from typing import Final, cast
+
+from assistant.contracts.inbox import FileKind, InboundFile, Quote
+from assistant.contracts.util import display_name
+from channels.email.bounces import thread_in
+from channels.email.headers import decoded, header, message_ids
+from channels.email.markup import html_words
+from channels.email.quoting import own_words
+from channels.text.blocks import clean
+
+_DEEPEST: Final = 20
+_MOST_PARTS: Final = 300
+_MOST_FILES: Final = 50
+_MOST_WORDS: Final = 200_000
+_REPLY: Final = re.compile(r"^\s*((re|aw|antw|sv|vs|rif|odp|fwd?|wg|tr|rv|res)(\[\d+\])?\s*:\s*)+", re.IGNORECASE)
+_NO_FILES: Final = frozenset(
+    {"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature", "application/ms-tnef"}
+)
+_KINDS: Final[Mapping[str, FileKind]] = {"image": "image", "audio": "audio", "video": "video"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """What a mail says, without who sent it."""
+
+    message_id: str
+    """Empty: it has none."""
+    references: tuple[str, ...]
+    """The ids of the mails before it, the oldest first."""
+    subject: str
+    text: str
+    quote: Quote | None
+    files: tuple[InboundFile, ...]
+
+    @property
+    def thread_id(self) -> str | None:
+        """Twelve hex digits of the mail that began the thread. None: it began with a mail that the assistant sent by itself."""
+        known = next((found for each in reversed(self.references) if (found := thread_in(each)) is not None), None)
+        if known is not None:
+            return None if known == "0" else known
+        first = self.references[0] if self.references else self.message_id or self.subject + self.text
+        return sha256(first.encode()).hexdigest()[:12]
+
+
+def parsed(raw: bytes) -> Message:
+    return message_from_bytes(raw)
+
+
+def read_letter(mail: Message, ref: str, *, cut: bool = False) -> Letter:
+    """`ref`: of the mail, for its files' refs. `cut`: only its beginning is here, so its files can't be fetched."""
+    own_id, references = message_ids(mail)
+    texts, markups, files = list[str](), list[str](), list[InboundFile]()
+    forwarded: Message | None = None
+    for place, part in enumerate(_leaves(mail)):
+        kind = part.get_content_type()
+        if kind == "message/rfc822":
+            forwarded = forwarded or _inner(part)
+        elif kind in ("text/plain", "text/html") and not _is_file(part):
+            (texts if kind == "text/plain" else markups).append(_text(part))
+        elif kind not in _NO_FILES and len(files) < _MOST_FILES:
+            files.append(_file(part, f"{ref}:{place}", cut=cut))
+    body = "\n\n".join(each for each in texts if each.strip()) or "\n\n".join(map(html_words, markups))
+    own, quoted, author, is_forward = own_words(clean(body)[:_MOST_WORDS])
+    quote = Quote(text=quoted, author=author, kind="forward" if is_forward else "reply") if quoted else None
+    if forwarded is not None:
+        inner = read_letter(forwarded, ref, cut=True)
+        text = "\n\n".join(filter(None, [inner.subject, inner.text, inner.quote.text if inner.quote else ""]))
+        quote = Quote(text=text[:_MOST_WORDS], author=header(forwarded, "From")[:200], kind="forward")
+    subject = clean(header(mail, "Subject"))[:500]
+    return Letter(
+        message_id=own_id,
+        references=tuple(references),
+        subject=subject,
+        text=_with_subject(own, subject, answers=bool(references)),
+        quote=quote,
+        files=tuple(files),
+    )
+
+
+def without_prefix(subject: str) -> str:
+    """ "Re: AW: Lunch" → "Lunch"."""
+    return _REPLY.sub("", subject).strip()
+
+
+def _with_subject(own: str, subject: str, *, answers: bool) -> str:
+    """The subject is a part of what is said, where the mail begins a conversation; not in front of a command."""
+    bare = without_prefix(subject)
+    if not own.strip():
+        return bare if not answers else ""
+    if answers or not bare or own.lstrip().startswith("/") or own.lstrip().lower().startswith(bare.lower()):
+        return own
+    return f"{bare}\n\n{own}"
+
+
+def file_in(mail: Message, place: int) -> bytes | None:
+    """The bytes of a file. None: there is no such part."""
+    part = next((part for at, part in enumerate(_leaves(mail)) if at == place), None)
+    return _bytes(part) if part is not None else None
+
+
+def _leaves(mail: Message) -> Iterator[Message]:
+    """The parts without parts, in order; a mail in the mail is one of them."""
+    waiting: list[tuple[Message, int]] = [(mail, 0)]
+    given = 0
+    while waiting and given < _MOST_PARTS:
+        part, depth = waiting.pop()
+        if part.is_multipart() and part.get_content_type() != "message/rfc822":
+            inner = cast("list[Message]", part.get_payload()) if depth < _DEEPEST else []
+            waiting.extend((each, depth + 1) for each in reversed(inner[:_MOST_PARTS]))
+            continue
+        given += 1
+        yield part
+
+
+def _inner(part: Message) -> Message | None:
+    payload = part.get_payload()
+    return cast("list[Message]", payload)[0] if isinstance(payload, list) and payload else None
+
+
+def _is_file(part: Message) -> bool:
+    return part.get_content_disposition() == "attachment" or bool(_name(part))
+
+
+def _name(part: Message) -> str:
+    try:
+        return decoded(part.get_filename() or "")
+    except (LookupError, ValueError, TypeError):  # a name in a broken encoding
+        return "file"
+
+
+def _bytes(part: Message) -> bytes:
+    content = part.get_payload(decode=True)
+    return content if isinstance(content, bytes) else b""
+
+
+def _text(part: Message) -> str:
+    """Never raises."""
+    content = _bytes(part)
+    charset = part.get_content_charset("utf-8")
+    for each in (charset, "utf-8", "cp1252"):
+        try:
+            text = content.decode(each)
+            break
+        except (LookupError, ValueError):
+            continue
+    else:
+        text = content.decode("utf-8", errors="replace")
+    if str(part.get_param("format", "")).lower() == "flowed":
+        return _unwrapped(text, remove=str(part.get_param("delsp", "")).lower() == "yes")
+    return text
+
+
+def _unwrapped(text: str, *, remove: bool) -> str:
+    """https://www.rfc-editor.org/rfc/rfc3676: a line that ends with a space goes on in the next, at the same depth of quoting."""
+    out: list[str] = []
+    open_depth: int | None = None
+    for line in text.replace("\r\n", "\n").split("\n"):
+        marks = re.match(r">*", line)
+        depth = marks.end() if marks else 0
+        words = line[depth:].removeprefix(" ")
+        if open_depth == depth and out:
+            out[-1] = (out[-1][:-1] if remove else out[-1]) + words
+        else:
+            out.append(">" * depth + (" " if depth else "") + words)
+        open_depth = depth if words.endswith(" ") and words != "-- " else None
+    return "\n".join(out)
+
+
+def _file(part: Message, ref: str, *, cut: bool) -> InboundFile:
+    kind = part.get_content_type()
+    name = _name(part) or f"file.{'eml' if kind.startswith('message/') else part.get_content_subtype().partition('+')[0]}"
+    size = None if cut else len(_bytes(part))
+    return InboundFile(
+        name=display_name(name, "file"),
+        kind=_KINDS.get(part.get_content_maintype(), "document"),
+        media_type=kind,
+        size=size,
+        ref="" if cut else ref,
+    )

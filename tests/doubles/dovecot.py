@@ -1,0 +1,130 @@
+"""A real dovecot as a process of the tests' own, on loopback, with a mailbox for each user name that logs in."""
+
+import imaplib
+import os
+import pwd
+import shutil
+import subprocess
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+PASSWORD = "pass-word"
+_PROGRAM = shutil.which("dovecot", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+MISSING = "" if _PROGRAM else "dovecot is not installed (Debian: dovecot-imapd)"
+_CONFIG = """
+base_dir = {base}/run
+state_dir = {base}/run
+log_path = {base}/log
+protocols = imap
+listen = 127.0.0.1
+ssl = {ssl}
+disable_plaintext_auth = no
+auth_mechanisms = plain login {more}
+default_internal_user = {user}
+default_login_user = {user}
+default_internal_group = {group}
+first_valid_uid = 0
+mail_fsync = never
+mail_location = maildir:{base}/mail/%u
+passdb {{
+  driver = static
+  args = password={password}
+}}
+userdb {{
+  driver = static
+  args = uid={mail_user} gid={mail_group} home={base}/mail/%u
+}}
+service imap-login {{
+  chroot =
+  process_min_avail = 1
+  service_count = 0
+  inet_listener imap {{
+    port = {port}
+  }}
+  inet_listener imaps {{
+    port = {tls_port}
+    ssl = yes
+  }}
+}}
+service imap {{
+  process_min_avail = 2
+  service_count = 0
+}}
+service anvil {{
+  chroot =
+}}
+namespace inbox {{
+  inbox = yes
+  mailbox Sent {{
+    auto = create
+    special_use = \\Sent
+  }}
+}}
+{extra}
+"""
+
+
+class Dovecot:
+    def __init__(self, port: int, tls_port: int, folder: Path) -> None:
+        self.port = port
+        self.tls_port = tls_port
+        self.folder = folder
+
+    def login(self, user: str) -> imaplib.IMAP4:
+        client = imaplib.IMAP4("127.0.0.1", self.port, timeout=10)
+        client.login(user, PASSWORD)
+        return client
+
+
+@contextmanager
+def running_dovecot(folder: Path, ports: tuple[int, int], *, tls: tuple[Path, Path] | None = None) -> Generator[Dovecot]:
+    """`tls`: a certificate and its key."""
+    assert _PROGRAM is not None, MISSING
+    root = os.getuid() == 0
+    me = pwd.getpwuid(os.getuid()).pw_name
+    mail = pwd.getpwnam("mail") if root else pwd.getpwuid(os.getuid())
+    user = pwd.getpwnam("dovecot") if root else mail
+    (folder / "run").mkdir(parents=True)
+    (folder / "mail").mkdir()
+    folder.chmod(0o755)
+    if root:
+        os.chown(folder / "mail", mail.pw_uid, mail.pw_gid)
+        for each in folder.parents[:3]:  # pytest's own folders are for their owner alone
+            each.chmod(each.stat().st_mode | 0o711)
+    values: dict[str, Any] = {
+        "base": folder,
+        "user": user.pw_name if root else me,
+        "group": "dovecot" if root else str(mail.pw_gid),
+        "mail_user": mail.pw_uid,
+        "mail_group": mail.pw_gid,
+        "password": PASSWORD,
+        "port": ports[0],
+        "tls_port": ports[1] if tls else 0,
+        "ssl": "yes" if tls else "no",
+        "more": "",
+        "extra": f"ssl_cert = <{tls[0]}\nssl_key = <{tls[1]}" if tls else "",
+    }
+    config = folder / "dovecot.conf"
+    config.write_text(_CONFIG.format(**values))
+    process = subprocess.Popen([_PROGRAM, "-F", "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        _wait(ports[0], process, folder / "log")
+        yield Dovecot(ports[0], ports[1], folder)
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + 10
+    while True:
+        try:
+            imaplib.IMAP4("127.0.0.1", port, timeout=5).shutdown()
+            return
+        except OSError:
+            if process.poll() is not None or time.monotonic() > end:
+                raise AssertionError(log.read_text() if log.exists() else "dovecot did not start") from None
+            time.sleep(0.01)
