@@ -1,4 +1,4 @@
-"""Messages to people by name: who is meant, in which chat they are reached, and what the one who asks may know of it."""
+"""Messages to people by name: who is meant, in which chat they are reached, and what their sender may know of it."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -25,13 +25,13 @@ class Addressees:
     channels: ChannelDirectory
 
     async def find(self, wanted: str, asker: str, *, in_group: bool = False) -> Addressee:
-        """`wanted`: "me", or a person's name, id or identity. `asker`: the id of the person who asks. `in_group`: others read the answer. Raises
+        """`wanted`: "me", or a person's name, id or identity. `asker`: the id of the sender. `in_group`: others read the answer. Raises
         InvalidAddress: there is no such person, or no chat; StoreUnavailable."""
         own, who = await self.people.person(asker), wanted.strip()
         if who.casefold() == ME:
             return await self._reached(own, who, own=True, told=True, in_group=in_group)
         if in_group:
-            raise InvalidAddress('In a group only "me" is written to by name: that is the private chat of the one who asks.', param="to")
+            raise InvalidAddress('In a group only "me" is written to by name: that is your own private chat.', param="to")
         told = own is not None and own.role == "owner"
         try:
             found = await self.people.find(who)

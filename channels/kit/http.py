@@ -54,14 +54,24 @@ class Unanswered(PlatformError):
 class Answered(PlatformError):
     """The platform answered, and not with success. `code`: the platform's own, where its answer has one; empty: unknown."""
 
-    def __init__(self, status: int, words: str, *, code: str = "", retry_after: float | None = None, body: object = None) -> None:
-        """`body`: the JSON of the answer; None: it is none."""
+    def __init__(
+        self,
+        status: int,
+        words: str,
+        *,
+        code: str = "",
+        retry_after: float | None = None,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """`body`: the JSON of the answer; None: it is none. `headers`: by lower-case name."""
         super().__init__(words)
         self.status = status
         self.words = words
         self.code = code
         self.retry_after = retry_after
         self.body = body
+        self.headers = headers or {}
 
     def at(self, *path: str | int) -> Any:
         """A value of the answer's JSON; None: it is not there."""
@@ -253,7 +263,7 @@ class PlatformHttp:
         """Returns where the answer leads to; empty: the file is written."""
         url = self.base + url if url.startswith("/") else url
         route = self._route(url)
-        too_large = SendRefused("too_large", f"The file is larger than {most_bytes:,} bytes.")
+        too_large = SendRefused("too_large", f"The file is larger than {size_of_limit(most_bytes)}.")
         timeout = aiohttp.ClientTimeout(sock_connect=_CONNECT_SECONDS, sock_read=self._seconds)
         sent = {**self._agent, **self._own(url), **headers}
         async with self._session(route).get(
@@ -303,7 +313,13 @@ class PlatformHttp:
             body = None
         wait = seconds_until(answer.headers.get("retry-after"), datetime.now(UTC))
         words = _said(body).encode("utf-8", "replace").decode().replace("\x00", "").strip()
-        return Answered(answer.status, self.redact(words or f"status {answer.status}"), retry_after=wait, body=body)
+        return Answered(answer.status, self.redact(words or f"status {answer.status}"), retry_after=wait, body=body, headers=answer.headers)
+
+
+def size_of_limit(most_bytes: int) -> str:
+    """A limit for people, of whole MiB or MB as the platforms say it ("10 MB"), else of bytes."""
+    whole = next((most_bytes // unit for unit in (1 << 20, 1_000_000) if most_bytes and most_bytes % unit == 0), 0)
+    return f"{whole} MB" if whole else f"{most_bytes:,} bytes"
 
 
 _WORDS: Final = ("message", "error_description", "description", "error", "msg", "errmsg", "detail", "title", "reason")
