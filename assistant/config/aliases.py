@@ -125,7 +125,7 @@ def _tree(notices: Mapping[str, str]) -> dict[str, Any]:
 
 
 _FOREIGN: Final = dict.fromkeys(
-    [*NANOBOT_SECTIONS, *(f"{section}.{key}" for section, keys in NANOBOT_KEYS.items() if section not in NANOBOT_SECTIONS for key in keys)],
+    [*(f"{section}.{key}" for section, keys in NANOBOT_KEYS.items() if section not in NANOBOT_SECTIONS for key in keys), *NANOBOT_SECTIONS],
     "known from nanobot, has no effect here",
 )
 _FOREIGN_TREE: Final = _tree(_FOREIGN)
