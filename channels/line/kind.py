@@ -34,7 +34,7 @@ def open_channel(settings: LineSettings, context: ChannelContext) -> Channel:
 KIND: Final = ChannelKind(
     name="line",
     title="LINE",
-    about="LINE by the Messaging API, with an official account.",
+    about="An official account with the Messaging API: chats, groups, files in, buttons.",
     settings=LineSettings,
     check_address=check_address,
     named=lambda settings: sorted(each for each in {*settings.allow_from, *settings.owners} if CHAT.fullmatch(each)),

@@ -30,7 +30,7 @@ def open_channel(settings: SmsSettings, context: ChannelContext) -> Channel:
 KIND: Final = ChannelKind(
     name="sms",
     title="SMS",
-    about="Text messages by Twilio, with a phone number of the assistant's own.",
+    about="A phone number of the assistant's own at Twilio: text messages, files in.",
     settings=SmsSettings,
     check_address=check_address,
     named=lambda settings: sorted({*settings.allow_from, *settings.owners} - {"*"}),
