@@ -14,12 +14,14 @@ from assistant.contracts.channels import ChannelKind
 ALWAYS: Final = ("telegram", "discord", "webhook", "apprise")
 OTHERS: Final = (
     "email",
+    "line",
     "matrix",
     "mattermost",
     "msteams",
     "ntfy",
     "signal",
     "slack",
+    "sms",
     "whatsapp",
     "xmpp",
 )

@@ -16,6 +16,7 @@ from tests.doubles.platform_caller import PlatformCaller
 from tests.doubles.whatsapp_server import NOW, PHONE, SECRET, TOKEN, WhatsAppServer, call_of, signed
 
 ADA = "491701234567"
+BO = "15557654321"
 
 
 class WhatsAppPlatform(ChannelPlatform):
@@ -23,7 +24,7 @@ class WhatsAppPlatform(ChannelPlatform):
     address = Address(channel="whatsapp", chat_id=ADA)
     bad_addresses = (Address(channel="whatsapp", chat_id="ada"), Address(channel="whatsapp", chat_id=ADA, thread_id="1"))
     receives = True
-    abilities = frozenset({"replies", "files", "buttons", "files_in", "signed"})
+    abilities = frozenset({"replies", "files", "buttons", "files_in", "signed", "strangers", "clock", "typing", "reactions"})
     failures = frozenset({"refuse", "limit", "lose", "hold", "server_error", "garbage", "unauthorized", "files"})
     most_text = 4096
     most_file = 100 * 1024 * 1024
@@ -72,6 +73,12 @@ class WhatsAppPlatform(ChannelPlatform):
             self.caller.put(call_of(message))
         return id
 
+    def typed(self) -> Sequence[str]:
+        return [ADA for mark in self.server.marks if "typing_indicator" in mark]
+
+    def reacted(self) -> Sequence[str]:
+        return [body["reaction"]["message_id"] for body in self.server.bodies if body["type"] == "reaction"]
+
     def press(self, label: str) -> None:
         id, buttons = next(each for each in reversed(self.server.offered.items()) if label in each[1])
         reply = {"type": "button_reply", "button_reply": {"id": buttons[label], "title": label}}
@@ -98,7 +105,8 @@ class WhatsAppPlatform(ChannelPlatform):
         return (await self.whatsapp.called(call)).status
 
     def _messages(self, said: Said, id: str) -> list[dict[str, Any]]:
-        base: dict[str, Any] = {"from": ADA, "id": id, "timestamp": str(NOW + self._count)}
+        author = BO if said.by == "stranger" else ADA
+        base: dict[str, Any] = {"from": author, "id": id, "timestamp": str(NOW + self._count + int(said.ahead))}
         if not said.files:
             return [{**base, "type": "text", "text": {"body": said.text}}]
         name, content = said.files[0]
