@@ -32,8 +32,7 @@ _KEYS: Final = {
         "postActionExpunge postActionIgnoreSkipped allowedAttachmentTypes maxAttachmentSize maxAttachmentsPerEmail"
     ),
     "channels.mattermost": (
-        "teamId allowFromMatchMode groupPolicyInThread includeThreadContext threadContextLimit doneEmoji sendProgress "
-        "sendToolHints dm"
+        "teamId allowFromMatchMode groupPolicyInThread includeThreadContext threadContextLimit doneEmoji sendProgress sendToolHints dm"
     ),
     "channels.discord": "sendProgress sendToolHints workingEmoji workingEmojiDelay",
     "channels.whatsapp": "sendProgress sendToolHints groupPolicy databasePath lidMappings bridgeUrl bridgeToken",
