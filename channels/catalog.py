@@ -21,6 +21,7 @@ OTHERS: Final = (
     "slack",
     "mattermost",
     "whatsapp",
+    "zulip",
 )
 """Adding a channel: a folder, and its name here."""
 OWN: Final = (*ALWAYS, *OTHERS)
