@@ -24,6 +24,7 @@ OTHERS: Final = (
     "sms",
     "whatsapp",
     "xmpp",
+    "zulip",
 )
 """Adding a channel: a folder, and its name here."""
 OWN: Final = (*ALWAYS, *OTHERS)
