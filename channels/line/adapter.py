@@ -1,7 +1,6 @@
 """LINE as a channel: it calls /channels/line with what people write."""
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
@@ -18,7 +17,8 @@ from channels.kit.intake import Intake
 from channels.kit.planning import plan_message
 from channels.kit.refusals import channel_failure
 from channels.kit.sender import PartSender
-from channels.line.inbound import LineEvent, LineReader, event_of, list_at, text_at
+from channels.kit.values import Latest, list_at, text_at
+from channels.line.inbound import LineEvent, LineReader, event_of
 from channels.line.settings import LineSettings
 from channels.line.wire import PLATFORM, RULES, LineWire
 
@@ -53,7 +53,7 @@ class LineChannel:
         self.conversation = ChatConversation(wire=self._wire, typing_seconds=15.0)
         self._intake = Intake(self.name, pause=pause)
         self._reader = LineReader(Hearing(settings.groups), self._wire.memory)
-        self._names: OrderedDict[str, str] = OrderedDict()
+        self._names: Latest[str] = Latest(_MOST_NAMES)
         self._link: ChannelLink | None = None
         self._order = asyncio.Lock()
 
@@ -109,13 +109,12 @@ class LineChannel:
     async def _name(self, about: LineEvent) -> str:
         """As LINE shows the person; empty where it does not tell."""
         key = f"{about.chat} {about.person}"
-        if key not in self._names:
+        if (name := self._names.get(key)) is None:
             place = {"C": f"group/{about.chat}/member/", "R": f"room/{about.chat}/member/"}.get(about.chat[0], "profile/")
             try:
                 found = await self._http.json("GET", f"/v2/bot/{place}{about.person}", seconds=_NAME_SECONDS)
             except PlatformError:
                 return ""
-            self._names[key] = text_at(found, "displayName")[:_MOST_NAME]
-            while len(self._names) > _MOST_NAMES:
-                self._names.popitem(last=False)
-        return self._names[key]
+            name = text_at(found, "displayName")[:_MOST_NAME]
+            self._names.put(key, name)
+        return name

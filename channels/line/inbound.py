@@ -8,10 +8,11 @@ from typing import Any, Final
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.inbox import Command, FileKind, InboundFile, InboundMessage, Quote, Sender
-from assistant.contracts.util import display_name, replace_surrogates
+from assistant.contracts.util import display_name
 from channels.kit.commands import command_of, pressed
 from channels.kit.hearing import Hearing, Overheard
 from channels.kit.http import value_at
+from channels.kit.values import list_at, place_words, text_at
 from channels.line.kind import CHAT
 from channels.line.wire import LineMemory
 
@@ -35,17 +36,6 @@ class LineEvent:
     chat: str
     person: str
     reply_token: str
-
-
-def text_at(value: Any, *path: str | int) -> str:
-    """Empty: it is not there, or is no text."""
-    found = value_at(value, *path)
-    return replace_surrogates(found) if isinstance(found, str) else ""
-
-
-def list_at(value: Any, *path: str | int) -> list[Any]:
-    found = value_at(value, *path)
-    return found if isinstance(found, list) else []  # pyright: ignore[reportUnknownVariableType] - JSON of a platform
 
 
 def event_of(event: Any) -> LineEvent | None:
@@ -113,10 +103,7 @@ def _words(message: Any, *, private: bool) -> tuple[str, bool]:
         case "text":
             return _without_me(message, private=private)
         case "location":
-            latitude, longitude = value_at(message, "latitude"), value_at(message, "longitude")
-            known = isinstance(latitude, (int, float)) and isinstance(longitude, (int, float))
-            named = ", ".join(filter(None, [text_at(message, "title"), text_at(message, "address")]))
-            return " ".join(filter(None, ["Location:", f"{latitude}, {longitude}" if known else "", f"({named})" if named else ""])), False
+            return place_words(message, "title", "address"), False
         case "sticker":
             keywords = [each for each in list_at(message, "keywords") if isinstance(each, str)]
             return f"[sticker: {text_at(message, 'text') or ', '.join(keywords[:3]) or 'without words'}]", False

@@ -1,7 +1,6 @@
 """LINE's calls: reply, push, content. https://developers.line.biz/en/reference/messaging-api/"""
 
 import time
-from collections import OrderedDict
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -21,6 +20,7 @@ from channels.kit.http import Answered, PlatformError, PlatformHttp, Unanswered,
 from channels.kit.planning import ButtonRules, MessageRules
 from channels.kit.refusals import send_failure
 from channels.kit.sender import Post
+from channels.kit.values import Latest, text_at
 from channels.line.settings import LineSettings
 from channels.text.splitting import plain_parts
 
@@ -48,21 +48,20 @@ class LineMemory:
     """What of the latest messages LINE wants or tells no more: the tokens to quote them by, and their texts."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[str, tuple[str, str, str]] = OrderedDict()
+        self._known: Latest[tuple[str, str, str]] = Latest(_MOST_REMEMBERED)
 
     def remember(self, id: str, quote_token: str, text: str, author: str = "") -> None:
         """`author`: empty: the assistant."""
-        self._known[id] = (quote_token, text[:_MOST_QUOTED], author)
-        while len(self._known) > _MOST_REMEMBERED:
-            self._known.popitem(last=False)
+        self._known.put(id, (quote_token, text[:_MOST_QUOTED], author))
 
     def token(self, id: str | None) -> str:
         """Empty: unknown."""
-        return self._known.get(id or "", ("", "", ""))[0]
+        return (self._known.get(id or "") or ("", "", ""))[0]
 
     def told(self, id: str) -> tuple[str, str] | None:
         """(text, author)."""
-        return self._known[id][1:] if id in self._known else None
+        known = self._known.get(id)
+        return known and known[1:]
 
 
 class LineWire:
@@ -73,14 +72,11 @@ class LineWire:
         self._settings = settings
         self._notes = notes
         self.memory = LineMemory()
-        self._tokens: OrderedDict[str, tuple[str, float]] = OrderedDict()
+        self._tokens: Latest[tuple[str, float]] = Latest(_MOST_REMEMBERED)
         """chat → (reply token, when it came)."""
 
     def token_came(self, chat: str, token: str) -> None:
-        self._tokens[chat] = (token, time.monotonic())
-        self._tokens.move_to_end(chat)
-        while len(self._tokens) > _MOST_REMEMBERED:
-            self._tokens.popitem(last=False)
+        self._tokens.put(chat, (token, time.monotonic()))
 
     async def post(self, post: Post) -> str | None:
         """LINE never carries out a push twice, by its key; a reply has none, so one without an answer is not sent again."""
@@ -93,7 +89,7 @@ class LineWire:
             if datetime.now(UTC) - sending.again > _KEY_HOURS:
                 raise SendUndecided("key_forgotten", f"An earlier try may have arrived, and {PLATFORM} knows its key no more.")
         message = self._message(post)
-        token, came = self._tokens.pop(sending.address.chat_id, ("", 0.0))
+        token, came = self._tokens.pop(sending.address.chat_id) or ("", 0.0)
         fresh = self._settings.reply_tokens and sending.again is None and token and time.monotonic() - came <= _TOKEN_SECONDS
         if fresh and await self._noted(note) and (answer := await self._reply(token, message, note)) is not None:
             return self._receipt(post, answer)
@@ -191,11 +187,10 @@ class LineWire:
 
     def _receipt(self, post: Post, answer: Any) -> str | None:
         sent = value_at(answer, "sentMessages", 0)
-        id, token = value_at(sent, "id"), value_at(sent, "quoteToken")
-        if not isinstance(id, str):
-            return None
-        self.memory.remember(id, token if isinstance(token, str) else "", post.form.part.plain)
-        return id
+        id = text_at(sent, "id")
+        if id:
+            self.memory.remember(id, text_at(sent, "quoteToken"), post.form.part.plain)
+        return id or None
 
 
 def _action(button: Button, place: str) -> Mapping[str, Any]:

@@ -1,6 +1,5 @@
 """Twilio's calls: send a message, look one up, fetch a file. https://www.twilio.com/docs/messaging/api/message-resource"""
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -17,6 +16,7 @@ from channels.kit.http import Answered, PlatformError, PlatformHttp, value_at
 from channels.kit.planning import MessageRules, plan_message
 from channels.kit.refusals import send_failure
 from channels.kit.sender import Post
+from channels.kit.values import Latest, list_at
 from channels.sms.settings import SmsSettings
 from channels.text.sms import GSM_LIMIT, sms_parts
 
@@ -62,7 +62,7 @@ class SmsWire:
         self._http = http
         self._settings = settings
         self.messages = f"/2010-04-01/Accounts/{settings.account_sid}/Messages"
-        self._sent: OrderedDict[str, None] = OrderedDict()
+        self._sent: Latest[None] = Latest(_MOST_SENT)
         """Messages with a receipt."""
 
     async def post(self, post: Post) -> str | None:
@@ -113,12 +113,10 @@ class SmsWire:
     async def listed(self, since: datetime, **query: str) -> Sequence[Any]:
         """Messages since a time, the latest first. Raises PlatformError."""
         params = {"DateSent>": (since - timedelta(days=1)).strftime("%Y-%m-%d"), "PageSize": "200", **query}
-        found = value_at(await self._http.json("GET", f"{self.messages}.json", params=params), "messages")
-        return found if isinstance(found, list) else []  # pyright: ignore[reportUnknownVariableType] - JSON of a platform
+        return list_at(await self._http.json("GET", f"{self.messages}.json", params=params), "messages")
 
     async def media(self, sid: str) -> Sequence[Any]:
-        found = value_at(await self._http.json("GET", f"{self.messages}/{sid}/Media.json"), "media_list")
-        return found if isinstance(found, list) else []  # pyright: ignore[reportUnknownVariableType] - JSON of a platform
+        return list_at(await self._http.json("GET", f"{self.messages}/{sid}/Media.json"), "media_list")
 
     async def _found(self, to: str, text: str, again: datetime) -> str | None:
         """The message of an earlier, unanswered try, if it arrived at Twilio."""
@@ -131,9 +129,7 @@ class SmsWire:
         return None
 
     def _receipt(self, sid: str) -> str:
-        self._sent[sid] = None
-        while len(self._sent) > _MOST_SENT:
-            self._sent.popitem(last=False)
+        self._sent.put(sid, None)
         return sid
 
 

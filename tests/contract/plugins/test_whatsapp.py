@@ -8,6 +8,7 @@ import pytest
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext
+from assistant.contracts.notes import NotesInMemory
 from assistant.testing.channel_suite import ChannelPlatform, ChannelSuite, Failure, FolderFiles, Said, Seen
 from channels.whatsapp.adapter import WhatsAppChannel
 from channels.whatsapp.kind import KIND
@@ -32,6 +33,7 @@ class WhatsAppPlatform(ChannelPlatform):
     def __init__(self, server: WhatsAppServer, folder: Path) -> None:
         self.server = server
         self.files = FolderFiles(folder)
+        self.notes = NotesInMemory()
         settings = {"phoneNumberId": PHONE, "accessToken": TOKEN, "appSecret": SECRET, "verifyToken": "v", "allowFrom": ["+49 170 1234567"]}
         self.settings = WhatsAppSettings.model_validate({"enabled": True, "apiBase": server.url, **settings})
         self.channel = self._open()
@@ -44,7 +46,7 @@ class WhatsAppPlatform(ChannelPlatform):
         return self.channel
 
     def _open(self) -> WhatsAppChannel:
-        return WhatsAppChannel(self.settings, ChannelContext(files=self.files, version="1"), pause=0.01, patience=0.02)
+        return WhatsAppChannel(self.settings, ChannelContext(files=self.files, version="1", notes=self.notes), pause=0.01, patience=0.02)
 
     async def reopen(self) -> WhatsAppChannel:
         await self.channel.close()
