@@ -36,6 +36,7 @@ _CHUNK: Final = 1 << 20
 _FILE_SECONDS: Final = 110.0
 _LONGEST_WAIT: Final = 30 * 86_400.0
 _GONE: Final = frozenset({401, 403, 404, 410})
+_LEADS_ON: Final = frozenset({301, 302, 303, 307, 308})
 
 
 class PlatformError(Exception):
@@ -169,11 +170,15 @@ class PlatformHttp:
         answer = await self.call(method, url, **more)
         return answer.json() if answer.body.strip() else None
 
-    async def download(self, url: str, into: Path, most_bytes: int, *, headers: Mapping[str, str] | None = None) -> None:
-        """Write a file. Raises SendRefused (too large, gone) or SendLater, with words for people: a fetch may be repeated."""
+    async def download(
+        self, url: str, into: Path, most_bytes: int, *, headers: Mapping[str, str] | None = None, redirects: int = 0
+    ) -> None:
+        """Write a file. `headers`: not of what `redirects` (at most so many) lead to. Raises SendRefused (too large, gone) or SendLater, with words
+        for people: a fetch may be repeated."""
         try:
             async with asyncio.timeout(_FILE_SECONDS):
-                await self._download(url, into, most_bytes, headers or {})
+                while url := await self._download(url, into, most_bytes, headers or {}, may_lead_on=redirects > 0):
+                    redirects, headers = redirects - 1, {}
         except (aiohttp.ClientError, TimeoutError, OSError, Unreached):
             raise SendLater("network", "The file could not be fetched: the connection broke.", counts=False) from None
 
@@ -254,7 +259,8 @@ class PlatformHttp:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unanswered(type(error).__name__) from None
 
-    async def _download(self, url: str, into: Path, most_bytes: int, headers: Mapping[str, str]) -> None:
+    async def _download(self, url: str, into: Path, most_bytes: int, headers: Mapping[str, str], *, may_lead_on: bool) -> str:
+        """Returns where the answer leads to; empty: the file is written."""
         url = self.base + url if url.startswith("/") else url
         route = self._route(url)
         too_large = SendRefused("too_large", f"The file is larger than {size_of_limit(most_bytes)}.")
@@ -263,6 +269,8 @@ class PlatformHttp:
         async with self._session(route).get(
             URL(url, encoded=True), headers=sent, proxy=route.http, timeout=timeout, allow_redirects=False
         ) as response:
+            if response.status in _LEADS_ON and may_lead_on and (place := response.headers.get("Location")):
+                return str(response.url.join(URL(place, encoded=True)))
             if response.status in _GONE:
                 raise SendRefused("gone", "The file is no longer there.")
             if response.status != 200:
@@ -276,6 +284,7 @@ class PlatformHttp:
                     if size > most_bytes:
                         raise too_large
                     await asyncio.to_thread(file.write, chunk)
+        return ""
 
     def _own(self, url: str) -> Mapping[str, str]:
         """The headers with credentials, for the platform's own host only."""
