@@ -316,6 +316,24 @@ class PlatformHttp:
         return Answered(answer.status, self.redact(words or f"status {answer.status}"), retry_after=wait, body=body, headers=answer.headers)
 
 
+def seconds_in(value: object) -> float | None:
+    """The seconds of a wait in JSON, a month at most; None: it is none."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < math.inf:
+        return None
+    return min(float(value), _LONGEST_WAIT)
+
+
+def multipart(fields: Mapping[str, Any], files: Sequence[tuple[str, str, str, bytes]]) -> aiohttp.FormData:
+    """A form with files: (field, name, media type, content) each. Fields that are no text are sent as JSON."""
+    form = aiohttp.FormData(quote_fields=False)
+    for name, value in fields.items():
+        form.add_field(name, value if isinstance(value, str) else orjson.dumps(value).decode())
+    for field, name, media_type, content in files:
+        quoted = name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")  # as browsers write it
+        form.add_field(field, BytesIO(content), filename=quoted, content_type=media_type)
+    return form
+
+
 def size_of_limit(most_bytes: int) -> str:
     """A limit for people, of whole MiB or MB as the platforms say it ("10 MB"), else of bytes."""
     whole = next((most_bytes // unit for unit in (1 << 20, 1_000_000) if most_bytes and most_bytes % unit == 0), 0)
