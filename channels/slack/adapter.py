@@ -140,6 +140,7 @@ class SlackChannel:
         if kind == "events_api" and text_at(event, "type") == "channel_id_changed":
             old, new = text_at(event, "old_channel_id"), text_at(event, "new_channel_id")
             if old and new:
+                self._api.renamed(old, new)
                 await link.moved(old, new)
             return
         match kind:

@@ -147,15 +147,19 @@ class SlackApi:
 
     async def chat_of(self, chat_id: str) -> str:
         """The id of a conversation; of a member's direct messages for a member's id. Raises PlatformError."""
-        if not chat_id.startswith(("U", "W")):
-            return chat_id
         if chat_id not in self._opened:
+            if not chat_id.startswith(("U", "W")):
+                return chat_id
             try:
                 found = await self.call("conversations.open", users=chat_id)
             except Unanswered as error:  # it posts nothing, and may be repeated
                 raise not_sent(error) from error
             _keep(self._opened, chat_id, str(value_at(found, "channel", "id") or chat_id))
         return self._opened[chat_id]
+
+    def renamed(self, chat_id: str, now: str) -> None:
+        """A channel has another id: what is on its way to the old one goes there."""
+        _keep(self._opened, chat_id, now)
 
 
 def _keep(kept: OrderedDict[str, str], key: str, value: str) -> None:
