@@ -14,13 +14,17 @@ from assistant.contracts.channels import ChannelKind
 ALWAYS: Final = ("telegram", "discord", "webhook", "apprise")
 OTHERS: Final = (
     "email",
+    "irc",
+    "line",
     "matrix",
+    "mattermost",
     "msteams",
     "ntfy",
     "signal",
     "slack",
-    "mattermost",
+    "sms",
     "whatsapp",
+    "xmpp",
     "zulip",
 )
 """Adding a channel: a folder, and its name here."""
