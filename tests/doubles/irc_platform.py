@@ -36,9 +36,8 @@ class IrcPlatform(ChannelPlatform):
         self.settings = IrcSettings.model_validate({**section, "trustNicks": True, **more})
         self.channel: Channel = self.open()
 
-    def open(self) -> IrcChannel:
-        context = ChannelContext(files=self.files, version="1")
-        return IrcChannel(self.settings, context, pause=0.01, gather=0.05)
+    def open(self, **more: Any) -> IrcChannel:
+        return IrcChannel(self.settings, ChannelContext(files=self.files, version="1"), pause=0.01, gather=0.05, **more)
 
     async def reopen(self) -> Channel:
         await self.channel.close()

@@ -8,6 +8,7 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.channels import Channel, ChannelContext
 from assistant.contracts.notes import NotesInMemory
 from assistant.testing.channel_suite import ChannelPlatform, Failure, FolderFiles, Said, Seen
+from assistant.testing.platform import Ability
 from channels.matrix.adapter import MatrixChannel
 from channels.matrix.kind import KIND
 from channels.matrix.settings import MatrixSettings
@@ -29,9 +30,9 @@ class MatrixPlatform(ChannelPlatform):
         Address(channel="matrix", chat_id=DM, thread_id="1"),
     )
     receives = True
-    abilities = frozenset(
-        {"groups", "threads", "replies", "edits", "files", "files_in", "quotes_in", "edits_in", "bots", "reconnects"}
-        | {"strangers", "clock", "previews", "moves", "typing", "reactions"}
+    abilities = frozenset[Ability](
+        {"groups", "threads", "replies", "edits", "files", "files_in", "quotes_in", "edits_in"}
+        | {"bots", "reconnects", "strangers", "clock", "previews", "moves", "typing", "reactions"}
     )
     failures = frozenset(
         {"refuse", "limit", "lose", "hold", "server_error", "garbage", "unauthorized", "form", "files", "thread_gone", "edit_gone"}

@@ -8,7 +8,7 @@ import pytest
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import SendLater
-from assistant.testing.channel_suite import ChannelSuite, Said, event_to, running, send
+from assistant.testing.channel_suite import ChannelPlatform, ChannelSuite, Said, event_to, running, send
 from tests.doubles.irc_platform import IrcPlatform
 from tests.doubles.ngircd import MISSING, PROGRAM, IrcProxy, Person, ngircd
 
@@ -22,7 +22,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Generator[int]:
 
 
 class NgircdPlatform(IrcPlatform):
-    abilities = frozenset({"groups", "bots"})
+    abilities = IrcPlatform.abilities - {"strangers", "clock"}
 
     def __init__(self, proxy: IrcProxy, folder: Path, anna: Person) -> None:
         self._anna = anna
@@ -64,7 +64,7 @@ class TestIrcOnNgircd(ChannelSuite):
         return platform
 
     @pytest.mark.parametrize("text", ["שלום w1", "👨‍👩‍👧‍👦 w1", "w1 " + "x" * 3000, "w1 <b>&amp;</b> *x* `y` _z_ \\"])
-    async def test_any_text_comes_in_whole(self, platform: NgircdPlatform, text: str) -> None:
+    async def test_any_text_comes_in_whole(self, platform: ChannelPlatform, text: str) -> None:
         """Without the text of several lines, which a server without draft/multiline can't carry as one message."""
         await super().test_any_text_comes_in_whole(platform, text)
 
