@@ -86,6 +86,7 @@ class IrcServer(IrcFaults):
         self._asked: dict[asyncio.StreamWriter, set[str]] = {}
         self._ready: set[asyncio.StreamWriter] = set()
         self._sasl = ""
+        self.joined = asyncio.Event()
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Self:
@@ -185,6 +186,7 @@ class IrcServer(IrcFaults):
             case "JOIN", room if room == "#closed":
                 put(f"473 {nick} {room} :Cannot join channel (+i)")
             case "JOIN", room:
+                self.joined.set()
                 writer.write(f":{nick}!~n@host.test JOIN {room}\r\n".encode())
             case "WHOIS", who:
                 if who in self.accounts:

@@ -30,9 +30,25 @@ class MatrixPlatform(ChannelPlatform):
         Address(channel="matrix", chat_id=DM, thread_id="1"),
     )
     receives = True
-    abilities = frozenset[Ability](
-        {"groups", "threads", "replies", "edits", "files", "files_in", "quotes_in", "edits_in"}
-        | {"bots", "reconnects", "strangers", "clock", "previews", "moves", "typing", "reactions"}
+    abilities: frozenset[Ability] = frozenset(
+        {
+            "groups",
+            "threads",
+            "replies",
+            "edits",
+            "files",
+            "files_in",
+            "quotes_in",
+            "edits_in",
+            "bots",
+            "reconnects",
+            "strangers",
+            "clock",
+            "previews",
+            "moves",
+            "typing",
+            "reactions",
+        }
     )
     failures = frozenset(
         {"refuse", "limit", "lose", "hold", "server_error", "garbage", "unauthorized", "form", "files", "thread_gone", "edit_gone"}

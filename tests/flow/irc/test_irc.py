@@ -227,6 +227,16 @@ async def test_a_person_who_is_not_there_is_told_later(rig: Rig):
     assert (later.value.trouble.code, later.value.retry_after, later.value.counts) == ("offline", 60.0, False)
 
 
+async def test_an_account_is_written_to_where_it_is_logged_in(server: IrcServer, rig: Rig):
+    platform, account = rig(), Address(channel="irc", chat_id="account:anna")
+    with pytest.raises(SendLater) as later:
+        await send(platform, event=event_to(account, "w1"))
+    assert later.value.trouble.code == "offline"
+    server.accounts["anna"] = "Anna"
+    await send(platform, event=event_to(account, "w2"))
+    assert [(each.chat_id, each.text) for each in platform.seen()] == [("anna", "w2")]
+
+
 async def test_a_channel_that_lets_no_one_in_is_refused(rig: Rig):
     with pytest.raises(SendRefused):
         await send(rig(), event=event_to(Address(channel="irc", chat_id="#closed"), "w1"))
