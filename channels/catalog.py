@@ -15,12 +15,17 @@ ALWAYS: Final = ("telegram", "discord", "webhook", "apprise")
 OTHERS: Final = (
     "email",
     "irc",
+    "line",
     "matrix",
+    "mattermost",
     "msteams",
     "ntfy",
     "signal",
     "slack",
+    "sms",
     "whatsapp",
+    "xmpp",
+    "zulip",
 )
 """Adding a channel: a folder, and its name here."""
 OWN: Final = (*ALWAYS, *OTHERS)

@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -168,8 +169,16 @@ class Context:
         self._configured = context_tokens
         self._model = model
         self._instructions = instructions
-        self._tools = {tool.name: tool_tokens(tool) for tool in sorted(tools, key=lambda tool: _SOONEST.get(tool.name, len(_SOONEST)))}
-        self._tools_tokens = sum(self._tools.values())
+        self._specs = tools
+
+    @cached_property
+    def _tools(self) -> dict[str, int]:
+        """What each takes, counted when that is first asked: the server's start does not wait for their schemas."""
+        return {tool.name: tool_tokens(tool) for tool in sorted(self._specs, key=lambda tool: _SOONEST.get(tool.name, len(_SOONEST)))}
+
+    @cached_property
+    def _tools_tokens(self) -> int:
+        return sum(self._tools.values())
 
     @property
     def tools(self) -> frozenset[str] | None:

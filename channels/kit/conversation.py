@@ -48,6 +48,8 @@ class ChatConversation:
     """The least between two edits."""
     seconds_in: Callable[[Address], float] | None = None
     """The same by the chat, where it matters."""
+    begin: Callable[[], ChatWire] | None = None
+    """Makes the wire of one preview, where its calls share something (a key)."""
     unshow: Callable[[Address, str], Awaitable[bool]] | None = None
     """Deletes a preview whose last call got no answer: see `EditedPreview`. False: it stays."""
 
@@ -65,11 +67,13 @@ class ChatConversation:
         if not self.previews:
             return None
 
+        wire = self.begin() if self.begin is not None else self.wire
+
         async def show(message_id: str | None, text: str) -> str | None:
             try:
-                return await self.wire.show(address, text, reply_to=reply_to, message_id=message_id)
+                return await wire.show(address, text, reply_to=reply_to, message_id=message_id)
             except PlatformError as error:
-                raise self.wire.failure(error) from error
+                raise wire.failure(error) from error
 
         remove = partial(self.unshow, address) if self.unshow is not None else None
         interval = self.seconds_in(address) if self.seconds_in is not None else self.preview_seconds

@@ -36,6 +36,7 @@ _CHUNK: Final = 1 << 20
 _FILE_SECONDS: Final = 110.0
 _LONGEST_WAIT: Final = 30 * 86_400.0
 _GONE: Final = frozenset({401, 403, 404, 410})
+_LEADS_ON: Final = frozenset({301, 302, 303, 307, 308})
 
 
 class PlatformError(Exception):
@@ -53,14 +54,24 @@ class Unanswered(PlatformError):
 class Answered(PlatformError):
     """The platform answered, and not with success. `code`: the platform's own, where its answer has one; empty: unknown."""
 
-    def __init__(self, status: int, words: str, *, code: str = "", retry_after: float | None = None, body: object = None) -> None:
-        """`body`: the JSON of the answer; None: it is none."""
+    def __init__(
+        self,
+        status: int,
+        words: str,
+        *,
+        code: str = "",
+        retry_after: float | None = None,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """`body`: the JSON of the answer; None: it is none. `headers`: by lower-case name."""
         super().__init__(words)
         self.status = status
         self.words = words
         self.code = code
         self.retry_after = retry_after
         self.body = body
+        self.headers = headers or {}
 
     def at(self, *path: str | int) -> Any:
         """A value of the answer's JSON; None: it is not there."""
@@ -159,11 +170,15 @@ class PlatformHttp:
         answer = await self.call(method, url, **more)
         return answer.json() if answer.body.strip() else None
 
-    async def download(self, url: str, into: Path, most_bytes: int, *, headers: Mapping[str, str] | None = None) -> None:
-        """Write a file. Raises SendRefused (too large, gone) or SendLater, with words for people: a fetch may be repeated."""
+    async def download(
+        self, url: str, into: Path, most_bytes: int, *, headers: Mapping[str, str] | None = None, redirects: int = 0
+    ) -> None:
+        """Write a file. `headers`: not of what `redirects` (at most so many) lead to. Raises SendRefused (too large, gone) or SendLater, with words
+        for people: a fetch may be repeated."""
         try:
             async with asyncio.timeout(_FILE_SECONDS):
-                await self._download(url, into, most_bytes, headers or {})
+                while url := await self._download(url, into, most_bytes, headers or {}, may_lead_on=redirects > 0):
+                    redirects, headers = redirects - 1, {}
         except (aiohttp.ClientError, TimeoutError, OSError, Unreached):
             raise SendLater("network", "The file could not be fetched: the connection broke.", counts=False) from None
 
@@ -244,15 +259,18 @@ class PlatformHttp:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unanswered(type(error).__name__) from None
 
-    async def _download(self, url: str, into: Path, most_bytes: int, headers: Mapping[str, str]) -> None:
+    async def _download(self, url: str, into: Path, most_bytes: int, headers: Mapping[str, str], *, may_lead_on: bool) -> str:
+        """Returns where the answer leads to; empty: the file is written."""
         url = self.base + url if url.startswith("/") else url
         route = self._route(url)
-        too_large = SendRefused("too_large", f"The file is larger than {most_bytes:,} bytes.")
+        too_large = SendRefused("too_large", f"The file is larger than {size_of_limit(most_bytes)}.")
         timeout = aiohttp.ClientTimeout(sock_connect=_CONNECT_SECONDS, sock_read=self._seconds)
         sent = {**self._agent, **self._own(url), **headers}
         async with self._session(route).get(
             URL(url, encoded=True), headers=sent, proxy=route.http, timeout=timeout, allow_redirects=False
         ) as response:
+            if response.status in _LEADS_ON and may_lead_on and (place := response.headers.get("Location")):
+                return str(response.url.join(URL(place, encoded=True)))
             if response.status in _GONE:
                 raise SendRefused("gone", "The file is no longer there.")
             if response.status != 200:
@@ -266,6 +284,7 @@ class PlatformHttp:
                     if size > most_bytes:
                         raise too_large
                     await asyncio.to_thread(file.write, chunk)
+        return ""
 
     def _own(self, url: str) -> Mapping[str, str]:
         """The headers with credentials, for the platform's own host only."""
@@ -294,7 +313,13 @@ class PlatformHttp:
             body = None
         wait = seconds_until(answer.headers.get("retry-after"), datetime.now(UTC))
         words = _said(body).encode("utf-8", "replace").decode().replace("\x00", "").strip()
-        return Answered(answer.status, self.redact(words or f"status {answer.status}"), retry_after=wait, body=body)
+        return Answered(answer.status, self.redact(words or f"status {answer.status}"), retry_after=wait, body=body, headers=answer.headers)
+
+
+def size_of_limit(most_bytes: int) -> str:
+    """A limit for people, of whole MiB or MB as the platforms say it ("10 MB"), else of bytes."""
+    whole = next((most_bytes // unit for unit in (1 << 20, 1_000_000) if most_bytes and most_bytes % unit == 0), 0)
+    return f"{whole} MB" if whole else f"{most_bytes:,} bytes"
 
 
 _WORDS: Final = ("message", "error_description", "description", "error", "msg", "errmsg", "detail", "title", "reason")

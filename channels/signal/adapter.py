@@ -15,7 +15,8 @@ from channels.kit.intake import Intake
 from channels.kit.planning import plan_message
 from channels.kit.refusals import channel_failure
 from channels.kit.sender import PartSender
-from channels.signal.inbound import SignalReader, list_at, text_at
+from channels.kit.values import list_at, text_at
+from channels.signal.inbound import SignalReader
 from channels.signal.rpc import rpc_of
 from channels.signal.settings import SignalSettings
 from channels.signal.wire import RULES, SignalWire, message_id
@@ -52,9 +53,9 @@ class SignalChannel:
         try:
             version = await self._wire.call("version")
             found = await self._wire.call("getUserStatus", recipient=[self._settings.account])
-        except Answered as error:
-            raise ChannelFailed(f"signal-cli does not know channels.signal.account: {error.words}.", fatal=True) from None
         except PlatformError as error:
+            if isinstance(error, Answered) and error.code:
+                raise ChannelFailed(f"signal-cli does not know channels.signal.account: {error.words}.", fatal=True) from None
             raise channel_failure(error, "signal-cli") from error
         self._reader.me = text_at(found, 0, "uuid")
         self._wire.me = self._reader.me or self._settings.account

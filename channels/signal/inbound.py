@@ -7,10 +7,11 @@ from typing import Any, Final
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.inbox import FileKind, InboundFile, InboundMessage, Quote, Sender
-from assistant.contracts.util import display_name, replace_surrogates
+from assistant.contracts.util import display_name
 from channels.kit.commands import command_of
 from channels.kit.hearing import Hearing, Overheard
 from channels.kit.http import value_at
+from channels.kit.values import list_at, text_at
 from channels.signal.wire import message_id
 
 _ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -19,17 +20,6 @@ _KINDS: Final[dict[str, FileKind]] = {"image": "image", "audio": "audio", "video
 _MOST_NAME: Final = 128
 _LATEST: Final = 253_402_300_000_000
 """Milliseconds until the year 9999."""
-
-
-def text_at(value: Any, *path: str | int) -> str:
-    """Empty: it is not there, or is no text."""
-    found = value_at(value, *path)
-    return replace_surrogates(found) if isinstance(found, str) else ""
-
-
-def list_at(value: Any, *path: str | int) -> list[Any]:
-    found = value_at(value, *path)
-    return found if isinstance(found, list) else []  # pyright: ignore[reportUnknownVariableType] - JSON of a platform
 
 
 def time_at(value: Any, *path: str | int) -> int:

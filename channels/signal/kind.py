@@ -35,7 +35,7 @@ def open_channel(settings: SignalSettings, context: ChannelContext) -> Channel:
 KIND: Final = ChannelKind(
     name="signal",
     title="Signal",
-    about="Signal by signal-cli, which runs beside this server with an account of the assistant's own.",
+    about="An account of the assistant's own, by signal-cli, which runs beside this server: chats and groups.",
     settings=SignalSettings,
     check_address=check_address,
     named=lambda settings: sorted(each for each in {*settings.allow_from, *settings.owners} if _PERSON.fullmatch(each)),

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import shutil
-from collections import OrderedDict
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +17,7 @@ from channels.kit.forms import Blame
 from channels.kit.http import Answered, PlatformError, value_at
 from channels.kit.planning import MessageRules
 from channels.kit.sender import Post
+from channels.kit.values import Latest
 from channels.signal.refusals import PLATFORM, blame, failed_result, failure, results_of
 from channels.signal.rpc import SignalRpc
 from channels.signal.settings import SignalSettings
@@ -50,7 +50,7 @@ class SignalWire:
         self._settings = settings
         self.me = settings.account
         """The account's own id, once it is known."""
-        self._texts: OrderedDict[str, str] = OrderedDict()
+        self._texts: Latest[str] = Latest(_MOST_REMEMBERED)
         """message → its text, which a quote of it shows."""
 
     async def call(self, method: str, **params: Any) -> Any:
@@ -77,9 +77,7 @@ class SignalWire:
         return failure(error)
 
     def remember(self, id: str, text: str) -> None:
-        self._texts[id] = text[:_MOST_QUOTED]
-        while len(self._texts) > _MOST_REMEMBERED:
-            self._texts.popitem(last=False)
+        self._texts.put(id, text[:_MOST_QUOTED])
 
     async def fetch(self, file: InboundFile, into: Path, most_bytes: int) -> None:
         too_large = SendRefused("too_large", f"The file is larger than {most_bytes:,} bytes.")
@@ -137,7 +135,7 @@ class SignalWire:
         timestamp, _, author = (reply_to or "").partition(":")
         if not timestamp.isdigit() or not author:
             return {}
-        told = self._texts.get(f"{timestamp}:{author}", "")
+        told = self._texts.get(f"{timestamp}:{author}") or ""
         return {"quoteTimestamp": int(timestamp), "quoteAuthor": self.me if author == OWN else author, "quoteMessage": told}
 
 

@@ -14,7 +14,8 @@ from channels.kit.http import PlatformError, PlatformHttp, value_at
 from channels.kit.intake import Intake
 from channels.kit.refusals import channel_failure
 from channels.kit.sender import PartSender
-from channels.whatsapp.inbound import WhatsAppReader, changed_number, list_at, person_of, text_at, values_of
+from channels.kit.values import list_at, text_at
+from channels.whatsapp.inbound import WhatsAppReader, changed_number, person_of, values_of
 from channels.whatsapp.refusals import PLATFORM, WINDOW_CLOSED, refused
 from channels.whatsapp.settings import WhatsAppSettings
 from channels.whatsapp.window import AnswerWindows

@@ -1,7 +1,6 @@
 """WhatsApp's calls as messages.
 https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages"""
 
-from collections import OrderedDict
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -10,9 +9,10 @@ import orjson
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.inbox import FileKind, InboundFile, InboundMessage, Quote, Sender
-from assistant.contracts.util import display_name, replace_surrogates
+from assistant.contracts.util import display_name
 from channels.kit.commands import command_of, pressed
 from channels.kit.http import value_at
+from channels.kit.values import Latest, list_at, place_words, text_at
 from channels.whatsapp.settings import bare
 
 _FILES: Final[dict[str, tuple[FileKind, str]]] = {
@@ -26,17 +26,6 @@ _MOST_REMEMBERED: Final = 1000
 _MOST_QUOTED: Final = 2000
 _MOST_NAME: Final = 128
 _MOST_ID: Final = 256
-
-
-def text_at(value: Any, *path: str | int) -> str:
-    """Empty: it is not there, or is no text."""
-    found = value_at(value, *path)
-    return replace_surrogates(found) if isinstance(found, str) else ""
-
-
-def list_at(value: Any, *path: str | int) -> list[Any]:
-    found = value_at(value, *path)
-    return found if isinstance(found, list) else []  # pyright: ignore[reportUnknownVariableType] - JSON of a platform
 
 
 def values_of(body: bytes) -> Iterator[Any]:
@@ -55,13 +44,11 @@ class WhatsAppReader:
     """Turns a call's messages into ours. WhatsApp tells of a quoted message only its id, so the latest texts are remembered."""
 
     def __init__(self) -> None:
-        self._texts: OrderedDict[str, tuple[str, str]] = OrderedDict()
+        self._texts: Latest[tuple[str, str]] = Latest(_MOST_REMEMBERED)
         """id → (text, the author's id; empty: the assistant)."""
 
     def remember(self, message_id: str, text: str, author: str = "") -> None:
-        self._texts[message_id] = (text[:_MOST_QUOTED], author)
-        while len(self._texts) > _MOST_REMEMBERED:
-            self._texts.popitem(last=False)
+        self._texts.put(message_id, (text[:_MOST_QUOTED], author))
 
     def read(self, value: Any, message: Any, person: str) -> InboundMessage | None:
         """None: there is nothing to read in it (a reaction, what WhatsApp itself can't show). `person`: the sender's id."""
@@ -91,7 +78,7 @@ class WhatsAppReader:
         )
 
     def _quote(self, message: Any) -> Quote | None:
-        text, author = self._texts.get(text_at(message, "context", "id"), ("", ""))
+        text, author = self._texts.get(text_at(message, "context", "id")) or ("", "")
         return Quote(text=text, author="", author_id=author) if text else None
 
 
@@ -136,11 +123,7 @@ def _words(message: Any, kind: str) -> str:
         case "text":
             return text_at(message, "text", "body")
         case "location":
-            place = value_at(message, "location")
-            named = ", ".join(filter(None, [text_at(place, "name"), text_at(place, "address")]))
-            latitude, longitude = value_at(place, "latitude"), value_at(place, "longitude")
-            known = isinstance(latitude, (int, float)) and isinstance(longitude, (int, float))
-            return " ".join(filter(None, ["Location:", f"{latitude}, {longitude}" if known else "", f"({named})" if named else ""]))
+            return place_words(value_at(message, "location"), "name", "address")
         case "contacts":
             return "\n".join(_contact(each) for each in list_at(message, "contacts"))
         case _:

@@ -40,7 +40,7 @@ def open_channel(settings: WhatsAppSettings, context: ChannelContext) -> Channel
 KIND: Final = ChannelKind(
     name="whatsapp",
     title="WhatsApp",
-    about="WhatsApp by Meta's Cloud API, with a business number.",
+    about="A business number on Meta's Cloud API: chats, files, buttons, templates after 24 hours.",
     settings=WhatsAppSettings,
     check_address=check_address,
     named=lambda settings: sorted({*settings.allow_from, *settings.owners} - {"*"}),

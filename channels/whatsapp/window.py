@@ -1,11 +1,11 @@
 """The 24 hours after a person's message in which WhatsApp takes free words, and what was asked of them since.
 https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/send-messages#customer-service-windows"""
 
-from collections import OrderedDict
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from assistant.contracts.channels import ChannelNotes
+from assistant.contracts.notes import ChannelNotes
+from channels.kit.values import Latest
 
 WINDOW: Final = timedelta(hours=24)
 _MOST: Final = 4096
@@ -16,28 +16,30 @@ class AnswerWindows:
 
     def __init__(self, notes: ChannelNotes) -> None:
         self._notes = notes
-        self._wrote: OrderedDict[str, datetime] = OrderedDict()
+        self._wrote: Latest[datetime] = Latest(_MOST)
 
     async def wrote(self, chat: str, at: datetime, *, keep: bool) -> None:
         """A person wrote. `keep`: beyond this process. Raises StoreUnavailable."""
-        if at <= self._wrote.get(chat, datetime.min.replace(tzinfo=UTC)):
+        if (before := self._wrote.get(chat)) is not None and at <= before:
             return
-        self._remember(chat, at)
+        self._wrote.put(chat, at)
         if keep:
             await self._notes.keep(f"wrote:{chat}", at.isoformat())
 
     async def closed(self, chat: str) -> bool:
-        if chat not in self._wrote:
+        at = self._wrote.get(chat)
+        if at is None:
             kept = await self._notes.get(f"wrote:{chat}")
             if kept is None:
                 return False
-            self._remember(chat, datetime.fromisoformat(kept))
-        return datetime.now(UTC) - self._wrote[chat] > WINDOW
+            at = datetime.fromisoformat(kept)
+            self._wrote.put(chat, at)
+        return datetime.now(UTC) - at > WINDOW
 
     async def shut(self, chat: str) -> None:
         """WhatsApp says that it is closed."""
         at = datetime.now(UTC) - 2 * WINDOW
-        self._remember(chat, at)
+        self._wrote.put(chat, at)
         await self._notes.keep(f"wrote:{chat}", at.isoformat())
 
     async def asked(self, chat: str) -> bool:
@@ -47,9 +49,3 @@ class AnswerWindows:
 
     async def ask(self, chat: str) -> None:
         await self._notes.keep(f"asked:{chat}", datetime.now(UTC).isoformat())
-
-    def _remember(self, chat: str, at: datetime) -> None:
-        self._wrote[chat] = at
-        self._wrote.move_to_end(chat)
-        while len(self._wrote) > _MOST:
-            self._wrote.popitem(last=False)

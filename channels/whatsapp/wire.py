@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from channels.kit.forms import Blame
 from channels.kit.http import Answered, PlatformError, PlatformHttp, Unanswered, Unreached, value_at
 from channels.kit.planning import ButtonRules, MessageRules, plan_message
 from channels.kit.sender import Post
+from channels.kit.values import Latest
 from channels.text.whatsapp import whatsapp_parts
 from channels.whatsapp.refusals import CLOSED_WORDS, PLATFORM, WINDOW_CLOSED, blame, code_of, failure
 from channels.whatsapp.settings import WhatsAppSettings
@@ -81,10 +81,10 @@ class WhatsAppWire:
         self._windows = windows
         self._patience = patience
         self._own = f"/{settings.phone_number_id}"
-        self._ids: OrderedDict[str, str] = OrderedDict()
+        self._ids: Latest[str] = Latest(_MOST_KNOWN)
         """key → the id of the message that came with it, by the statuses of this process."""
         self._told = asyncio.Condition()
-        self._last: OrderedDict[str, str] = OrderedDict()
+        self._last: Latest[str] = Latest(_MOST_KNOWN)
         """chat → the id of the person's last message, which the typing indicator needs."""
 
     async def post(self, post: Post) -> str | None:
@@ -103,17 +103,12 @@ class WhatsAppWire:
 
     async def arrived(self, key: str, message_id: str) -> None:
         """A status came with the key of a message."""
-        self._ids[key] = message_id
-        while len(self._ids) > _MOST_KNOWN:
-            self._ids.popitem(last=False)
+        self._ids.put(key, message_id)
         async with self._told:
             self._told.notify_all()
 
     def wrote(self, chat: str, message_id: str) -> None:
-        self._last[chat] = message_id
-        self._last.move_to_end(chat)
-        while len(self._last) > _MOST_KNOWN:
-            self._last.popitem(last=False)
+        self._last.put(chat, message_id)
 
     async def edit(self, post: Post, message_id: str) -> bool:
         return False

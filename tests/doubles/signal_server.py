@@ -84,7 +84,7 @@ class SignalServer(ChannelServer):
 
     async def _rpc(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
-        how, answer = await self._answer(body)
+        how, answer = await self._called(body)
         if how == "lose" and request.transport is not None:
             request.transport.abort()
         if how == "garbage":
@@ -131,7 +131,7 @@ class SignalServer(ChannelServer):
             writer.close()
 
     async def _on_socket(self, line: bytes, writer: asyncio.StreamWriter) -> None:
-        how, answer = await self._answer(orjson.loads(line))
+        how, answer = await self._called(orjson.loads(line))
         if how == "lose":
             writer.transport.abort()
         elif how == "garbage":
@@ -139,7 +139,7 @@ class SignalServer(ChannelServer):
         else:
             writer.write(orjson.dumps(answer) + b"\n")
 
-    async def _answer(self, body: Any) -> tuple[Failure | None, Any]:
+    async def _called(self, body: Any) -> tuple[Failure | None, Any]:
         method, params, id = body["method"], body["params"], body["id"]
         self.calls.append((method, params))
         base: dict[str, Any] = {"jsonrpc": "2.0", "id": id}

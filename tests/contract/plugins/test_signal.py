@@ -15,6 +15,7 @@ from channels.signal.settings import SignalSettings
 from tests.doubles.signal_server import ACCOUNT, ME, NOW, SignalServer
 
 ADA = "11111111-2222-4333-8444-555555555555"
+BO = "99999999-2222-4333-8444-555555555555"
 GROUP = "A" * 43 + "="
 
 
@@ -28,7 +29,22 @@ class SignalPlatform(ChannelPlatform):
         Address(channel="signal", chat_id="A" * 20 + "="),
     )
     receives = True
-    abilities = frozenset({"groups", "replies", "edits", "files", "files_in", "quotes_in", "edits_in", "reconnects"})
+    abilities = frozenset(
+        {
+            "groups",
+            "replies",
+            "edits",
+            "files",
+            "files_in",
+            "quotes_in",
+            "edits_in",
+            "reconnects",
+            "strangers",
+            "clock",
+            "typing",
+            "reactions",
+        }
+    )
     failures = frozenset({"refuse", "limit", "lose", "hold", "server_error", "garbage", "unauthorized", "form", "files"})
     most_file = 95 * 1024 * 1024
 
@@ -64,13 +80,19 @@ class SignalPlatform(ChannelPlatform):
     def drop(self) -> None:
         self.server.drop()
 
+    def typed(self) -> Sequence[str]:
+        return [params["recipient"] for method, params in self.server.calls if method == "sendTyping"]
+
+    def reacted(self) -> Sequence[str]:
+        return [str(params["targetTimestamp"]) for method, params in self.server.calls if method == "sendReaction"]
+
     def garble(self) -> None:
         for params in (b"7", b'"x"', b'{"envelope": []}', b'{"envelope": {"sourceUuid": 7, "dataMessage": "x"}}', b"{broken"):
             self.server.raw(params)
 
     def write(self, said: Said) -> str:
         self._time += 1
-        id = said.id or str(self._time)
+        id = said.id or str(self._time + int(1000 * said.ahead))
         data: dict[str, Any] = {"timestamp": self._time if said.edits else int(id), "message": said.text}
         if said.group:
             data["groupInfo"] = {"groupId": GROUP, "type": "DELIVER"}
@@ -89,7 +111,7 @@ class SignalPlatform(ChannelPlatform):
         )
         if said.by == "assistant":
             content = {"syncMessage": {"sentMessage": data}}
-        author = ME if said.by == "assistant" else ADA
+        author = {"assistant": ME, "stranger": BO}.get(said.by, ADA)
         self.server.tell({"sourceUuid": author, "sourceName": "Ada", "sourceNumber": None, "timestamp": data["timestamp"], **content})
         return id
 

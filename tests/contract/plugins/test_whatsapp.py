@@ -8,6 +8,7 @@ import pytest
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext
+from assistant.contracts.notes import NotesInMemory
 from assistant.testing.channel_suite import ChannelPlatform, ChannelSuite, Failure, FolderFiles, Said, Seen
 from channels.whatsapp.adapter import WhatsAppChannel
 from channels.whatsapp.kind import KIND
@@ -16,6 +17,7 @@ from tests.doubles.platform_caller import PlatformCaller
 from tests.doubles.whatsapp_server import NOW, PHONE, SECRET, TOKEN, WhatsAppServer, call_of, signed
 
 ADA = "491701234567"
+BO = "15557654321"
 
 
 class WhatsAppPlatform(ChannelPlatform):
@@ -23,7 +25,7 @@ class WhatsAppPlatform(ChannelPlatform):
     address = Address(channel="whatsapp", chat_id=ADA)
     bad_addresses = (Address(channel="whatsapp", chat_id="ada"), Address(channel="whatsapp", chat_id=ADA, thread_id="1"))
     receives = True
-    abilities = frozenset({"replies", "files", "buttons", "files_in", "signed"})
+    abilities = frozenset({"replies", "files", "buttons", "files_in", "signed", "strangers", "clock", "typing", "reactions"})
     failures = frozenset({"refuse", "limit", "lose", "hold", "server_error", "garbage", "unauthorized", "files"})
     most_text = 4096
     most_file = 100 * 1024 * 1024
@@ -31,6 +33,7 @@ class WhatsAppPlatform(ChannelPlatform):
     def __init__(self, server: WhatsAppServer, folder: Path) -> None:
         self.server = server
         self.files = FolderFiles(folder)
+        self.notes = NotesInMemory()
         settings = {"phoneNumberId": PHONE, "accessToken": TOKEN, "appSecret": SECRET, "verifyToken": "v", "allowFrom": ["+49 170 1234567"]}
         self.settings = WhatsAppSettings.model_validate({"enabled": True, "apiBase": server.url, **settings})
         self.channel = self._open()
@@ -43,7 +46,7 @@ class WhatsAppPlatform(ChannelPlatform):
         return self.channel
 
     def _open(self) -> WhatsAppChannel:
-        return WhatsAppChannel(self.settings, ChannelContext(files=self.files, version="1"), pause=0.01, patience=0.02)
+        return WhatsAppChannel(self.settings, ChannelContext(files=self.files, version="1", notes=self.notes), pause=0.01, patience=0.02)
 
     async def reopen(self) -> WhatsAppChannel:
         await self.channel.close()
@@ -72,6 +75,12 @@ class WhatsAppPlatform(ChannelPlatform):
             self.caller.put(call_of(message))
         return id
 
+    def typed(self) -> Sequence[str]:
+        return [ADA for mark in self.server.marks if "typing_indicator" in mark]
+
+    def reacted(self) -> Sequence[str]:
+        return [body["reaction"]["message_id"] for body in self.server.bodies if body["type"] == "reaction"]
+
     def press(self, label: str) -> None:
         id, buttons = next(each for each in reversed(self.server.offered.items()) if label in each[1])
         reply = {"type": "button_reply", "button_reply": {"id": buttons[label], "title": label}}
@@ -98,7 +107,8 @@ class WhatsAppPlatform(ChannelPlatform):
         return (await self.whatsapp.called(call)).status
 
     def _messages(self, said: Said, id: str) -> list[dict[str, Any]]:
-        base: dict[str, Any] = {"from": ADA, "id": id, "timestamp": str(NOW + self._count)}
+        author = BO if said.by == "stranger" else ADA
+        base: dict[str, Any] = {"from": author, "id": id, "timestamp": str(NOW + self._count + int(said.ahead))}
         if not said.files:
             return [{**base, "type": "text", "text": {"body": said.text}}]
         name, content = said.files[0]

@@ -11,10 +11,8 @@ from assistant.contracts.channels import SendRefused
 from assistant.contracts.inbox import InboundFile
 from assistant.testing.platform import RecordingLink, Said, event_to, running, send
 from channels.signal.settings import SignalSettings
-from tests.contract.plugins.test_signal import ADA, GROUP, SignalPlatform
+from tests.contract.plugins.test_signal import ADA, BO, GROUP, SignalPlatform
 from tests.doubles.signal_server import ACCOUNT, ME, NOW, SignalServer
-
-BO = "99999999-2222-4333-8444-555555555555"
 
 
 def envelope(data: Any, **more: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A message and a schedule to a person: which chat it is, who may, and what the one who asks is told of it."""
+"""A message and a schedule to a person: which chat it is, who may, and what the sender learns."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -30,7 +30,7 @@ ANNA, BERT = replace(API, owner="telegram:42"), replace(API, owner="telegram:77"
 
 @pytest.fixture
 async def home(tmp_path: Path) -> AsyncGenerator[Desk]:
-    """The owner, Anna on Telegram and Discord, Bert on Telegram; nobody else."""
+    """The owner, Anna on Telegram and Discord, Bert on Telegram."""
     async with open_outbox(tmp_path, "telegram", "discord") as outbox:
         on = {"telegram": TelegramSettings(enabled=True), "discord": DiscordSettings(enabled=True)}
         outbox = replace(outbox, channels=ConfiguredChannels({**ChannelsSettings().by_name(), **on}))
@@ -81,7 +81,7 @@ async def test_me_is_the_person_who_asks_and_in_a_group_the_speaker(home: Desk) 
     told = await home.call(group, to="ME", **HELLO)
     assert told.text == "Message to you: queued: it has not been sent yet, and is tried until it is"
     assert await went(home) == ["telegram:42", "telegram:77"]
-    assert "private chat of the one who asks" in (await home.call(group, to="anna", **HELLO)).text
+    assert "your own private chat" in (await home.call(group, to="anna", **HELLO)).text
 
 
 async def test_a_person_and_a_chat_are_not_both_named(home: Desk) -> None:

@@ -80,7 +80,7 @@ async def test_what_whatsapp_says_of_the_window_is_believed(platform: WhatsAppPl
 
 async def test_the_window_is_known_after_a_restart(platform: WhatsAppPlatform, link: RecordingLink) -> None:
     await wrote(platform, timedelta(hours=30))
-    platform.whatsapp._windows._wrote.clear()  # pyright: ignore[reportPrivateUsage] - all that a restart forgets
+    await platform.reopen()
     with pytest.raises(SendRefused):
         await send(platform)
 
