@@ -13,7 +13,7 @@ from assistant.contracts.inbox import InboundMessage, Sender
 from assistant.contracts.util import new_id
 from channels.irc.connection import IrcConnection
 from channels.irc.lines import IrcLine, lower, without_style
-from channels.irc.settings import ROOM, IrcSettings
+from channels.irc.settings import ACCOUNT, ROOM, IrcSettings
 from channels.kit.commands import command_of
 from channels.kit.hearing import Hearing, Overheard
 
@@ -143,7 +143,7 @@ class IrcReader:
         """The sender's account, else the mask that lets them in. None: neither can be trusted."""
         account = line.tags.get("account") or ("" if "account-tag" in self._connection.caps else await self._account(line))
         if account:
-            return f"account:{lower(account)}"
+            return f"{ACCOUNT}{lower(account)}"
         if not self._settings.trust_nicks:
             return None
         masks = [each for each in (*self._settings.owners, *self._settings.allow_from) if "!" in each]
