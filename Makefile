@@ -5,7 +5,7 @@ BIN    := .venv/bin
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: serve test pytest lint-beside test-long test-transcripts test-clients test-mcp test-local test-nanobot local lint format bench bench-memory crash crash-schedules soak fuzz constraints release-check clean
+.PHONY: serve test pytest lint-beside test-long test-transcripts test-clients test-mcp test-matrix test-local test-nanobot local lint format bench bench-memory crash crash-schedules soak fuzz constraints release-check clean
 
 serve: .venv/serve.done            ## http://127.0.0.1:8900
 	$(BIN)/nanobot serve
@@ -33,6 +33,9 @@ test-clients: .venv/test.done .venv-clients/clients.done ## real clients against
 test-mcp: .venv/test.done ## MCP's conformance suites and everything server, if npm is there: installs them first
 	@if command -v npm >/dev/null; then npm ci --prefix $(MCP_NODE) --ignore-scripts --no-audit --no-fund --silent; fi
 	$(BIN)/python -m pytest -n 0 -rs tests/flow/mcp
+
+test-matrix: .venv/test.done .venv-synapse/synapse.done ## Matrix against a real Synapse, with encrypted rooms: installs both first
+	$(BIN)/python -m pytest -n 0 -rs tests/flow/matrix
 
 test-local: .venv/local.done .venv/test.done ## models that are files, by llama.cpp: builds it first (minutes, once)
 	$(BIN)/python -m pytest -m local -rs
@@ -115,6 +118,12 @@ MCP_NODE := tests/flow/mcp/node
 	$(BIN)/pip install --quiet --require-hashes -r requirements/local.txt
 	@touch $@
 
+.venv-synapse/synapse.done: .venv/serve.done
+	$(PYTHON) -m venv .venv-synapse
+	.venv-synapse/bin/pip install --quiet 'matrix-synapse==1.163.2'
+	$(BIN)/pip install --quiet 'matrix-nio[e2e]>=0.26'
+	@touch $@
+
 CLIENTS := tests/clients/node
 CLIENT_PINS := langchain-openai==1.7.4 'pydantic-ai-slim[openai]==2.68.0' openai-agents==0.24.0 llm==0.36 tiktoken==0.14.0
 
@@ -135,4 +144,4 @@ constraints: .venv/serve.done
 	$(COMPILE) --group build --group local-test --extra local pyproject.toml -c requirements/test.txt -o requirements/local.txt
 
 clean:
-	rm -rf .venv .venv-clients .pytest_cache .ruff_cache .hypothesis dist $(NODE)/node_modules $(MCP_NODE)/node_modules
+	rm -rf .venv .venv-clients .venv-synapse .pytest_cache .ruff_cache .hypothesis dist $(NODE)/node_modules $(MCP_NODE)/node_modules

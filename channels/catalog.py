@@ -13,10 +13,19 @@ from assistant.contracts.channels import ChannelKind
 
 ALWAYS: Final = ("telegram", "discord", "webhook", "apprise")
 OTHERS: Final = (
-    "xmpp",
     "email",
+    "irc",
+    "line",
+    "matrix",
+    "mattermost",
     "msteams",
     "ntfy",
+    "signal",
+    "slack",
+    "sms",
+    "whatsapp",
+    "xmpp",
+    "zulip",
 )
 """Adding a channel: a folder, and its name here."""
 OWN: Final = (*ALWAYS, *OTHERS)

@@ -1,13 +1,16 @@
-"""Messages to people by name: who is meant, in which chat they are reached, and what the one who asks may know of it."""
+"""Messages to people by name: who is meant, in which chat they are reached, and what their sender may know of it."""
 
+import logging
 from dataclasses import dataclass
 from typing import Final
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelDirectory
-from assistant.contracts.errors import InvalidAddress
+from assistant.contracts.errors import InvalidAddress, traceback_location
 from assistant.contracts.outbox import ToPerson
 from assistant.contracts.people import ME, Addressee, PeopleDirectory, Person, PersonConflict, PersonNotFound, shown_person
+
+log = logging.getLogger(__name__)
 
 _MOST_NAMES: Final = 20
 _CHAT: Final = " A chat is written channel:chat_id."
@@ -25,13 +28,13 @@ class Addressees:
     channels: ChannelDirectory
 
     async def find(self, wanted: str, asker: str, *, in_group: bool = False) -> Addressee:
-        """`wanted`: "me", or a person's name, id or identity. `asker`: the id of the person who asks. `in_group`: others read the answer. Raises
+        """`wanted`: "me", or a person's name, id or identity. `asker`: the id of the sender. `in_group`: others read the answer. Raises
         InvalidAddress: there is no such person, or no chat; StoreUnavailable."""
         own, who = await self.people.person(asker), wanted.strip()
         if who.casefold() == ME:
             return await self._reached(own, who, own=True, told=True, in_group=in_group)
         if in_group:
-            raise InvalidAddress('In a group only "me" is written to by name: that is the private chat of the one who asks.', param="to")
+            raise InvalidAddress('In a group only "me" is written to by name: that is your own private chat.', param="to")
         told = own is not None and own.role == "owner"
         try:
             found = await self.people.find(who)
@@ -52,6 +55,9 @@ class Addressees:
         try:
             self.channels.check(address)
         except InvalidAddress:
+            return False
+        except Exception as bug:  # noqa: BLE001 - a fault of one kind of channel must not keep deliveries from being settled
+            log.error("channel.bug channel=%s error=%s", address.channel, traceback_location(bug))  # noqa: TRY400 - no words
             return False
         return True
 

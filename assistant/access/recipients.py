@@ -51,7 +51,7 @@ class Recipients:
     async def refusal(self, address: Address, ctx: ToolContext, *, to: Addressee | None = None) -> str | None:
         """Why this address must not be written to in this turn, in words that tell the model what to do; None: it may. `to`: the person whose it is.
 
-        The chat that the turn answers may always be, and so may the person who asks. Raises StoreUnavailable.
+        The chat that the turn answers may always be, and so may the sender themselves. Raises StoreUnavailable.
         """
         if (to is not None and to.own) or (ctx.address is not None and ctx.address.lane == address.lane):
             return None

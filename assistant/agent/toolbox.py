@@ -3,11 +3,12 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import groupby
+from operator import is_not
 from typing import Any, Final, cast
 
 import orjson
@@ -71,15 +72,19 @@ class Toolbox:
         self._more = more
         self._asked = _Asked()
         self._all = [(tool, _spec(tool)) for tool in tools]
-        self._own = self._all
+        self._changing = [(place, tool, spec) for place, (tool, spec) in enumerate(self._all) if isinstance(tool, ChangingTool)]
+        self._offered = [spec for _, _, spec in self._changing]
+        self._own: list[tuple[Tool[Any], ToolSpec]] = self._all
         self.specs = tuple([spec for _, spec in self._own])
         self.renew()
 
     def renew(self) -> None:
-        """Offer the tools as they are now. Turns that run keep what they began with."""
-        if any(isinstance(tool, ChangingTool) for tool, _ in self._all):
-            now = [(tool, tool.offered(spec) if isinstance(tool, ChangingTool) else spec) for tool, spec in self._all]
-            self._own = [(tool, spec) for tool, spec in now if spec]
+        """Offer the tools as they are now. Turns that run keep what they began with. `specs` is another object only where something changed."""
+        offered = [tool.offered(spec) for _, tool, spec in self._changing]
+        if any(map(is_not, offered, self._offered)):
+            self._offered = offered
+            now: dict[int, ToolSpec | None] = {place: spec for (place, _, _), spec in zip(self._changing, offered, strict=True)}
+            self._own = [(tool, spec) for place, (tool, own) in enumerate(self._all) if (spec := now.get(place, own))]
             self.specs = tuple([spec for _, spec in self._own])
 
     @property
@@ -300,7 +305,26 @@ class _Asked:
 def _spec(tool: Tool[Any]) -> ToolSpec:
     if isinstance(tool, HasSpec):
         return tool.spec
-    return ToolSpec(name=tool.name, description=tool.description, parameters=_schema(tool.params))
+    return ToolSpec(name=tool.name, description=tool.description, parameters=LazySchema(tool.params))
+
+
+class LazySchema(Mapping[str, Json]):
+    """The JSON Schema of a model, made when it is first read: those of all tools take a twentieth of the server's start."""
+
+    def __init__(self, params: type[BaseModel]) -> None:
+        self._params = params
+
+    def __getitem__(self, name: str) -> Json:
+        return _schema(self._params)[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_schema(self._params))
+
+    def __len__(self) -> int:
+        return len(_schema(self._params))
+
+    def __repr__(self) -> str:
+        return repr(_schema(self._params))
 
 
 @cache

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from assistant.api.answers import Answer, ListAnswer, Time
 from assistant.api.middleware.request import principal
 from assistant.api.openapi import endpoint, errors
+from assistant.contracts.addresses import parse_address
+from assistant.contracts.channels import ChannelDirectory
 from assistant.contracts.people import OWNER_ID, OWNER_SHOWN, Person, PersonNotFound, PersonRole, shown_person
 from assistant.contracts.util import visible_name
 from assistant.store.links import LinkStore
@@ -28,6 +30,7 @@ class PersonAnswer(Answer):
     zone_chosen: bool
     quiet: str | None = Field(description='Hours without deliveries that are not urgent, by the person\'s clock: "22:00-07:00".')
     identities: list[str]
+    prefers: list[str] = Field(description="The chats in which messages to the person go first.")
 
 
 class PersonList(ListAnswer[PersonAnswer]):
@@ -43,6 +46,10 @@ class PersonChange(BaseModel):
     role: PersonRole | None = None
     zone: Annotated[str, Field(max_length=64)] | None = Field(default=None, description="IANA's name; \"\": the server's.")
     quiet: Annotated[str, Field(max_length=32)] | None = Field(default=None, description='"22:00-07:00"; "": none.')
+    prefers: Annotated[list[Annotated[str, Field(min_length=1, max_length=300)]], Field(max_length=20)] | None = Field(
+        default=None,
+        description="Chats as channel:chat_id, in which messages to the person go first, and the next where one can't be reached.",
+    )
 
 
 class CodeAnswer(Answer):
@@ -69,6 +76,7 @@ class Household:
 
     people: PeopleStore
     links: LinkStore
+    channels: ChannelDirectory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +103,8 @@ class PeopleEndpoints:
         given: dict[str, Any] = change.model_dump(exclude_none=True)
         if change.name is not None:
             given["name"] = visible_name(change.name)
+        if change.prefers is not None:
+            given["prefers"] = [self.household.channels.check(parse_address(chat)) for chat in change.prefers]
         return _shown(await self.household.people.change(person.id, **given))
 
     @endpoint(
@@ -145,4 +155,5 @@ def _shown(person: Person) -> PersonAnswer:
         zone_chosen=person.zone_chosen,
         quiet=f"{quiet.start:%H:%M}-{quiet.end:%H:%M}" if quiet else None,
         identities=list(person.identities),
+        prefers=list(map(str, person.prefers)),
     )

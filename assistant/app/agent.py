@@ -84,7 +84,7 @@ async def build_turns(parts: AgentParts, opened: AsyncExitStack, traces: "Traces
     """`opened`: closes the tools and the turns. Raises ConfigError where an agent names a tool that does not exist, or does not open."""
     loaded, store, memory = parts.loaded, parts.store, parts.memory
     config, attachments = loaded.config, store.attachments
-    kinds = await asyncio.to_thread(tool_kinds)
+    kinds, _ = await asyncio.gather(asyncio.to_thread(tool_kinds), parts.sandbox.rung())  # the machine is tried meanwhile
     agents = {MAIN: config.agent, **config.named_agents}
     sections = {name: DEFAULTS if name == MAIN else name for name in agents}
     for name, settings in agents.items():

@@ -29,8 +29,9 @@ from assistant.app.ledger import BudgetNotices, UsageCommand
 from assistant.app.services import OpenChannels, Services, open_services
 from assistant.app.workflows import check_workflow_models
 from assistant.config import Loaded
-from assistant.contracts.channels import CalledChannel, ChannelStatus, Hooks
+from assistant.contracts.channels import CalledChannel, ChannelStatus
 from assistant.contracts.errors import NanobotError
+from assistant.contracts.hooks import Hooks
 from assistant.contracts.turns import MAIN
 from assistant.delivery.dispatcher import Dispatcher
 from assistant.delivery.reports import DeliveryReports
@@ -215,10 +216,13 @@ class Runtime:
         return _Gateway(dispatcher, inbound, supervisors, reports)
 
     async def _preload(self) -> None:
-        """Import what the first model call and the first WebSocket need before one waits for it."""
+        """Import what the first model call and the first WebSocket need before one waits for it, and describe the tools."""
         await asyncio.to_thread(preload_provider, self.services.choice)
         await self.services.meter.prices.tariff(self.services.agents[MAIN], None)
         await asyncio.to_thread(preload_sockets)
+        for spec in [spec for agent in self.services.turns.agents.values() for spec in agent.toolbox.specs]:
+            len(spec.parameters)  # makes the schema
+            await asyncio.sleep(0)
         await self.services.skills.folders()  # logs those that were changed
 
     async def _renew_tools(self) -> None:
@@ -341,7 +345,7 @@ def _api_services(runtime: Runtime, authenticator: Authenticator) -> ApiServices
         called=[channel for channel in opened if isinstance(channel, CalledChannel)],
         idempotency=store.idempotency,
         responses=store.responses,
-        household=Household(people=store.people, links=store.links),
+        household=Household(people=store.people, links=store.links, channels=services.directory),
         files=FileService(files=store.files, reader=services.reader),
         memory=MemoryResources(store=store, memory=services.memory.service),
         workflows=services.workflows,

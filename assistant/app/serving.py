@@ -65,9 +65,9 @@ def _stop_signal() -> asyncio.Event:
 
 
 def _tune_interpreter() -> None:
-    """Collect garbage less often, and never the objects of the start: a thousand turns in flight are many objects and no garbage. A
-    thread that holds the interpreter (the store's, an encoder's) yields to the event loop after 1 ms, not 5. Figures in docs/performance.md."""
-    gc.collect()
+    """Collect garbage less often, and never the objects of the start (they are not looked through before: that took a twentieth of it, and found
+    nothing): a thousand turns in flight are many objects and no garbage. A thread that holds the interpreter (the store's, an encoder's) yields to
+    the event loop after 1 ms, not 5. Figures in docs/performance.md."""
     gc.freeze()
     gc.set_threshold(200_000, 10, 10)
     sys.setswitchinterval(0.001)

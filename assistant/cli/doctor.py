@@ -17,6 +17,7 @@ from assistant.api.server.bind import CannotServe, bind, check_exposure
 from assistant.api.settings import ApiSettings
 from assistant.app.sandbox import GET_SANDBOX, RUNG_WORDS, build_sandbox
 from assistant.cli.channels import PATIENCE, opened, within
+from assistant.cli.doctor_voice import check_ffmpeg, check_speaker, check_transcriber
 from assistant.cli.shared import ConfigOption, ModelOption, WorkspaceOption, configured, opened_store
 from assistant.config import ConfigError, Loaded
 from assistant.contracts.channels import ChannelFailed
@@ -53,7 +54,8 @@ def doctor(config: ConfigOption = None, workspace: WorkspaceOption = None, model
     """Say what is wrong, and how to fix it.
 
     Checked are: the configuration, the disk, the workspace, the store, the reading of files, the sandbox, skills and tools of MCP
-    servers that are off, the address, the channels that are enabled with their tokens, the model with its key, and models that are files.
+    servers that are off, the address, the channels that are enabled with their tokens, what hears and what speaks, the model with its key,
+    and models that are files.
 
     Example: nanobot doctor
     """
@@ -86,10 +88,23 @@ async def _findings(loaded: Loaded) -> AsyncGenerator[Finding]:
     yield check_address(loaded.config.api, loaded.config.auth)
     for name in loaded.config.enabled_channels:
         yield await check_channel(loaded, name)
+    async for finding in _voice(loaded):
+        yield finding
     yield await check_model(loaded)
     for name, settings in loaded.config.models.items():
         if settings.path:
             yield check_file(f"models.{name}", settings.path, loaded.folder)
+
+
+async def _voice(loaded: Loaded) -> AsyncGenerator[Finding]:
+    """Where it is configured."""
+    settings = loaded.config.voice
+    if settings.transcriber is not None:
+        yield Finding(*await check_transcriber(loaded))
+    if settings.speaker is not None:
+        yield Finding(*await check_speaker(loaded))
+    if settings.transcriber is not None or settings.speaker is not None:
+        yield Finding(*await check_ffmpeg(loaded))
 
 
 def check_disk(home: Path) -> Finding:

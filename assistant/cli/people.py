@@ -1,4 +1,4 @@
-"""`nanobot people list | show | name | role | zone | quiet | link | unlink | export | forget`: who is who."""
+"""`nanobot people list | show | name | role | zone | quiet | prefer | link | unlink | export | forget`: who is who."""
 
 import asyncio
 import json
@@ -10,6 +10,8 @@ import orjson
 import typer
 
 from assistant.cli.shared import ConfigOption, JsonOption, configured, harmless, moment, print_table, with_store
+from assistant.config.extensions import ConfiguredChannels
+from assistant.contracts.addresses import parse_address
 from assistant.contracts.people import Person, PersonRole, shown_person
 from assistant.contracts.util import replace_surrogates, visible_name
 from assistant.store.store import Store
@@ -56,6 +58,7 @@ def show(person: PersonArgument, as_json: JsonOption = False, config: ConfigOpti
         return
     facts = {
         **_facts(found),
+        "prefers": ", ".join(map(str, found.prefers)),
         "identities": ", ".join(found.identities),
         "kept": ", ".join(f"{many} {_KEPT.get(what, what)}" for what, many in kept.items() if many),
     }
@@ -111,6 +114,24 @@ def quiet(
     Example: nanobot people quiet anna 22:00-07:00
     """
     _change(config, person, quiet=to)
+
+
+@commands.command()
+def prefer(
+    person: PersonArgument,
+    chats: Annotated[list[str], typer.Argument(metavar="CHAT...", help='Such as telegram:42, the first choice first; "" for none.')],
+    config: ConfigOption = None,
+) -> None:
+    """Set the chats in which a person is reached first.
+
+    Messages and schedules to the person (nanobot send anna) go to the first. Where one can't be delivered there, it goes to the next channel.
+    Without a preference they go to the private chat that the person wrote from last. In a chat: /prefer.
+
+    Example: nanobot people prefer anna telegram:42 discord:987654321
+    """
+    channels = ConfiguredChannels(configured(config).config.channels.by_name())
+    wanted = [channels.check(parse_address(replace_surrogates(chat))) for chat in chats if chat]
+    _change(config, person, prefers=wanted)
 
 
 @commands.command()
@@ -207,7 +228,13 @@ def forget(
 
 def _change(config: Path | None, person: str, **what: Any) -> None:
     changed = _with_person(config, person, lambda store, found: store.people.change(found.id, **what))
-    typer.echo(harmless(" · ".join(filter(None, [shown_person(changed.id), changed.name, changed.role, _zone(changed), _quiet(changed)]))))
+    typer.echo(
+        harmless(
+            " · ".join(
+                filter(None, [shown_person(changed.id), changed.name, changed.role, _zone(changed), _quiet(changed), _prefers(changed)])
+            )
+        )
+    )
 
 
 def _with_person(config: Path | None, wanted: str, use: Callable[[Store, Person], Awaitable[T]]) -> T:
@@ -227,6 +254,10 @@ def _quiet(person: Person) -> str:
     return f"quiet {person.quiet.start:%H:%M}-{person.quiet.end:%H:%M}" if person.quiet else ""
 
 
+def _prefers(person: Person) -> str:
+    return f"prefers {', '.join(map(str, person.prefers))}" if person.prefers else ""
+
+
 def _facts(person: Person) -> dict[str, Any]:
     return {
         "id": shown_person(person.id),
@@ -234,5 +265,6 @@ def _facts(person: Person) -> dict[str, Any]:
         "role": person.role,
         "zone": person.zone.key,
         "quiet": _quiet(person).removeprefix("quiet "),
+        "prefers": list(map(str, person.prefers)),
         "identities": list(person.identities),
     }

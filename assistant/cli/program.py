@@ -1,5 +1,6 @@
 """Loads the command and prints its errors."""
 
+import gc
 import importlib
 import sys
 from typing import Annotated, Final, NoReturn
@@ -30,7 +31,11 @@ _MODULES: Final = {
 def main() -> None:
     """The entry point. An error that the user can fix is one line on stderr and exit code 1; wrong usage is exit code 2."""
     try:
-        program(sys.argv[1:])(prog_name="nanobot")
+        gc.disable()  # what is imported stays
+        commands = program(sys.argv[1:])
+        gc.freeze()
+        gc.enable()
+        commands(prog_name="nanobot")
     except (ConfigError, CannotServe, NoSuchProvider) as error:
         fail(str(error))
     except NanobotError as error:

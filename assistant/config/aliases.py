@@ -26,12 +26,17 @@ _KEYS: Final = {
     "providers.*": "thinkingStyle region profile",
     "channels": "sendProgress sendToolHints showReasoning extractDocumentText sendMaxRetries transcriptionProvider transcriptionLanguage",
     "channels.telegram": "sendProgress sendToolHints inlineKeyboards richMessages",
+    "channels.slack": "webhookPath doneEmoji includeThreadContext threadContextLimit groupRequireMention dm",
     "channels.email": (
         "consentGranted autoReplyEnabled subjectPrefix maxBodyChars verifyDkim verifySpf postAction postActionMoveMailbox "
         "postActionExpunge postActionIgnoreSkipped allowedAttachmentTypes maxAttachmentSize maxAttachmentsPerEmail"
     ),
-    "channels.slack": "webhookPath doneEmoji includeThreadContext threadContextLimit groupRequireMention dm",
+    "channels.mattermost": (
+        "teamId allowFromMatchMode groupPolicyInThread includeThreadContext threadContextLimit doneEmoji sendProgress sendToolHints dm"
+    ),
     "channels.discord": "sendProgress sendToolHints workingEmoji workingEmojiDelay",
+    "channels.whatsapp": "sendProgress sendToolHints groupPolicy databasePath lidMappings bridgeUrl bridgeToken",
+    "channels.signal": "sendProgress sendToolHints groupMessageBufferSize dm group",
     "tools": (
         "restrictToWorkspace webuiAllowLocalServiceAccess allowLocalPreviewAccess webuiAllowRemotePackageInstall ssrfWhitelist "
         "maxSessionMessagesPerMinute myEnabled mySet"
@@ -123,7 +128,7 @@ def _tree(notices: Mapping[str, str]) -> dict[str, Any]:
 
 
 _FOREIGN: Final = dict.fromkeys(
-    [*NANOBOT_SECTIONS, *(f"{section}.{key}" for section, keys in NANOBOT_KEYS.items() if section not in NANOBOT_SECTIONS for key in keys)],
+    [*(f"{section}.{key}" for section, keys in NANOBOT_KEYS.items() if section not in NANOBOT_SECTIONS for key in keys), *NANOBOT_SECTIONS],
     "known from nanobot, has no effect here",
 )
 _FOREIGN_TREE: Final = _tree(_FOREIGN)

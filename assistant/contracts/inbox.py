@@ -13,6 +13,7 @@ from typing import Final, Literal, Protocol
 from assistant.contracts.addresses import Address
 
 FileKind = Literal["image", "document", "audio", "voice", "video", "sticker"]
+""""voice": its sender recorded it for this chat, so what is transcribed counts as their own words. Every other sound is "audio"."""
 Role = Literal["owner", "user"]
 
 
@@ -45,6 +46,7 @@ class Quote:
     author: str
     """For display only; empty: unknown."""
     kind: Literal["reply", "forward"] = "reply"
+    """A message that was passed on has a "forward" even where it has no words: its files are then not the sender's own."""
     author_id: str = ""
     """The author's id, as of a `Sender`; empty: the assistant itself, or unknown."""
     files: tuple[InboundFile, ...] = ()
@@ -69,6 +71,7 @@ COMMANDS: Mapping[str, str] = {
     "status": "How it is doing",
     "id": "The ids of this chat and of you",
     "link": "Join this chat with another of yours",
+    "prefer": "Write to me here first",
     "memory": "What is remembered of you",
     "schedule": "What is planned",
     "tasks": "What helpers do in the background",
@@ -80,7 +83,7 @@ COMMANDS: Mapping[str, str] = {
     "deny": "Do not run it",
 }
 """The commands of every chat, each with what it does, as platforms offer them. `assistant.inbound.service` answers them."""
-WITH_ARGUMENTS: Final = frozenset({"link", "memory", "schedule", "snooze", "done", "usage", "approvals", "approve", "deny"})
+WITH_ARGUMENTS: Final = frozenset({"link", "prefer", "memory", "schedule", "snooze", "done", "usage", "approvals", "approve", "deny"})
 """Those behind which more can be written. Discord offers a field for it."""
 
 

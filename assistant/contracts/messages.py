@@ -162,11 +162,6 @@ class UserMessage:
     """A client's further fields for a registered model: `name` …"""
     role: Literal["user"] = "user"
 
-    @property
-    def heard(self) -> tuple[Text, ...]:
-        """What was heard in its recordings, and why something was not."""
-        return tuple([part for part in self.parts if isinstance(part, Text) and part.heard])
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssistantMessage:

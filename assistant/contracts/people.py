@@ -84,7 +84,7 @@ class Addressee:
     person: ToPerson
     address: Address
     own: bool
-    """It is who asks for it."""
+    """It is the sender."""
     preferred: bool
     """They prefer this chat, so it is known."""
 

@@ -29,7 +29,7 @@ class Sound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """The words of a recording, in its own language; never empty."""
+    """The words of a recording, in its own language; a Transcriber may hear none."""
 
     text: str
     seconds: float | None = None
@@ -54,16 +54,12 @@ class Transcriber(Protocol):
         """`recording`: with its kind."""
         ...
 
-    async def probe(self) -> None:
-        """Returns once it can be used, as far as that is known without hearing anything."""
-        ...
-
     async def close(self) -> None:
         """Safe to call twice."""
         ...
 
 
-class Hearing(Protocol):
+class VoiceHearing(Protocol):
     """Hears recordings, within the limits of the configuration."""
 
     def takes(self, head: bytes) -> bool:
@@ -85,14 +81,6 @@ class NoHearing:
         raise UnsupportedContent("Nothing here hears: voice.transcriber is not configured.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Speech:
-    """A text, spoken."""
-
-    data: bytes
-    usage: Usage = field(default_factory=Usage)
-
-
 class Speaker(Protocol):
     """A model that speaks. Raises what a ModelProvider raises."""
 
@@ -101,12 +89,8 @@ class Speaker(Protocol):
         """As of a Transcriber."""
         ...
 
-    async def speak(self, text: str, payer: Payer) -> Speech:
-        """`text`: without Markdown, not empty."""
-        ...
-
-    async def probe(self) -> None:
-        """As of a Transcriber."""
+    async def speak(self, text: str, payer: Payer) -> bytes:
+        """The sound. `text`: without Markdown, not empty."""
         ...
 
     async def close(self) -> None: ...

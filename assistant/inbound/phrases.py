@@ -26,6 +26,7 @@ Write to me as you would to a person; files and pictures can come along.
 - /done says that the last reminder is done
 - /id gives the ids of this chat and of you
 - /link joins this chat with another of yours: I give a code here, and you write it there
+- /prefer has messages to you, reminders too, sent to this chat first; /prefer off ends that
 - /usage says what you used, and what is left of your budget
 - /approvals lists what waits for your yes; /approve and /deny answer it
 - /help shows this"""
@@ -51,6 +52,13 @@ _CUT: dict[FinishReason, str] = {
 
 LINK_IN_PRIVATE = "Write /link to me in a private chat: what is joined is you, not a group."
 LINKED = "This chat is joined with your others now: we share conversations, and what I know of you, in all of them."
+
+
+PREFER_IN_PRIVATE = "Write /prefer to me in a private chat: what is for you alone does not go to a group."
+PREFERRED = (
+    "Messages to you go to this chat first from now on. Where one can't be delivered here, it goes to your next one. /prefer off ends that."
+)
+NOT_PREFERRED = "Messages to you go to the chat from which you wrote to me last."
 
 
 def link_code(code: str) -> str:

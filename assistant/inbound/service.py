@@ -56,8 +56,8 @@ class InboundService:
         owe. `overview`: lines that /status tells the owner in private. `commands`: further ones, by name. `at_work`: sessions at once."""
         self._people = store.people
         self._outbox = store.outbox
-        self._linking = ChatLinks(store.links)
-        self._commands = {"link": self._linking.answer, **commands}
+        self._linking = ChatLinks(store.links, store.people)
+        self._commands = {"link": self._linking.answer, "prefer": self._linking.prefer, **commands}
         self._turns = turns
         self._inbox = store.inbox
         self._sessions = store.sessions

@@ -77,6 +77,8 @@ class Learning:
         self._enabled = enabled
         self._idle = idle
         self._clock = clock
+        self._due: dict[tuple[str, str], float] = {}
+        """When each session is looked at, on the loop's clock. A turn moves it; the session's timer finds that out when it ends."""
         self._timers: dict[tuple[str, str], asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[Sequence[Memory]]] = set()
         self._seats = asyncio.Semaphore(_AT_ONCE)
@@ -139,12 +141,17 @@ class Learning:
         return known and await self._store.learns(owner)
 
     def _arm(self, key: tuple[str, str], seconds: float) -> None:
-        if timer := self._timers.pop(key, None):
-            timer.cancel()
-        self._timers[key] = asyncio.get_running_loop().call_later(seconds, self._fire, key)
+        loop = asyncio.get_running_loop()
+        due = self._due[key] = loop.time() + seconds
+        if key not in self._timers:
+            self._timers[key] = loop.call_at(due, self._fire, key)
 
     def _fire(self, key: tuple[str, str]) -> None:
-        del self._timers[key]
+        loop = asyncio.get_running_loop()
+        if (due := self._due[key]) > loop.time():
+            self._timers[key] = loop.call_at(due, self._fire, key)
+            return
+        del self._timers[key], self._due[key]
         task = asyncio.create_task(self.learn(*key))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -47,6 +47,7 @@ class OpenAIProvider(HttpWire):
         self._rules = endpoint.rules
         self._thinks_first = False
         self._tools: tuple[tuple[ToolSpec, ...], orjson.Fragment | None] = ((), None)
+        self._system: tuple[tuple[str, ...], bytes] = ((), b"")
 
     async def complete(self, request: ModelRequest, emit: EmitText) -> AssistantMessage:
         form = self._rules.form(request)
@@ -63,7 +64,10 @@ class OpenAIProvider(HttpWire):
 
     def _body(self, request: ModelRequest, messages: list[bytes]) -> bytes:
         if request.instructions:
-            messages = [orjson.dumps({"role": "system", "content": "\n\n".join(request.instructions)}), *messages]
+            if self._system[0] != request.instructions:
+                said = orjson.dumps({"role": "system", "content": "\n\n".join(request.instructions)})
+                self._system = request.instructions, said
+            messages = [self._system[1], *messages]
         body: dict[str, Any] = dict(request.extra_fields)
         body.update({"model": self.info.id, "messages": orjson.Fragment(b"[" + b",".join(messages) + b"]")})
         if request.tools:

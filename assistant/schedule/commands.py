@@ -9,6 +9,7 @@ from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.inbox import ChatCommand, CommandCall
 from assistant.contracts.schedules import At, Occurrence, Schedule, ScheduleBook, ScheduleConflict, ScheduleNotFound, ScheduleWords
 from assistant.contracts.util import Clock, utc_now
+from assistant.schedule.receivers import receiver_of
 from assistant.schedule.rules import instant_of
 from assistant.schedule.spoken import told
 
@@ -94,8 +95,8 @@ class ScheduleCommands:
             named = latest.id
         occurrence = await self._book.occurrence(None, named)
         schedule = await self._book.get(None, occurrence.schedule)
-        sent_to = schedule.new.address
-        if schedule.new.owner != call.place.owner and (sent_to is None or sent_to.lane != call.message.address.lane):
+        sent_to, mine = schedule.new.address, call.place.owner in (schedule.new.owner, receiver_of(schedule.new))
+        if not mine and (sent_to is None or sent_to.lane != call.message.address.lane):
             raise ScheduleNotFound(_WHICH)
         if schedule.new.kind != "reminder":
             raise ScheduleConflict("Only reminders are done or put off. /schedule shows what is planned.")

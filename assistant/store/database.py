@@ -91,14 +91,15 @@ class DatabaseEngine(Protocol):
 
 @dataclass(slots=True, eq=False)
 class DatabaseJob:
-    """Work to be done in a transaction, its result or error, and the future that gets them. `alone`: no other job shares its transaction."""
+    """Work to be done in a transaction, its result or error, and the future that gets them, where one waits. `alone`: no other job shares its
+    transaction."""
 
     work: Callable[[Transaction], Any]
-    future: asyncio.Future[Any]
+    future: asyncio.Future[Any] | None = None
     alone: bool = False
     relaxed: bool = False
     failed: Callable[[Exception], None] | None = None
-    """Called with the error of a job whose future no one awaits."""
+    """Called with the error of a job that no one waits for."""
     result: Any = None
     error: Exception | None = None
 
@@ -204,10 +205,11 @@ class DatabaseThread(threading.Thread):
 def _tell(jobs: list[DatabaseJob]) -> None:
     """Set the futures of those whose callers have not gone. On the event loop only."""
     for job in jobs:
-        if job.future.done():
+        if job.future is None:
+            if job.error is not None and job.failed is not None:
+                job.failed(job.error)
+        elif job.future.done():
             continue
-        if job.error is not None and job.failed is not None:
-            job.failed(job.error)
         elif job.error is not None:
             job.future.set_exception(job.error)
         else:
@@ -250,18 +252,18 @@ class Database:
     async def write(self, job: Callable[[Transaction], T], *, alone: bool = False, relaxed: bool = False) -> T:
         """Run `job` in a transaction of the writer. `alone`: in one of its own, so that all it reads is committed. `relaxed`: it is kept when the
         process is killed, and may be lost when the machine loses its power; it waits for no disk, unless others in its transaction do."""
-        return await self._submit(self._writes, DatabaseJob(job, self._loop.create_future(), alone, relaxed))
+        return await self._submit(self._writes, DatabaseJob(job, alone=alone, relaxed=relaxed))
 
     def soon(self, job: Callable[[Transaction], None], failed: Callable[[Exception], None]) -> None:
         """Run `job` before whatever is written next, in the same commit. For a row that must be there when that write is, and not earlier.
         `failed`: called with the error where it could not be written."""
-        self._soon.append(DatabaseJob(job, self._loop.create_future(), relaxed=True, failed=failed))
+        self._soon.append(DatabaseJob(job, relaxed=True, failed=failed))
         if self._soon_timer is None:
             self._soon_timer = self._loop.call_later(_SOON_SECONDS, self._write_soon)
 
     async def read(self, job: Callable[[Transaction], T]) -> T:
         """Run `job` in a transaction that only reads."""
-        return await self._submit(self._reads, DatabaseJob(job, self._loop.create_future()))
+        return await self._submit(self._reads, DatabaseJob(job))
 
     async def execute(self, sql: str, params: Mapping[str, SqlValue] = NO_PARAMS) -> list[SqlRow]:
         """`write` of one statement; returns its rows."""
@@ -310,8 +312,9 @@ class Database:
             raise StoreUnavailable("The store can't keep up: too many calls wait for it. Nothing was accepted; try again later.")
         while self._soon and queue is self._writes:
             queue.put(self._soon.pop(0))
+        future = job.future = self._loop.create_future()
         queue.put(job)
-        return await job.future
+        return await future
 
     def _write_soon(self) -> None:
         self._soon_timer = None

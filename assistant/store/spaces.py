@@ -158,6 +158,11 @@ def delete_space(connection: Transaction, owner: str) -> list[str]:
 def export_space(connection: Transaction, owner: str) -> dict[str, Any]:
     """Everything of an owner, by table, as JSON takes it; sessions with their messages. Times are microseconds since 1970."""
     exported: dict[str, Any] = {table: _rows(connection, table, owner) for table in (*OWNED, *OF_MEMORY)}
+    for delivery in exported["outbox"]:
+        person: dict[str, Any] | None = delivery["payload"].get("person")
+        if person and person["hidden"]:  # where another person is reached is theirs
+            person["tried"] = []
+            delivery["payload"]["address"] = delivery["channel"] = delivery["lane"] = delivery["trouble_words"] = None
     for session in exported["sessions"]:
         messages = connection.execute(MESSAGES_IN, {"id": session.pop("id")})
         session["messages"] = [{"seq": seq, "at": at, **orjson.loads(payload)} for seq, at, payload in messages]

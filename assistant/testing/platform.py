@@ -131,6 +131,8 @@ class ChannelPlatform:
     """Characters that the platform takes in one message."""
     samples: Sequence[tuple[str, str, bytes]] = (("a.png", "image/png", PICTURE), ("ü b.pdf", "application/pdf", b"%PDF-1.4 "))
     """(name, media type, content) of files that the platform takes."""
+    files_have_words: bool = True
+    """Whether a person's file can come with words."""
     most_file: int = 0
     """Bytes of the largest file that the platform takes; 0: none."""
 

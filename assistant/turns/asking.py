@@ -1,11 +1,12 @@
 """What a turn asks of its agent: the request for the model, the context for the tools, the transcript that both see."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from assistant.agent.toolbox import Toolbox
 from assistant.contracts.errors import InvalidRequest, TurnCancelled
-from assistant.contracts.messages import AssistantMessage, ToolCall, ToolMessage, UserMessage
+from assistant.contracts.messages import AssistantMessage, Images, Message, ToolCall, ToolMessage, UserMessage
 from assistant.contracts.models import ModelProvider, ModelRequest, NamedTool, Sampling, ToolChoice
 from assistant.contracts.sessions import History
 from assistant.contracts.tools import ToolContext
@@ -33,11 +34,22 @@ class Agent:
         return self.context.pictures if self.model.info.vision else 0
 
 
-def model_request(request: TurnRequest, agent: Agent, toolbox: Toolbox, choice: ToolChoice | None) -> ModelRequest:
-    """What is asked of the model, without the prompt."""
+class Prompt(NamedTuple):
+    """What the model reads first, and how it is made shorter (as in ModelRequest)."""
+
+    instructions: tuple[str, ...]
+    messages: tuple[Message, ...]
+    images: Images
+    compact: Callable[[int], Awaitable[tuple[Message, ...]]]
+
+
+def model_request(request: TurnRequest, agent: Agent, toolbox: Toolbox, choice: ToolChoice | None, prompt: Prompt) -> ModelRequest:
+    """What is asked of the model."""
     return ModelRequest(
-        instructions=(),
-        messages=(),
+        instructions=prompt.instructions,
+        messages=prompt.messages,
+        images=prompt.images,
+        compact=prompt.compact,
         tools=toolbox.specs or agent.toolbox.specs,  # none at all, behind calls of some, is what providers refuse
         may_call=bool(toolbox.specs) and choice != "none",
         tool_choice=None if choice == "none" else choice,

@@ -230,6 +230,7 @@ STEMS: Final[dict[ClaimKind, tuple[str, ...]]] = {
     "stopped": ("stopp", "abort", "terminat", "cancel", "kill", "halt", "abgebrochen", "beendet"),
 }
 """Every claim has one of these of its kind: most answers are done after one look."""
+ANY_STEMS: Final = frozenset({*BARE_STEMS, *(stem for stems in STEMS.values() for stem in stems)})
 
 # What is not the assistant speaking about now.
 CODE: Final = lazy_pattern(r"(`{3,}|~{3,}).*?(?:\1|\Z)|`[^`\n]*`|<(pre|code|blockquote)\b.*?(?:</\2>|\Z)", re.DOTALL)

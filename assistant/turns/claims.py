@@ -64,10 +64,10 @@ def claimed(answer: str, asked: str) -> tuple[AnswerClaim, ...]:
     first person ("Reminder set."), or stands in a list, counts only where they asked for it."""
     answer = (answer if len(answer) <= 2 * MOST_CHARS else f"{answer[:MOST_CHARS]}\n{answer[-MOST_CHARS:]}").replace("’", "'")
     lowered = answer.lower()
+    if not any(map(lowered.__contains__, words.ANY_STEMS)):
+        return ()
     kinds = _named(lowered, list(words.STEMS))
     bare = any(map(lowered.__contains__, words.BARE_STEMS))
-    if not kinds and not bare:
-        return ()
     asked = f"{asked[:MOST_ASKED]}\n{asked[-MOST_ASKED:]}" if len(asked) > 2 * MOST_ASKED else asked
     wanted = _wanted(asked, list(words.ASKS) if bare else kinds)
     if wanted is None or not (wanted or words.FIRST_PERSON.search(answer)):

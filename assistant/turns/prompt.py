@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -76,6 +77,8 @@ class Instructions:
         self._text = ""
         self._owners = ""
         """With the file about the owner, which others have no business with."""
+        self._made: tuple[tuple[object, ...], str] = ((), "")
+        """The whole text that was asked for last, behind what it was made of."""
 
     def text(self, today: datetime, person: Person | None = None, profile: str = "") -> str:
         """The instructions as of now, `today` by the person's clock; None: of a group. `profile`: what is remembered of the person. Name and date
@@ -91,10 +94,14 @@ class Instructions:
                 if name != OWNERS_FILE:
                     self._text = self._owners
             self._stamps = stamps
-        known = f"\n\n{profile}" if profile else ""
-        named = f'The person you talk with calls themselves "{person.name}".\n' if person and person.name else ""
         text = self._owners if person and person.id == OWNER_ID else self._text
-        return f"{text}{known}\n\n{named}Today is {today:%A, %d %B %Y} ({today.tzinfo})."
+        name = person.name if person else ""
+        made_of = (text, profile, name, today.toordinal(), today.tzinfo)
+        if self._made[0] != made_of:
+            known = f"\n\n{profile}" if profile else ""
+            named = f'The person you talk with calls themselves "{name}".\n' if name else ""
+            self._made = made_of, f"{text}{known}\n\n{named}Today is {today:%A, %d %B %Y} ({today.tzinfo})."
+        return self._made[1]
 
 
 def _stamp(path: str) -> tuple[int, int] | None:
@@ -162,8 +169,16 @@ class Context:
         self._configured = context_tokens
         self._model = model
         self._instructions = instructions
-        self._tools = {tool.name: tool_tokens(tool) for tool in sorted(tools, key=lambda tool: _SOONEST.get(tool.name, len(_SOONEST)))}
-        self._tools_tokens = sum(self._tools.values())
+        self._specs = tools
+
+    @cached_property
+    def _tools(self) -> dict[str, int]:
+        """What each takes, counted when that is first asked: the server's start does not wait for their schemas."""
+        return {tool.name: tool_tokens(tool) for tool in sorted(self._specs, key=lambda tool: _SOONEST.get(tool.name, len(_SOONEST)))}
+
+    @cached_property
+    def _tools_tokens(self) -> int:
+        return sum(self._tools.values())
 
     @property
     def tools(self) -> frozenset[str] | None:

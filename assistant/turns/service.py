@@ -19,7 +19,7 @@ from assistant.contracts.errors import (
     drop_traceback,
 )
 from assistant.contracts.memory import NoMemory, TurnMemory
-from assistant.contracts.messages import AssistantMessage, Message, ToolMessage, Usage, UserMessage
+from assistant.contracts.messages import AssistantMessage, Message, Text, ToolMessage, Usage, UserMessage
 from assistant.contracts.metrics import TURN_SECONDS, TURNS, Metrics
 from assistant.contracts.people import PeopleDirectory
 from assistant.contracts.sessions import ONCE, NewTurn, SessionStore
@@ -27,7 +27,17 @@ from assistant.contracts.transcripts import fit
 from assistant.contracts.turns import MAIN, AgentFacts, HistoryMessage, TextDelta, TurnFailed, TurnFinished, TurnRequest
 from assistant.contracts.util import new_id
 from assistant.store.attachments import AttachmentStore
-from assistant.turns.asking import Agent, choice_of, current_transcript, last_words, model_request, run_approved, tool_context, toolbox_of
+from assistant.turns.asking import (
+    Agent,
+    Prompt,
+    choice_of,
+    current_transcript,
+    last_words,
+    model_request,
+    run_approved,
+    tool_context,
+    toolbox_of,
+)
 from assistant.turns.claims import doubt
 from assistant.turns.compaction import Compacted, Compaction, MadeCut, Tell
 from assistant.turns.handle import Lanes, LaneTicket, RunningTurn, RunningTurns, kept, reason, remove_uploads
@@ -214,7 +224,7 @@ class Turns:
             )
         person = await self._people.person(request.owner)
         zone = person.zone if person else await self._people.zone(request.owner)
-        turn.heard = message.heard if message else ()
+        turn.heard = tuple([part for part in message.parts if isinstance(part, Text) and part.heard]) if message else ()
         profile, recalled = await self._memory.before(request, None if transcript else message)
         message = recalled or message
         room = agent.context.room(request, message, zone, person, profile, toolbox.session_specs)
@@ -254,10 +264,8 @@ class Turns:
             await append(approved := await run_approved(request.first, request, agent, toolbox, turn.emit))
             made = steps_made(approved)
         images = await self._attachments.images(transcript.images) if transcript.images and agent.model.info.vision else {}
-        asked = replace(
-            model_request(request, agent, toolbox, choice), instructions=room.instructions, messages=await fitted(), images=images
-        )
-        answer = await loop.run(replace(asked, compact=fitted), tool_context(request, agent), made=made)
+        prompt = Prompt(instructions=room.instructions, messages=await fitted(), images=images, compact=fitted)
+        answer = await loop.run(model_request(request, agent, toolbox, choice, prompt), tool_context(request, agent), made=made)
         transcript.learn(answer.last.usage.prompt_tokens, room)
         return transcript, answer
 
@@ -284,8 +292,15 @@ class Turns:
     async def _load(self, request: TurnRequest, message: UserMessage | None, before: tuple[Message, ...]) -> Transcript:
         """Store the user's message, or the results of the client's tools, and read what this process has not seen of the session."""
         transcript = self._transcripts.get(request.owner, request.session)
-        own = NewTurn(id=request.id, owner=request.owner, session=request.session, message=message, results=request.results, history=before)
-        own = replace(own, read=request.inherits)
+        own = NewTurn(
+            id=request.id,
+            owner=request.owner,
+            session=request.session,
+            message=message,
+            results=request.results,
+            history=before,
+            read=request.inherits,
+        )
         history = await self._sessions.begin_turn(own, transcript.known if transcript else None)
         transcript = current_transcript(transcript, history)
         transcript.extend(history.said, history.seq + len(history.said) - 1)

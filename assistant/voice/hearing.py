@@ -26,7 +26,7 @@ _MOST_CHARS: Final = 100_000
 
 
 class SoundHearing:
-    """Implements Hearing."""
+    """Implements VoiceHearing."""
 
     def __init__(self, transcriber: Transcriber, settings: TranscriberSettings, converter: Converter, scratch: Path) -> None:
         """`scratch`: the folder for files that are removed at once; the spool."""
@@ -59,13 +59,15 @@ class SoundHearing:
     async def _prepared(self, recording: Sound) -> AsyncGenerator[Sound]:
         """As the model takes it, and not too long. Raises UnreadableFile."""
         kind = recording.kind or kind_of(await asyncio.to_thread(_head, recording.path))
+        if not kind:  # ffmpeg is never left to guess what it was given
+            raise UnreadableFile("is no sound in a form that is known here.")
         seconds = recording.seconds or await asyncio.to_thread(seconds_of, recording.path, kind)
         self._check(seconds)
         if kind in TAKEN and seconds is not None:
             yield replace(recording, kind=kind, seconds=seconds)
             return
         if missing := await self._converter.missing():
-            if kind not in TAKEN and kind != "mp4":
+            if kind not in TAKEN and kind != "mp4" and not self._settings.local:
                 raise UnreadableFile(f"is in a form that can't be heard here: {missing}.")
             yield replace(recording, kind=kind)
             return

@@ -39,7 +39,7 @@ class SpokenMessages:
             raise NotSpoken(f"it is longer than {most:,} characters")
         try:
             async with asyncio.timeout(self._settings.timeout):
-                return await self._kept((await self._speaker.speak(said, payer)).data)
+                return await self._kept(await self._speaker.speak(said, payer))
         except TimeoutError:
             raise NotSpoken(f"it took longer than {self._settings.timeout:g} s") from None
         except NanobotError as error:
@@ -53,6 +53,8 @@ class SpokenMessages:
         """As OGG/Opus; as its server gave it where nothing here can make it that."""
         made = self._scratch / new_id("up")  # the spool's sweep knows the prefix
         kind = kind_of(data[:64])
+        if not kind:
+            raise NotSpoken("what speaks sent no sound in a form that is known")
         await asyncio.to_thread(self._scratch.mkdir, mode=0o700, parents=True, exist_ok=True)
         try:
             if not (kind == "ogg" and b"OpusHead" in data[:512]) and not await self._converter.missing():
@@ -61,8 +63,6 @@ class SpokenMessages:
                 except UnreadableFile as error:
                     raise NotSpoken("what speaks sent no sound that can be read") from error
                 kind = "ogg"
-            elif not kind:
-                raise NotSpoken("what speaks sent no sound that is known")
             else:
                 await asyncio.to_thread(made.write_bytes, data)
             return await self._files.keep(made, f"{VOICE_FILE}.{kind}")

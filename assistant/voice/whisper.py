@@ -41,7 +41,7 @@ class LocalTranscriber:
         self.names = LOCAL, folder.name
 
     async def transcribe(self, recording: Sound, payer: Payer) -> Heard:
-        await self.probe()
+        await self._check()
         told = await self._run(str(recording.path.resolve()))
         if words := told.get("refused"):
             raise UnreadableFile(str(words))
@@ -49,7 +49,7 @@ class LocalTranscriber:
             raise ProviderFailed(str(told.get("failed") or "The process that hears ended without an answer."), retryable=False)
         return Heard(text=text, seconds=told.get("seconds"))
 
-    async def probe(self) -> None:
+    async def _check(self) -> None:
         """Whether it is installed and the weights are there. Loads neither. Raises ProviderFailed, which says how to get them."""
         if find_spec("faster_whisper") is None:
             raise ProviderFailed(f"faster-whisper is not installed: {INSTALL}", retryable=False)

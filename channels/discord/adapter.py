@@ -2,26 +2,31 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import discord
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import ChannelContext, ChannelFailed, ChannelLink, Limit
-from channels.discord.conversation import DiscordConversation
+from assistant.contracts.channels import ChannelContext, ChannelFailed, ChannelLink, Limit, SendFailed, Sending
+from assistant.contracts.outbox import Receipt
 from channels.discord.gateway import CatchUp, GatewayClient
-from channels.discord.http import CONNECTION_ERRORS, Refusals, route_of
+from channels.discord.http import CONNECTION_ERRORS
 from channels.discord.intake import DiscordIntake
-from channels.discord.plan import plan
-from channels.discord.refusals import connection_failure
+from channels.discord.refusals import channel_failure, connection_failure
 from channels.discord.rest import DiscordRest, Waits
-from channels.discord.sender import DiscordSender
 from channels.discord.settings import DiscordSettings
-from channels.kit.bots import BotTurns
+from channels.discord.wire import RULES, DiscordWire, first_part
+from channels.kit.conversation import ChatConversation
+from channels.kit.hearing import Hearing
+from channels.kit.http import PlatformError
+from channels.kit.intake import Intake
+from channels.kit.planning import plan_message
+from channels.kit.sender import PartSender
 
 _IN_ALL: Final = Limit(key="discord", amount=50, seconds=1)
 """https://discord.com/developers/docs/topics/rate-limits#global-rate-limit; those of a channel are in the headers of its answers."""
-_WITHIN: Final = 20.0
 _VERDICT: Final = 1.0
 
 
@@ -30,29 +35,42 @@ class DiscordChannel:
 
     name = "discord"
     keyed = True
-    plan = staticmethod(plan)
+    plan = staticmethod(partial(plan_message, rules=RULES))
 
     def __init__(self, settings: DiscordSettings, context: ChannelContext, waits: Waits | None = None) -> None:
-        route_of(settings)  # a proxy that can't be used is told now
-        self._settings = settings
         self._waits = waits or Waits()
-        self._refusals = Refusals(settings.secret)
-        self._rest = DiscordRest(settings, self._refusals, self._waits.refused)
-        self.send = DiscordSender(self._rest, context.files, self._waits.send).send
-        self.conversation = DiscordConversation(self._rest)
-        self._tries: dict[str, int] = {}
-        self._bots = BotTurns(settings.allow_bots)
-        self._catch_up = CatchUp(settings, self._waits.again)
+        self._rest = DiscordRest(settings, context.version, self._waits)
+        wire = DiscordWire(self._rest)
+        self._sender = PartSender(
+            wire, context.files, channel=self.name, seconds=self._waits.send, keyed=True, edits_files=True, earlier=wire.earlier
+        )
+        self.conversation = ChatConversation(
+            wire=wire,
+            begin=lambda: DiscordWire(self._rest),
+            react_emoji=settings.react_emoji,
+            previews=settings.preview == "edit",
+            first_part=first_part,
+            typing_seconds=8.0,  # Discord shows it for ten
+        )
+        self._intake = Intake(self.name, pause=self._waits.again)
+        self._hearing = Hearing(settings.groups, allow_bots=settings.allow_bots)
+        self._catch_up = CatchUp(self._rest, self._waits.again)
+
+    async def send(self, sending: Sending) -> Receipt:
+        receipt = await self._sender.send(sending)
+        if sending.replaces == receipt.message_id or receipt.message_id is None:
+            return receipt
+        return replace(receipt, at=discord.utils.snowflake_time(int(receipt.message_id)))
 
     def limits(self, address: Address) -> Sequence[Limit]:
         return (_IN_ALL,)
 
     async def run(self, link: ChannelLink) -> None:
-        intake = DiscordIntake(link, self._rest, self._catch_up, self._tries, self._waits, self._bots)
-        client = GatewayClient(self._settings, self._refusals, link, self._waits, intake.put)
+        intake = DiscordIntake(link, self._rest, self._catch_up, self._intake, self._hearing, self._waits.answerable)
+        client = GatewayClient(self._rest, link, self._waits, intake.put)
         tasks: list[asyncio.Task[None]] = []
         try:
-            await client.login(self._settings.secret)
+            await client.login(self._rest.settings.secret)
             tasks = [asyncio.create_task(work) for work in (client.connect(), client.watch(), intake.run(client))]
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             connecting, *others = tasks
@@ -75,11 +93,13 @@ class DiscordChannel:
 
     async def identity(self) -> str:
         try:
-            async with asyncio.timeout(_WITHIN):
-                return (await self._rest.client()).identity
-        except CONNECTION_ERRORS as error:
-            raise connection_failure(error) from error
+            me = await self._rest.me()
+        except PlatformError as error:
+            raise channel_failure(error) from error
+        except SendFailed as error:
+            raise ChannelFailed(str(error)) from error
+        tag = me.get("discriminator", "0")
+        return f"{me.get('username')}{'' if tag == '0' else f'#{tag}'} ({me.get('id')})"
 
     async def close(self) -> None:
-        await self.conversation.close()
         await self._rest.close()

@@ -5,28 +5,28 @@ import logging
 import random
 import sys
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
-import aiohttp
 import discord
 
 from assistant.contracts.channels import ChannelFailed, ChannelLink
 from assistant.contracts.errors import traceback_location
-from assistant.contracts.inbox import InboundMessage
+from assistant.contracts.inbox import COMMANDS, WITH_ARGUMENTS, InboundMessage
 from assistant.contracts.util import backoff
-from channels.discord.conversation import register
-from channels.discord.http import UNREADABLE, Refusals
+from channels.discord.http import UNREADABLE, DiscordHttp
 from channels.discord.inbound import position
-from channels.discord.rest import DiscordClient, Waits
-from channels.discord.settings import DiscordSettings
+from channels.discord.rest import DiscordRest, Waits, retry_after
+from channels.kit.http import Answered, PlatformError
 
 log = logging.getLogger(__name__)
 _HECTIC, _HECTIC_WITHIN = 20, 60.0
 """Losses within seconds after which discord.py is stopped: it reconnects without a pause."""
+_STRING: Final = 3
+"""A type of options of commands."""
 _OLDEST_EDIT: Final = timedelta(hours=1)
 """A later event about an edit is caused by something else (a pin, a preview)."""
 
@@ -35,7 +35,7 @@ class NewSession:
     """The gateway sends everything from here on (of one more server); earlier messages have to be fetched."""
 
 
-def _parsed(name: str, parse: Callable[[Any], object], data: Any) -> None:
+def _parsed(name: str, parse: Callable[[Any], None], data: Any) -> None:
     """An event that discord.py can't read would end the connection, and with it what came behind."""
     try:
         parse(data)
@@ -46,13 +46,21 @@ def _parsed(name: str, parse: Callable[[Any], object], data: Any) -> None:
 Event = NewSession | discord.Message | discord.Interaction
 
 
-class GatewayClient(DiscordClient):
-    """discord.py's client; calls `put` with the events of people, in order."""
+class GatewayClient(discord.Client):
+    """discord.py's client, with a small cache; calls `put` with the events of people, in order."""
 
-    def __init__(
-        self, settings: DiscordSettings, refusals: Refusals, link: ChannelLink, waits: Waits, put: Callable[[Event], None]
-    ) -> None:
-        super().__init__(settings, refusals, waits.guilds)
+    def __init__(self, rest: DiscordRest, link: ChannelLink, waits: Waits, put: Callable[[Event], None]) -> None:
+        intents = discord.Intents.none()
+        intents.guilds = intents.guild_messages = intents.dm_messages = intents.message_content = True
+        super().__init__(
+            intents=intents,
+            max_messages=1000,
+            member_cache_flags=discord.MemberCacheFlags.none(),
+            chunk_guilds_at_startup=False,
+            guild_ready_timeout=waits.guilds,
+        )
+        self.http = self._connection.http = DiscordHttp(rest.settings)
+        self._rest = rest
         self._link = link
         self._waits = waits
         self._put = put
@@ -63,8 +71,14 @@ class GatewayClient(DiscordClient):
         self._since = asyncio.get_running_loop().time()
         """When the connection was lost."""
         self._losses: deque[float] = deque(maxlen=_HECTIC)
-        parsers: Any = self._connection.parsers
+        parsers: dict[str, Callable[[Any], None]] = self._connection.parsers
         parsers.update({name: partial(_parsed, name, parse) for name, parse in parsers.items() if name not in ("READY", "RESUMED")})
+
+    @property
+    def me(self) -> discord.ClientUser:
+        """The bot's user; known after login."""
+        assert self.user is not None
+        return self.user
 
     async def watch(self) -> None:
         """Raises ChannelFailed when the first connection fails, or a later one is lost for too long."""
@@ -85,7 +99,21 @@ class GatewayClient(DiscordClient):
         return self._connection.create_message(channel=channel, data=data)
 
     async def setup_hook(self) -> None:
-        await register(self)
+        await self._register()
+
+    async def _register(self) -> None:
+        """The slash commands, unless they are known. Without them, the same words can be written."""
+        words = {"type": _STRING, "name": "words", "description": "What belongs to it", "required": False}
+        wanted = [
+            {"name": name, "description": about, "type": 1, **({"options": [words]} if name in WITH_ARGUMENTS else {})}
+            for name, about in COMMANDS.items()
+        ]
+        path = f"/applications/{self.application_id or self.me.id}/commands"
+        try:
+            if _offers(await self._rest.call("GET", path)) != _offers(wanted):
+                await self._rest.call("PUT", path, wanted)
+        except (PlatformError, *UNREADABLE) as error:
+            log.warning("discord.commands_not_registered error=%s", type(error).__name__)
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
         if not initial:
@@ -152,6 +180,10 @@ class GatewayClient(DiscordClient):
         if (bug := sys.exception()) is not None:
             log.error("discord.bug event=%s error=%s", event_method, traceback_location(bug))
 
+    def tell_up(self) -> None:
+        if self.up:
+            self._link.connected(f"{self.me} ({self.me.id})")
+
     def _settle(self) -> None:
         if not any(guild.unavailable for guild in self.guilds):
             self._settled.set()
@@ -160,7 +192,11 @@ class GatewayClient(DiscordClient):
         self.up = self.was_up = True
         self._refused = False
         self._changed.set()
-        self._link.connected(self.identity)
+        self.tell_up()
+
+
+def _offers(commands: Iterable[Mapping[str, Any]]) -> set[tuple[str, str, bool]]:
+    return {(each["name"], each["description"], bool(each.get("options"))) for each in commands}
 
 
 OLDEST: Final = timedelta(hours=24)
@@ -184,9 +220,9 @@ class _Asked:
 class CatchUp:
     """Fetches missed messages. One for all connections of an adapter: it remembers what was handled."""
 
-    def __init__(self, settings: DiscordSettings, pause: float) -> None:
+    def __init__(self, rest: DiscordRest, pause: float) -> None:
         """`pause`: seconds before the first retry of a failed request."""
-        self._settings = settings
+        self._rest = rest
         self._pause = pause
         self._handled = 0
 
@@ -221,7 +257,7 @@ class CatchUp:
             if not chat.isdecimal() or client.get_channel(int(chat)) is not None:
                 continue
             asked[int(chat)] = _Asked(id=int(chat), after=max(oldest, last - overlap), last=last)
-        if known_until and self._settings.groups != "off":
+        if known_until and self._rest.settings.groups != "off":
             for channel in _readable(client):
                 chat = channel.parent_id if isinstance(channel, discord.Thread) else channel.id
                 after = max(oldest, seen.get(str(chat), known_until) - overlap)
@@ -238,7 +274,8 @@ class CatchUp:
         found: list[InboundMessage] = []
         after = asked.after
         for _ in range(_MOST_PAGES):
-            page: list[Any] = await self._ask(asked, partial(client.http.logs_from, asked.id, _PAGE, after=after)) or []
+            query = {"limit": str(_PAGE), "after": str(after)}
+            page: list[Any] = await self._ask(asked, f"/channels/{asked.id}/messages", query) or []
             for data in reversed(page):
                 try:
                     message = read(client.make_message(channel, data))
@@ -255,7 +292,7 @@ class CatchUp:
 
     async def _private(self, client: GatewayClient, asked: _Asked) -> discord.PartialMessageable | None:
         """The channel, if it holds direct messages (and is not of an unavailable server) and has something new."""
-        about = await self._ask(asked, partial(client.http.get_channel, asked.id))
+        about = await self._ask(asked, f"/channels/{asked.id}", {})
         if about is None or about["type"] != discord.ChannelType.private.value:
             return None
         newest = int(about.get("last_message_id") or 0)
@@ -263,17 +300,17 @@ class CatchUp:
             return None
         return client.get_partial_messageable(asked.id, type=discord.ChannelType.private)
 
-    async def _ask(self, asked: _Asked, question: Callable[[], Awaitable[Any]]) -> Any:
+    async def _ask(self, asked: _Asked, path: str, query: Mapping[str, str]) -> Any:
         """The answer; None: forbidden, not found, or no answer."""
         for attempt in range(_TRIES):
             wait = backoff(attempt + 1, first=self._pause)
             try:
-                return await question()
-            except (discord.Forbidden, discord.NotFound):
-                return None
-            except discord.RateLimited as error:
-                wait = min(error.retry_after, 60)
-            except (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError) as error:
+                return await self._rest.call("GET", path, params=query)
+            except Answered as error:
+                if error.status in (403, 404):
+                    return None
+                wait = min(retry_after(error) or wait, 60)
+            except PlatformError as error:
                 log.info("discord.asked_in_vain channel=%s error=%s", asked.id, type(error).__name__)
             await asyncio.sleep(wait)
         log.warning("discord.missed_unread channel=%s after=%d", asked.id, asked.after)

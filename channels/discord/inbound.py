@@ -8,11 +8,11 @@ import discord
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.inbox import Command, InboundMessage, Quote, Sender
-from channels.discord.conversation import command_in
-from channels.discord.plan import said_by
 from channels.discord.settings import DiscordSettings
+from channels.discord.wire import said_by
 from channels.discord.words import files_in, own_role, own_text, shot_lines, shown_lines, whole_text
-from channels.kit.bots import BotTurns
+from channels.kit.commands import command_of
+from channels.kit.hearing import Hearing, Overheard
 
 _WORDS_OF_PEOPLE: Final = (discord.MessageType.default, discord.MessageType.reply)
 _MOST_QUOTED: Final = 4000
@@ -33,7 +33,7 @@ def position(external_id: str) -> int:
 
 
 def read_message(
-    message: discord.Message, me: discord.ClientUser, settings: DiscordSettings, parent: str | None, bots: BotTurns
+    message: discord.Message, me: discord.ClientUser, settings: DiscordSettings, parent: str | None, hearing: Hearing
 ) -> InboundMessage | None:
     """None: it is not for the assistant. `parent`: the channel of the thread that the message is in."""
     by_bot = message.author.bot or message.webhook_id is not None
@@ -41,9 +41,17 @@ def read_message(
         return None
     private = message.channel.type is discord.ChannelType.private
     address = _address(message.channel.id, parent)
-    if not private and not _heard(message, me, settings, address):
-        return None
-    if not bots.may(str(message.channel.id), id_of(message), by_bot=by_bot, own=me.id in (message.author.id, message.application_id)):
+    answered = message.reference.resolved if message.reference is not None else None
+    heard = Overheard(
+        chat_id=str(message.channel.id),
+        external_id=id_of(message),
+        private=private,
+        mentions_me=any(user.id == me.id for user in message.mentions) or own_role(message) in message.raw_role_mentions,
+        answers_me=isinstance(answered, discord.Message) and answered.author.id == me.id,
+        by_bot=by_bot,
+        own=me.id in (message.author.id, message.application_id),
+    )
+    if not (private or _allowed(settings, address)) or not hearing.hears(heard):
         return None
     shown = shown_lines(message)
     text = "\n".join(filter(None, [own_text(message, me), *(shown if by_bot else [])]))
@@ -59,7 +67,7 @@ def read_message(
         text=text,
         quote=quote,
         files=files,
-        command=command_in(text),
+        command=command_of(text),
         trusted=not by_bot,
         message_id=str(message.id),
         at=message.edited_at or message.created_at,
@@ -78,7 +86,7 @@ def read_interaction(interaction: discord.Interaction, settings: DiscordSettings
     chosen = interaction.type is discord.InteractionType.component
     if chosen:
         text = said_by(str(data.get("custom_id", "")))
-        command = command_in(text or "")
+        command = command_of(text or "")
     elif interaction.type is discord.InteractionType.application_command:
         options: Any = data.get("options") or [{}]
         command = Command(name=str(data.get("name", "")).lower(), arguments=str(options[0].get("value", "")).strip())
@@ -106,17 +114,6 @@ def _address(channel_id: int, parent: str | None) -> Address:
 
 def _allowed(settings: DiscordSettings, address: Address) -> bool:
     return not settings.allow_channels or address.chat_id in settings.allow_channels or address.thread_id in settings.allow_channels
-
-
-def _heard(message: discord.Message, me: discord.ClientUser, settings: DiscordSettings, address: Address) -> bool:
-    if settings.groups == "off" or not _allowed(settings, address):
-        return False
-    if settings.groups == "all" or any(user.id == me.id for user in message.mentions):
-        return True
-    answered = message.reference.resolved if message.reference is not None else None
-    if isinstance(answered, discord.Message) and answered.author.id == me.id:
-        return True
-    return own_role(message) in message.raw_role_mentions
 
 
 def _quote(message: discord.Message, me: discord.ClientUser, previews: Sequence[str]) -> Quote | None:

@@ -2,25 +2,28 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import discord
 
-from assistant.contracts.channels import ChannelLink
+from assistant.contracts.channels import ChannelLink, SendFailed
 from assistant.contracts.errors import StoreUnavailable, traceback_location
 from assistant.contracts.inbox import InboundMessage
-from assistant.contracts.util import backoff
-from channels.discord.conversation import tell
 from channels.discord.gateway import CatchUp, Event, GatewayClient, NewSession
-from channels.discord.http import CONNECTION_ERRORS, UNREADABLE
+from channels.discord.http import UNREADABLE
 from channels.discord.inbound import read_interaction, read_message
-from channels.discord.rest import DiscordRest, Waits
-from channels.kit.bots import BotTurns
+from channels.discord.rest import DiscordRest
+from channels.kit.hearing import Hearing
+from channels.kit.http import PlatformError
+from channels.kit.intake import Intake
 
 log = logging.getLogger(__name__)
 _MOST_WAITING: Final = 10_000
-_LONGEST_PAUSE: Final = 10.0
-_MOST_TRIES: Final = 3
+_MESSAGE, _NOTHING = 4, 6
+"""Types of answers: a message; for a button, nothing visible."""
+_EPHEMERAL: Final = 1 << 6
 
 
 class DiscordIntake:
@@ -28,16 +31,16 @@ class DiscordIntake:
     fetches what came after the last accepted one. A message that is edited while it waits is read once, as edited."""
 
     def __init__(
-        self, link: ChannelLink, rest: DiscordRest, catch_up: CatchUp, tries: dict[str, int], waits: Waits, bots: BotTurns
+        self, link: ChannelLink, rest: DiscordRest, catch_up: CatchUp, intake: Intake, hearing: Hearing, answerable: float
     ) -> None:
-        """`tries`: attempts for each message that is not accepted yet; they and `bots` outlive the connection."""
+        """`intake` and `hearing` outlive the connection. `answerable`: see `Waits`."""
         self._link = link
         self._settings = rest.settings
         self._rest = rest
         self._catch_up = catch_up
-        self._tries = tries
-        self._waits = waits
-        self._bots = bots
+        self._intake = intake
+        self._hearing = hearing
+        self._answerable = answerable
         self._waiting: asyncio.Queue[tuple[float, Event]] = asyncio.Queue()
         self._answers: set[asyncio.Task[None]] = set()
 
@@ -64,19 +67,19 @@ class DiscordIntake:
             case NewSession():
                 await client.settled()
                 for message in await self._missed(client):
-                    await self._accept(client, message)
+                    await self._intake.keep(self._link, message, healed=client.tell_up)
             case discord.Message():
                 parent = await self._parent(client, event.channel)
                 message = self._read(client, event, parent)
                 if message is not None:
-                    await self._accept(client, message)
+                    await self._intake.keep(self._link, message, healed=client.tell_up)
                 self._catch_up.handled(str(event.id))
             case discord.Interaction():
                 await self._take_interaction(client, arrived, event)
 
     def _read(self, client: GatewayClient, message: discord.Message, parent: str | None) -> InboundMessage | None:
         try:
-            return read_message(message, client.me, self._settings, parent, self._bots)
+            return read_message(message, client.me, self._settings, parent, self._hearing)
         except UNREADABLE as error:
             log.error("discord.unreadable message=%s error=%s", message.id, traceback_location(error))  # noqa: TRY400 - no words
             return None
@@ -90,53 +93,22 @@ class DiscordIntake:
             return None
         try:
             return await self._rest.parent(str(channel.id))
-        except CONNECTION_ERRORS as error:
+        except (PlatformError, SendFailed) as error:
             log.info("discord.channel_unknown channel=%s error=%s", channel.id, type(error).__name__)
             return None
 
-    async def _missed(self, client: GatewayClient) -> list[InboundMessage]:
+    async def _missed(self, client: GatewayClient) -> Sequence[InboundMessage]:
         def read(message: discord.Message) -> InboundMessage | None:
             channel = message.channel
             parent = str(channel.parent_id) if isinstance(channel, discord.Thread) else None
-            return read_message(message, client.me, self._settings, parent, self._bots)
+            return read_message(message, client.me, self._settings, parent, self._hearing)
 
-        failures = 0
-        while True:
-            try:
-                return list(await self._catch_up.missed(client, self._link, read))
-            except StoreUnavailable:
-                failures += 1
-                await self._wait_for_store(failures)
-
-    async def _accept(self, client: GatewayClient, message: InboundMessage) -> None:
-        """Retries until it is stored. A message that hits a bug each time is dropped: it would hold up all others."""
-        failures = 0
-        tries = self._tries[message.external_id] = self._tries.get(message.external_id, 0) + 1
-        while tries <= _MOST_TRIES:
-            try:
-                await self._link.accept(message)
-            except asyncio.CancelledError:  # not the message's fault
-                del self._tries[message.external_id]
-                raise
-            except StoreUnavailable:
-                failures += 1
-                await self._wait_for_store(failures)
-            else:
-                break
-        else:
-            log.error("discord.message_given_up id=%s tries=%d", message.external_id, _MOST_TRIES)
-        del self._tries[message.external_id]
-        if failures and client.up:
-            self._link.connected(client.identity)
-
-    async def _wait_for_store(self, failures: int) -> None:
-        self._link.degraded("The store can't be written; messages wait.")
-        await asyncio.sleep(backoff(failures, first=self._waits.again, longest=_LONGEST_PAUSE))
+        return await self._intake.until_stored(self._link, partial(self._catch_up.missed, client, self._link, read))
 
     async def _take_interaction(self, client: GatewayClient, arrived: float, interaction: discord.Interaction) -> None:
         """Accept it, then answer it. One that can't be stored, or comes too late to be answered, is not carried out."""
         age = asyncio.get_running_loop().time() - arrived
-        if age > self._waits.answerable:
+        if age > self._answerable:
             log.info("discord.interaction_too_late id=%s age=%.1f", interaction.id, age)
             return
         parent = await self._parent(client, interaction.channel)
@@ -149,6 +121,14 @@ class DiscordIntake:
             except StoreUnavailable:
                 words = "Not accepted: nothing can be stored at the moment. Please try again later."
             self._catch_up.handled(message.external_id)
-        answer = asyncio.create_task(tell(client, interaction, words))
+        answer = asyncio.create_task(self._tell(interaction, words))
         self._answers.add(answer)
         answer.add_done_callback(self._answers.discard)
+
+    async def _tell(self, interaction: discord.Interaction, words: str | None) -> None:
+        """Answer it, visible to its user only (`words` None: show nothing). Without an answer, Discord soon shows it as failed."""
+        data = {"type": _NOTHING} if words is None else {"type": _MESSAGE, "data": {"content": words, "flags": _EPHEMERAL}}
+        try:
+            await self._rest.call("POST", f"/interactions/{interaction.id}/{interaction.token}/callback", data)
+        except PlatformError as error:
+            log.info("discord.interaction_unanswered id=%s error=%s", interaction.id, type(error).__name__)

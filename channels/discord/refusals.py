@@ -1,7 +1,7 @@
 """What Discord's answers mean: for a send, for the form of a message, for the connection."""
 
+import math
 import re
-import time
 from collections.abc import Mapping
 from typing import Final
 
@@ -9,12 +9,14 @@ import aiohttp
 import discord
 
 from assistant.contracts.channels import ChannelFailed, SendFailed, SendLater, SendRefused, SendUnclear
-from assistant.contracts.redaction import Redactor
-from channels.discord.http import Refusals, seconds_in
+from channels.discord.rest import UNKNOWN_CHANNEL, retry_after
+from channels.kit import refusals
 from channels.kit.forms import ANY_BUT_KIND, Blame, Piece
+from channels.kit.http import Answered, PlatformError
 
-UNKNOWN_CHANNEL, UNKNOWN_MESSAGE, NOT_OURS, NO_REPLIES_HERE = 10003, 10008, 50005, 160002
-NOT_A_TEXT_CHANNEL, ARCHIVED, LOCKED, TAG_REQUIRED = 50008, 50083, 160005, 40067
+UNKNOWN_MESSAGE, NOT_OURS, NO_REPLIES_HERE = "10008", "50005", "160002"
+NOT_A_TEXT_CHANNEL, ARCHIVED, LOCKED, TAG_REQUIRED = "50008", "50083", "160005", "40067"
+_TURNED_AWAY_WAIT: Final = 600.0
 TOKEN_WORDS: Final = "Discord refuses the bot's token: it may have been reset. Put the new one into channels.discord.token."  # noqa: S105 - words
 INTENT_WORDS: Final = (
     'The bot may not read messages: switch on "Message Content Intent" (Developer Portal, the application, Bot, Privileged Gateway '
@@ -23,77 +25,69 @@ INTENT_WORDS: Final = (
 _REFUSED: Final = {
     UNKNOWN_CHANNEL: ("chat_not_found", "Discord knows no such channel, or the bot is not in its server."),
     UNKNOWN_MESSAGE: ("message_not_found", "The message is no longer there."),
-    50001: ("forbidden", "The bot can't see this channel."),
-    50006: ("empty", "Discord takes no empty messages."),
-    50007: ("blocked", "This user takes no direct messages from the bot: blocked, switched off, or no server in common."),
-    50013: ("forbidden", "The bot has no permission to do this in this channel."),
-    50033: ("chat_not_found", "Discord knows no such channel, and no such user."),
-    50035: ("invalid", "Discord says that the message is not valid."),
-    40005: ("too_large", "Discord says that the files are too large."),
+    "50001": ("forbidden", "The bot can't see this channel."),
+    "50006": ("empty", "Discord takes no empty messages."),
+    "50007": ("blocked", "This user takes no direct messages from the bot: blocked, switched off, or no server in common."),
+    "50013": ("forbidden", "The bot has no permission to do this in this channel."),
+    "50033": ("chat_not_found", "Discord knows no such channel, and no such user."),
+    "50035": ("invalid", "Discord says that the message is not valid."),
+    "40005": ("too_large", "Discord says that the files are too large."),
     NOT_A_TEXT_CHANNEL: ("not_a_text_channel", "This channel takes no messages: it is a category, a forum or a directory."),
     ARCHIVED: ("thread_closed", "The thread is archived."),
     LOCKED: ("thread_closed", "The thread is locked."),
-    20009: ("blocked_words", "The server lets no explicit content through."),
-    200000: ("blocked_words", "A moderation rule of the server blocked the message."),
-    200001: ("blocked_words", "A moderation rule of the server blocked the title."),
-    240000: ("blocked_words", "Discord's filter of harmful links blocked the message."),
+    "20009": ("blocked_words", "The server lets no explicit content through."),
+    "200000": ("blocked_words", "A moderation rule of the server blocked the message."),
+    "200001": ("blocked_words", "A moderation rule of the server blocked the title."),
+    "240000": ("blocked_words", "Discord's filter of harmful links blocked the message."),
 }
 """By https://discord.com/developers/docs/topics/opcodes-and-status-codes#json"""
 
 
-def send_failure(error: BaseException, refusals: Refusals, *, written: bool) -> SendFailed:
-    """The error of a send, from what discord.py raised. `written`: whether the message itself had been sent, and not only a question before it."""
-    match error:
-        case discord.RateLimited():
-            whole = refusals.whole_until > time.monotonic() or bool(refusals.wait)
-            words = f"Discord asks to wait {error.retry_after:.0f} s."
-            return SendLater("flood_wait", words, retry_after=error.retry_after, counts=False, whole_channel=whole)
-        case discord.LoginFailure():
-            return SendLater("unauthorized", TOKEN_WORDS, retry_after=300, counts=False, whole_channel=True)
-        case discord.HTTPException():
-            failure = _answered(error, refusals.redact)
-            # A server error leaves open whether the message was accepted; its nonce prevents a second one.
-            return SendUnclear("server_error", str(failure)) if written and error.status >= 500 else failure
-        case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError() | aiohttp.ClientHttpProxyError():
-            return SendLater("network", "Discord can't be reached.", counts=False, whole_channel=True)
-        case _:
-            pass
-    if written:
-        return SendUnclear("network", "The connection to Discord broke before it answered.")
-    return SendLater("network", "The connection to Discord broke.", counts=False)
-
-
-def _answered(error: discord.HTTPException, redact: Redactor) -> SendFailed:
-    status = error.status
-    from_discord = error.response.headers.get("Content-Type") == "application/json"
+def send_failure(error: PlatformError) -> SendFailed:
+    """A server error leaves open whether the message was accepted; its nonce prevents a second one."""
+    if not isinstance(error, Answered):
+        return refusals.send_failure(error, "Discord")
+    status, wait = error.status, retry_after(error)
+    if status == 429 and wait is not None:
+        whole = error.headers.get("x-ratelimit-scope") == "global" or "x-ratelimit-global" in error.headers
+        return SendLater("flood_wait", f"Discord asks to wait {wait:.0f} s.", retry_after=wait, counts=False, whole_channel=whole)
+    if status == 429 or (status == 403 and error.body is None):
+        # Discord's proxy: too many requests from this address. More of them make the ban longer.
+        wait = _seconds_in(error.headers.get("retry-after"))
+        return SendLater(
+            "turned_away", "Discord's network turns this address away for some time.", retry_after=wait, counts=False, whole_channel=True
+        )
     if status == 401:
         return SendLater("unauthorized", TOKEN_WORDS, retry_after=300, counts=False, whole_channel=True)
-    if status == 429 or (status == 403 and not from_discord):
-        # Discord's proxy: too many requests from this address. More of them make the ban longer.
-        wait = seconds_in(error.response.headers.get("Retry-After"), 600)
-        words = "Discord's network turns this address away for some time."
-        return SendLater("turned_away", words, retry_after=wait, counts=False, whole_channel=True)
-    if status == 407:  # by plain HTTP a proxy answers in Discord's place
-        return SendLater("network", "The proxy wants another login.", counts=False, whole_channel=True)
-    if status >= 500 or status == 408:
-        return SendLater("server_error", f"Discord answered with {status}.")
+    if status >= 500:
+        return SendUnclear("server_error", f"Discord answered with {status}.")
+    if status in (407, 408):
+        return refusals.send_failure(error, "Discord")
     code, words = _REFUSED.get(error.code, ("refused", ""))
-    said = redact(error.text).rstrip(".")
+    said = error.words.rstrip(".") if error.body is not None else ""
     if not words:
         return SendRefused(code, f"Discord refused it: {said} (code {error.code})." if said else f"Discord refused it with {status}.")
     return SendRefused(code, f"{words.rstrip('.')} (Discord: {said}, code {error.code})." if said else words)
 
 
-_ABOUT: Final[Mapping[int, tuple[Piece, ...]]] = {
+def _seconds_in(header: str | None) -> float:
+    try:
+        seconds = float(header or "")
+    except ValueError:
+        return _TURNED_AWAY_WAIT
+    return seconds if 0 <= seconds < math.inf else _TURNED_AWAY_WAIT
+
+
+_ABOUT: Final[Mapping[str, tuple[Piece, ...]]] = {
     UNKNOWN_CHANNEL: ("thread",),
     ARCHIVED: ("thread",),
     LOCKED: ("thread",),
     NO_REPLIES_HERE: ("reply",),
     UNKNOWN_MESSAGE: ("reply",),
-    40005: ("album", "files"),
-    50045: ("album", "files"),
-    50013: ("files",),
-    50046: ("files",),
+    "40005": ("album", "files"),
+    "50045": ("album", "files"),
+    "50013": ("files",),
+    "50046": ("files",),
 }
 """What a refusal is about, by its code."""
 _NAMED: Final[tuple[tuple[str, tuple[Piece, ...]], ...]] = (
@@ -102,23 +96,31 @@ _NAMED: Final[tuple[tuple[str, tuple[Piece, ...]], ...]] = (
     ("attachments|files|entity too large", ("album", "files")),
 )
 """By the fields that a form error (50035) names."""
-_FINAL: Final = frozenset({20009, 40002, 50001, 50006, 50007, 50008, 50033, 200000, 200001, 240000})
+_FINAL: Final = frozenset({"20009", "40002", "50001", "50006", "50007", "50008", "50033", "200000", "200001", "240000"})
 """Codes of refusals of the chat, or of the words."""
 
 
-def blamed(error: discord.HTTPException, redact: Redactor) -> Blame | None:
+def blamed(error: PlatformError) -> Blame | None:
     """See `channels.kit.forms.in_some_form`."""
-    if error.status not in (400, 403, 404, 413) or error.code in _FINAL:
+    if not isinstance(error, Answered) or error.status not in (400, 403, 404, 413) or error.code in _FINAL:
         return None
-    words = f"Discord: {redact(error.text, limit=200) or error.status}, code {error.code}"
+    words = f"Discord: {error.words[:200]}, code {error.code or 0}"
     if error.code in _ABOUT:
         return _ABOUT[error.code], words
-    pieces = next((pieces for fields, pieces in _NAMED if re.search(fields, error.text, re.IGNORECASE)), None)
+    pieces = next((pieces for fields, pieces in _NAMED if re.search(fields, error.words, re.IGNORECASE)), None)
     if error.status == 413:
-        pieces = _ABOUT[40005]
+        pieces = _ABOUT["40005"]
     if pieces is not None:
         return pieces, words
     return (ANY_BUT_KIND, words) if error.status == 400 else None
+
+
+def channel_failure(error: PlatformError) -> ChannelFailed:
+    if isinstance(error, Answered) and error.status == 401:
+        return ChannelFailed(TOKEN_WORDS, fatal=True)
+    if isinstance(error, Answered):
+        return ChannelFailed(f"Discord answered with {error.status}.")
+    return refusals.channel_failure(error, "Discord")
 
 
 def connection_failure(error: discord.DiscordException | aiohttp.ClientError | OSError) -> ChannelFailed:

@@ -1,148 +1,40 @@
-"""Discord's REST API: a client, and the channels behind chats and threads."""
+"""Discord's REST API: https://discord.com/developers/docs/reference. Its limits are kept, and the channels behind chats and threads are known."""
 
 import asyncio
+import contextlib
+import math
 import time
 from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from io import BytesIO
 from typing import Any, Final, TypeVar
 
-import discord
-from discord import AllowedMentions, Intents, MemberCacheFlags
+import aiohttp
+import orjson
+from discord.http import Route
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import SendRefused
-from channels.discord.http import DiscordHttp, Refusals
+from assistant.contracts.channels import SendLater, SendRefused
 from channels.discord.kind import is_snowflake
-from channels.discord.refusals import UNKNOWN_CHANNEL
 from channels.discord.settings import DiscordSettings
+from channels.kit.http import Answered, PlatformAnswer, PlatformError, PlatformHttp, Unanswered, value_at
 
 T = TypeVar("T")
+UNKNOWN_CHANNEL: Final = "10003"
+_THREADS, _POSTS = (10, 11, 12), (15, 16)
+"""Types of channels: threads, and those that hold posts only (forums and media channels)."""
 _MOST_KNOWN: Final = 4096
-
-
-class DiscordClient(discord.Client):
-    """discord.py's client on `DiscordHttp`: a small cache, no mentions."""
-
-    def __init__(self, settings: DiscordSettings, refusals: Refusals, guilds_wait: float = 1) -> None:
-        """`guilds_wait`: see `Waits.guilds`."""
-        intents = Intents.none()
-        intents.guilds = intents.guild_messages = intents.dm_messages = intents.message_content = True
-        super().__init__(
-            intents=intents,
-            max_messages=1000,
-            member_cache_flags=MemberCacheFlags.none(),
-            chunk_guilds_at_startup=False,
-            guild_ready_timeout=guilds_wait,
-            allowed_mentions=AllowedMentions.none(),
-        )
-        self.http = self._connection.http = DiscordHttp(settings, refusals)
-
-    @property
-    def me(self) -> discord.ClientUser:
-        """The bot's user; known after login."""
-        assert self.user is not None
-        return self.user
-
-    @property
-    def identity(self) -> str:
-        """ "nanobot#4711 (1187654321098765432)", or without the discriminator where the bot has none."""
-        return f"{self.me} ({self.me.id})"
-
-
-class DiscordRest:
-    """A client that logs in when it is first used, and the channels of direct messages and threads."""
-
-    def __init__(self, settings: DiscordSettings, refusals: Refusals, refused: float = 60) -> None:
-        """`refused`: see `Waits.refused`."""
-        self.settings = settings
-        self._refused_pause = refused
-        self.refusals = refusals
-        self._client: DiscordClient | None = None
-        self._login = asyncio.Lock()
-        self._refused_until = 0.0
-        self._parents: OrderedDict[str, str | None] = OrderedDict()
-        """thread → its channel; a channel that is no thread → None."""
-        self._forums: OrderedDict[str, bool] = OrderedDict()
-        self._private: OrderedDict[str, str] = OrderedDict()
-        """user → the channel of their direct messages."""
-
-    async def client(self) -> DiscordClient:
-        """Logged in. Raises what discord.py raises; for some time after a refused token, LoginFailure at once."""
-        async with self._login:
-            if self._client is not None:
-                return self._client
-            if time.monotonic() < self._refused_until:
-                raise discord.LoginFailure
-            client = DiscordClient(self.settings, self.refusals)
-            try:
-                await client.login(self.settings.secret)
-            except BaseException as error:
-                if isinstance(error, discord.LoginFailure):
-                    self._refused_until = time.monotonic() + self._refused_pause
-                await client.close()
-                raise
-            self._client = client
-            return client
-
-    async def target(self, address: Address) -> str:
-        """The id of the channel of this address. Raises SendRefused for a thread of another chat: permission was checked for the chat. Raises what
-        discord.py raises, NotFound for a thread that is gone."""
-        if not address.chat_id.isdecimal():
-            raise SendRefused("chat_not_found", "Discord knows no such channel.")
-        if address.thread_id is None:
-            return self._private.get(address.chat_id, address.chat_id)
-        if await self.parent(address.thread_id) != address.chat_id:
-            raise SendRefused("chat_not_found", "Discord knows no such thread in this channel.")
-        return address.thread_id
-
-    async def parent(self, channel_id: str) -> str | None:
-        """The channel that a thread belongs to; None: it is no thread. Raises what discord.py raises."""
-        if channel_id not in self._parents:
-            channel: Any = await (await self.client()).http.get_channel(int(channel_id))
-            is_thread = channel["type"] in (10, 11, 12)
-            self.learn(channel_id, str(channel["parent_id"]) if is_thread else None)
-        return self._parents.get(channel_id)
-
-    def holds_posts(self, channel_id: str) -> bool:
-        """Whether it is known as a channel that takes posts only."""
-        return channel_id in self._forums
-
-    async def learn_posts(self, channel_id: str) -> bool:
-        """Whether this channel, which takes no messages, takes posts. Raises what discord.py raises."""
-        about: Any = await (await self.client()).http.get_channel(int(channel_id))
-        if about["type"] in (discord.ChannelType.forum.value, discord.ChannelType.media.value):
-            _keep(self._forums, channel_id, True)
-        return channel_id in self._forums
-
-    async def reopen(self, thread_id: str, error: discord.HTTPException) -> None:
-        """Take a thread out of the archive. Raises `error` where the bot may not: it is locked."""
-        try:
-            await (await self.client()).http.edit_channel(int(thread_id), archived=False)
-        except discord.HTTPException as refused:
-            raise (error if 400 <= refused.status < 500 and refused.status != 429 else refused) from None
-
-    def learn(self, channel_id: str, parent: str | None) -> None:
-        _keep(self._parents, channel_id, parent)
-
-    async def open_private(self, user_id: str, error: discord.NotFound) -> str:
-        """The channel of a user's direct messages, for a chat_id that is no channel. Raises `error` if it is no user either."""
-        if error.code != UNKNOWN_CHANNEL or user_id in self._private or not is_snowflake(user_id):
-            raise error
-        channel: Any = await (await self.client()).http.start_private_message(int(user_id))
-        _keep(self._private, user_id, str(channel["id"]))
-        return str(channel["id"])
-
-    async def close(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
-
-
-def _keep(known: OrderedDict[str, T], key: str, value: T) -> None:
-    known[key] = value
-    known.move_to_end(key)
-    while len(known) > _MOST_KNOWN:
-        known.popitem(last=False)
+_LONGEST_SLEEP: Final = 1.0
+"""Seconds that a call sleeps for a rate limit; for a longer one it fails, and the outbox waits."""
+_AGAIN: Final = frozenset({500, 502, 504, 524})
+_FILE_SECONDS: Final = 50.0
+_UNTOLD: Final = timedelta(seconds=2)
+_MOST_REFUSALS, _REFUSALS_WINDOW = 1000, 600.0
+GLOBAL: Final = {"x-ratelimit-scope": "global"}
+"""Headers of a limit of the whole bot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +42,7 @@ class Waits:
     """Seconds."""
 
     send: float = 57
-    """For a part, with discord.py's own retries."""
+    """For a part, with all its repeats."""
     ready: float = 60
     """From the first connection to being ready."""
     lost: float = 120
@@ -165,3 +57,222 @@ class Waits:
     """After a refused token, without another login."""
     answerable: float = 2.5
     """In which an interaction can be answered; Discord allows three."""
+
+
+class _Limit:
+    """Of one kind of call to one channel, as the headers of its answers tell. https://discord.com/developers/docs/topics/rate-limits"""
+
+    left, until = math.inf, 0.0
+
+    async def take(self) -> None:
+        """Raises Answered (429) where it is used up for more than a second: Discord need not be asked."""
+        wait = self.until - time.monotonic()
+        if self.left <= 0 and wait > _LONGEST_SLEEP:
+            raise Answered(429, "the limit is used up", retry_after=wait, body={"retry_after": wait})
+        if self.left <= 0:
+            await asyncio.sleep(max(wait, 0.0))
+        if self.until <= time.monotonic():
+            self.left = math.inf
+        self.left -= 1
+
+    def note(self, headers: Mapping[str, str]) -> None:
+        with contextlib.suppress(KeyError, ValueError):
+            self.left = int(headers["x-ratelimit-remaining"])
+            self.until = time.monotonic() + float(headers["x-ratelimit-reset-after"])
+
+
+class DiscordRest:
+    def __init__(self, settings: DiscordSettings, version: str, waits: Waits) -> None:
+        """Raises ChannelFailed if the proxy can't be used."""
+        self.settings = settings
+        self.http = PlatformHttp(
+            "discord",
+            version=version,
+            proxy=settings.proxy,
+            secrets=[settings.secret],
+            headers={"Authorization": f"Bot {settings.secret}", "User-Agent": f"DiscordBot (nanobot, {version})"},
+            base=settings.api_base or Route.BASE,
+        )
+        self.ahead = timedelta()
+        """How far Discord's clock is ahead of ours, where that is more than its answers' dates (whole seconds) can't tell."""
+        self._waits = waits
+        self._me: Mapping[str, Any] | None = None
+        self._login = asyncio.Lock()
+        self._refused_until = 0.0
+        self._refusals_since, self._refusals = time.monotonic(), 0
+        self._limits: OrderedDict[str, _Limit] = OrderedDict()
+        self._parents: OrderedDict[str, str | None] = OrderedDict()
+        """thread → its channel; a channel that is no thread → None."""
+        self._forums: OrderedDict[str, bool] = OrderedDict()
+        self._private: OrderedDict[str, str] = OrderedDict()
+        """user → the channel of their direct messages."""
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        json: object = None,
+        *,
+        files: Sequence[tuple[str, bytes]] = (),
+        params: Mapping[str, str] | None = None,
+        tries: int = 3,
+    ) -> Any:
+        """The JSON of the answer. Repeated after an error of the server: a message has a nonce, nearly all else may be done twice. Raises
+        PlatformError; Unanswered where an earlier try may have been carried out."""
+        key = f"{method} {'/'.join(path.split('/')[:4])}"
+        limit = self._limits.get(key) or _keep(self._limits, key, _Limit())
+        doubt = False
+        for left in reversed(range(tries)):
+            try:
+                return await self._once(limit, method, path, json, files, params)
+            except Answered as error:
+                wait = retry_after(error)
+                if left and error.status == 429 and wait is not None and wait <= _LONGEST_SLEEP:
+                    await asyncio.sleep(wait)
+                elif left and error.status in _AGAIN:
+                    doubt = True
+                    await asyncio.sleep(self._waits.again)
+                elif doubt and error.status < 500:
+                    raise Unanswered("an error of the server came first") from error
+                else:
+                    raise
+            except PlatformError as error:
+                raise (Unanswered(str(error)) if doubt else error) from None
+        raise AssertionError("the last try returns or raises")
+
+    async def ask(self, method: str, path: str, json: object = None) -> Any:
+        """The same for a question before a message: what is not answered is SendLater, and no doubt about the message."""
+        try:
+            return await self.call(method, path, json)
+        except Unanswered:
+            raise SendLater("network", "The connection to Discord broke.", counts=False) from None
+        except Answered as error:
+            if error.status < 500:
+                raise
+            raise SendLater("server_error", f"Discord answered with {error.status}.") from None
+
+    async def me(self) -> Mapping[str, Any]:
+        """The bot's user, asked for once. For some time after a refused token it is not asked again. Raises as `ask`."""
+        async with self._login:
+            if self._me is None:
+                if time.monotonic() < self._refused_until:
+                    raise Answered(401, "the token was refused")
+                try:
+                    self._me = await self.ask("GET", "/users/@me")
+                except Answered as error:
+                    if error.status == 401:
+                        self._refused_until = time.monotonic() + self._waits.refused
+                    raise
+            return self._me or {}
+
+    async def target(self, address: Address) -> str:
+        """The id of the channel of this address. Raises SendRefused for a thread of another chat: permission was checked for the chat. Raises as
+        `ask`."""
+        if not address.chat_id.isdecimal():
+            raise SendRefused("chat_not_found", "Discord knows no such channel.")
+        if address.thread_id is None:
+            return self._private.get(address.chat_id, address.chat_id)
+        if await self.parent(address.thread_id) != address.chat_id:
+            raise SendRefused("chat_not_found", "Discord knows no such thread in this channel.")
+        return address.thread_id
+
+    async def parent(self, channel_id: str) -> str | None:
+        """The channel that a thread belongs to; None: it is no thread. Raises as `ask`."""
+        if channel_id not in self._parents:
+            about = await self.ask("GET", f"/channels/{channel_id}")
+            self.learn(channel_id, str(value_at(about, "parent_id")) if value_at(about, "type") in _THREADS else None)
+        return self._parents.get(channel_id)
+
+    def learn(self, channel_id: str, parent: str | None) -> None:
+        _keep(self._parents, channel_id, parent)
+
+    def holds_posts(self, channel_id: str) -> bool:
+        """Whether it is known as a channel that takes posts only."""
+        return channel_id in self._forums
+
+    async def learn_posts(self, channel_id: str) -> bool:
+        """Whether this channel, which takes no messages, takes posts. Raises as `ask`."""
+        if value_at(await self.ask("GET", f"/channels/{channel_id}"), "type") in _POSTS:
+            _keep(self._forums, channel_id, True)
+        return channel_id in self._forums
+
+    async def reopen(self, thread_id: str, error: Answered) -> None:
+        """Take a thread out of the archive. Raises `error` where the bot may not: it is locked."""
+        try:
+            await self.ask("PATCH", f"/channels/{thread_id}", {"archived": False})
+        except Answered as refused:
+            raise (error if refused.status != 429 else refused) from None
+
+    async def open_private(self, user_id: str, error: Answered) -> str:
+        """The channel of a user's direct messages, for a chat_id that is no channel. Raises `error` if it is no user either."""
+        if error.code != UNKNOWN_CHANNEL or user_id in self._private or not is_snowflake(user_id):
+            raise error
+        return _keep(self._private, user_id, str(value_at(await self.ask("POST", "/users/@me/channels", {"recipient_id": user_id}), "id")))
+
+    async def close(self) -> None:
+        await self.http.close()
+
+    async def _once(
+        self, limit: _Limit, method: str, path: str, json: object, files: Sequence[tuple[str, bytes]], params: Mapping[str, str] | None
+    ) -> Any:
+        left = self._refusals_since + _REFUSALS_WINDOW - time.monotonic()
+        if self._refusals >= _MOST_REFUSALS and left > 0:
+            raise Answered(429, "too many requests were refused", retry_after=left, body={"retry_after": left}, headers=GLOBAL)
+        await limit.take()
+        body: dict[str, Any] = {"form": _form(json, files), "seconds": _FILE_SECONDS} if files else {"json": json}
+        try:
+            answer: PlatformAnswer = await self.http.call(method, path, params=params, **body)
+        except Answered as error:
+            limit.note(error.headers)
+            self._note(error.status, error.headers)
+            words = self.http.redact("\n".join([str(error.at("message") or error.words), *_nested(error.at("errors"))]))
+            code = str(error.at("code") or "")
+            raise Answered(error.status, words, code=code, retry_after=error.retry_after, body=error.body, headers=error.headers) from None
+        limit.note(answer.headers)
+        self._note(answer.status, answer.headers)
+        return answer.json() if answer.body else None
+
+    def _note(self, status: int, headers: Mapping[str, str]) -> None:
+        """Counts answers of 401, 403 and 429: 10,000 in ten minutes bring a ban of an hour, so calls stop long before that.
+        https://discord.com/developers/docs/topics/rate-limits#invalid-request-limit-aka-cloudflare-bans"""
+        with contextlib.suppress(ValueError, TypeError):
+            ahead = parsedate_to_datetime(headers.get("date", "")) - datetime.now(UTC)
+            self.ahead = ahead if abs(ahead) > _UNTOLD else timedelta()
+        if status in (401, 403, 429):
+            now = time.monotonic()
+            if now - self._refusals_since > _REFUSALS_WINDOW:
+                self._refusals_since, self._refusals = now, 0
+            self._refusals += 1
+
+
+def retry_after(error: Answered) -> float | None:
+    """The seconds that Discord itself asks to wait; None: it does not, or a proxy in front of it speaks."""
+    wait = error.at("retry_after")
+    return float(wait) if isinstance(wait, int | float) and 0 <= wait < math.inf else None
+
+
+def _nested(errors: object, path: str = "") -> Iterator[str]:
+    """What is wrong with which field. https://discord.com/developers/docs/reference#error-messages"""
+    if isinstance(errors, dict):
+        found: dict[str, Any] = errors  # pyright: ignore[reportUnknownVariableType] - JSON of the platform
+        if messages := [str(value_at(each, "message")) for each in found.get("_errors") or ()]:
+            yield f"In {path}: {' '.join(messages)}"
+        for name, inner in found.items():
+            yield from _nested(inner, f"{path}.{name}".lstrip(".")) if name != "_errors" else ()
+
+
+def _form(json: object, files: Sequence[tuple[str, bytes]]) -> aiohttp.FormData:
+    form = aiohttp.FormData(quote_fields=False)
+    form.add_field("payload_json", orjson.dumps(json).decode(), content_type="application/json")
+    for place, (name, content) in enumerate(files):
+        quoted = name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+        form.add_field(f"files[{place}]", BytesIO(content), filename=quoted, content_type="application/octet-stream")
+    return form
+
+
+def _keep(known: OrderedDict[str, T], key: str, value: T) -> T:
+    known[key] = value
+    known.move_to_end(key)
+    while len(known) > _MOST_KNOWN:
+        known.popitem(last=False)
+    return value

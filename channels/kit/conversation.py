@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -45,6 +46,12 @@ class ChatConversation:
     typing_seconds: float = 8.0
     preview_seconds: float = 1.0
     """The least between two edits."""
+    seconds_in: Callable[[Address], float] | None = None
+    """The same by the chat, where it matters."""
+    begin: Callable[[], ChatWire] | None = None
+    """Makes the wire of one preview, where its calls share something (a key)."""
+    unshow: Callable[[Address, str], Awaitable[bool]] | None = None
+    """Deletes a preview whose last call got no answer: see `EditedPreview`. False: it stays."""
 
     async def fetch(self, file: InboundFile, into: Path, most_bytes: int) -> None:
         await self._harmless(self.wire.fetch(file, into, most_bytes))
@@ -60,13 +67,17 @@ class ChatConversation:
         if not self.previews:
             return None
 
+        wire = self.begin() if self.begin is not None else self.wire
+
         async def show(message_id: str | None, text: str) -> str | None:
             try:
-                return await self.wire.show(address, text, reply_to=reply_to, message_id=message_id)
+                return await wire.show(address, text, reply_to=reply_to, message_id=message_id)
             except PlatformError as error:
-                raise self.wire.failure(error) from error
+                raise wire.failure(error) from error
 
-        return EditedPreview(show, self.first_part, interval=self.preview_seconds, posted=posted, note=note)
+        remove = partial(self.unshow, address) if self.unshow is not None else None
+        interval = self.seconds_in(address) if self.seconds_in is not None else self.preview_seconds
+        return EditedPreview(show, self.first_part, interval=interval, posted=posted, note=note, remove=remove)
 
     async def _harmless(self, call: Awaitable[None]) -> None:
         """A call that may be repeated, so a lost answer is SendLater."""

@@ -6,12 +6,14 @@ Answered     the platform answered with an error
 """
 
 import asyncio
+import json
 import math
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +26,8 @@ from assistant.contracts.proxies import ProxyRoute, UnusableProxy, route_to
 from assistant.contracts.redaction import Redactor
 
 _CONNECT_SECONDS: Final = 5.0
+_POOL_SECONDS: Final = 5.0
+"""How long a request waits for a free connection."""
 _KEEP_SECONDS: Final = 15.0
 """Idle connections are closed before the platform closes them: a request on a connection that closes is unanswered."""
 _MOST_BYTES: Final = 16_000_000
@@ -32,6 +36,7 @@ _CHUNK: Final = 1 << 20
 _FILE_SECONDS: Final = 110.0
 _LONGEST_WAIT: Final = 30 * 86_400.0
 _GONE: Final = frozenset({401, 403, 404, 410})
+_LEADS_ON: Final = frozenset({301, 302, 303, 307, 308})
 
 
 class PlatformError(Exception):
@@ -49,14 +54,24 @@ class Unanswered(PlatformError):
 class Answered(PlatformError):
     """The platform answered, and not with success. `code`: the platform's own, where its answer has one; empty: unknown."""
 
-    def __init__(self, status: int, words: str, *, code: str = "", retry_after: float | None = None, body: object = None) -> None:
-        """`body`: the JSON of the answer; None: it is none."""
+    def __init__(
+        self,
+        status: int,
+        words: str,
+        *,
+        code: str = "",
+        retry_after: float | None = None,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """`body`: the JSON of the answer; None: it is none. `headers`: by lower-case name."""
         super().__init__(words)
         self.status = status
         self.words = words
         self.code = code
         self.retry_after = retry_after
         self.body = body
+        self.headers = headers or {}
 
     def at(self, *path: str | int) -> Any:
         """A value of the answer's JSON; None: it is not there."""
@@ -75,6 +90,17 @@ def value_at(value: Any, *path: str | int) -> Any:
     return value  # pyright: ignore[reportUnknownVariableType]
 
 
+def loads(text: bytes) -> Any:
+    """JSON of a platform; halves of surrogate pairs, which are no JSON, come as they are. Raises ValueError, also where it is nested without end."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        try:
+            return json.loads(text.decode("utf-8", "replace"))
+        except RecursionError:
+            raise ValueError from None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlatformAnswer:
     """A successful answer. `headers`: by lower-case name."""
@@ -86,8 +112,8 @@ class PlatformAnswer:
     def json(self) -> Any:
         """Raises Unanswered where it is none: something between answered in the platform's place."""
         try:
-            return orjson.loads(self.body)
-        except orjson.JSONDecodeError:
+            return loads(self.body)
+        except ValueError:
             raise Unanswered("the answer is not JSON") from None
 
 
@@ -132,7 +158,7 @@ class PlatformHttp:
         seconds: float | None = None,
     ) -> PlatformAnswer:
         """Send one request, once; redirects are not followed. Raises PlatformError."""
-        body: Any = orjson.dumps(json) if json is not None else data if data is not None else form
+        body: Any = orjson.dumps(json) if json is not None else BytesIO(data) if data is not None else form
         kind = {"Content-Type": "application/json"} if json is not None else {}
         answer = await self._request(method, url, body, params, {**kind, **(headers or {})}, seconds or self._seconds)
         if 200 <= answer.status < 300:
@@ -144,23 +170,34 @@ class PlatformHttp:
         answer = await self.call(method, url, **more)
         return answer.json() if answer.body.strip() else None
 
-    async def download(self, url: str, into: Path, most_bytes: int, *, headers: Mapping[str, str] | None = None) -> None:
-        """Write a file. Raises SendRefused (too large, gone) or SendLater, with words for people: a fetch may be repeated."""
+    async def download(
+        self, url: str, into: Path, most_bytes: int, *, headers: Mapping[str, str] | None = None, redirects: int = 0
+    ) -> None:
+        """Write a file. `headers`: not of what `redirects` (at most so many) lead to. Raises SendRefused (too large, gone) or SendLater, with words
+        for people: a fetch may be repeated."""
         try:
             async with asyncio.timeout(_FILE_SECONDS):
-                await self._download(url, into, most_bytes, headers or {})
+                while url := await self._download(url, into, most_bytes, headers or {}, may_lead_on=redirects > 0):
+                    redirects, headers = redirects - 1, {}
         except (aiohttp.ClientError, TimeoutError, OSError, Unreached):
             raise SendLater("network", "The file could not be fetched: the connection broke.", counts=False) from None
 
     @asynccontextmanager
     async def stream(
-        self, method: str, url: str, *, params: Mapping[str, str] | None = None, json: object = None, quiet: float
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        json: object = None,
+        headers: Mapping[str, str] | None = None,
+        quiet: float,
     ) -> AsyncGenerator[aiohttp.StreamReader]:
         """The lines of an answer that goes on. `quiet`: seconds without a byte after which it is broken. Raises PlatformError, also while read."""
         url = self.base + url if url.startswith("/") else url
         route = self._route(url)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=quiet)
-        sent = {**self._agent, **self._own(url)} | ({"Content-Type": "application/json"} if json is not None else {})
+        sent = {**self._agent, **self._own(url), **(headers or {})} | ({"Content-Type": "application/json"} if json is not None else {})
         body = orjson.dumps(json) if json is not None else None
         try:
             async with self._session(route).request(
@@ -205,7 +242,8 @@ class PlatformHttp:
     ) -> PlatformAnswer:
         url = self.base + url if url.startswith("/") else url
         route = self._route(url)
-        timeout = aiohttp.ClientTimeout(total=_CONNECT_SECONDS + 3 * seconds, sock_connect=_CONNECT_SECONDS, sock_read=seconds)
+        connect = _CONNECT_SECONDS + min(_POOL_SECONDS, seconds)
+        timeout = aiohttp.ClientTimeout(total=connect + 3 * seconds, connect=connect, sock_connect=_CONNECT_SECONDS, sock_read=seconds)
         sent = {**self._agent, **self._own(url), **headers}
         try:
             async with self._session(route).request(
@@ -214,20 +252,25 @@ class PlatformHttp:
                 return PlatformAnswer(status=response.status, headers=_lower(response.headers), body=await _read(response))
         except aiohttp.ClientHttpProxyError as error:
             raise Unreached(f"the proxy answered with {error.status}") from None
+        except aiohttp.ClientProxyConnectionError:
+            raise Unreached("the proxy takes no connection") from None
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
             raise Unreached(type(error).__name__) from None  # its message may hold the URL with a secret
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unanswered(type(error).__name__) from None
 
-    async def _download(self, url: str, into: Path, most_bytes: int, headers: Mapping[str, str]) -> None:
+    async def _download(self, url: str, into: Path, most_bytes: int, headers: Mapping[str, str], *, may_lead_on: bool) -> str:
+        """Returns where the answer leads to; empty: the file is written."""
         url = self.base + url if url.startswith("/") else url
         route = self._route(url)
-        too_large = SendRefused("too_large", f"The file is larger than {most_bytes:,} bytes.")
+        too_large = SendRefused("too_large", f"The file is larger than {size_of_limit(most_bytes)}.")
         timeout = aiohttp.ClientTimeout(sock_connect=_CONNECT_SECONDS, sock_read=self._seconds)
         sent = {**self._agent, **self._own(url), **headers}
         async with self._session(route).get(
             URL(url, encoded=True), headers=sent, proxy=route.http, timeout=timeout, allow_redirects=False
         ) as response:
+            if response.status in _LEADS_ON and may_lead_on and (place := response.headers.get("Location")):
+                return str(response.url.join(URL(place, encoded=True)))
             if response.status in _GONE:
                 raise SendRefused("gone", "The file is no longer there.")
             if response.status != 200:
@@ -241,6 +284,7 @@ class PlatformHttp:
                     if size > most_bytes:
                         raise too_large
                     await asyncio.to_thread(file.write, chunk)
+        return ""
 
     def _own(self, url: str) -> Mapping[str, str]:
         """The headers with credentials, for the platform's own host only."""
@@ -264,11 +308,18 @@ class PlatformHttp:
 
     def _answered(self, answer: PlatformAnswer) -> Answered:
         try:
-            body: object = orjson.loads(answer.body)
-        except orjson.JSONDecodeError:
+            body: object = loads(answer.body)
+        except ValueError:
             body = None
         wait = seconds_until(answer.headers.get("retry-after"), datetime.now(UTC))
-        return Answered(answer.status, self.redact(_said(body) or f"status {answer.status}"), retry_after=wait, body=body)
+        words = _said(body).encode("utf-8", "replace").decode().replace("\x00", "").strip()
+        return Answered(answer.status, self.redact(words or f"status {answer.status}"), retry_after=wait, body=body, headers=answer.headers)
+
+
+def size_of_limit(most_bytes: int) -> str:
+    """A limit for people, of whole MiB or MB as the platforms say it ("10 MB"), else of bytes."""
+    whole = next((most_bytes // unit for unit in (1 << 20, 1_000_000) if most_bytes and most_bytes % unit == 0), 0)
+    return f"{whole} MB" if whole else f"{most_bytes:,} bytes"
 
 
 _WORDS: Final = ("message", "error_description", "description", "error", "msg", "errmsg", "detail", "title", "reason")

@@ -3,13 +3,16 @@
 import asyncio
 import logging
 from collections import OrderedDict
-from typing import Final
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final, TypeVar
 
 from assistant.contracts.channels import ChannelLink
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.inbox import InboundMessage
 from assistant.contracts.util import backoff
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 _MOST_TRIES: Final = 3
 _MOST_KNOWN: Final = 10_000
@@ -45,13 +48,22 @@ class Intake:
         self._tries.pop(key, None)
         return id
 
-    async def keep(self, link: ChannelLink, message: InboundMessage) -> str:
-        """The same for a platform that sends each message once: tried until it is stored, which holds up those behind it."""
+    async def keep(self, link: ChannelLink, message: InboundMessage, *, healed: Callable[[], object] | None = None) -> str:
+        """The same for a platform that sends each message once: tried until it is stored, which holds up those behind it. `healed` is called when it
+        is stored after all."""
+        return await self.until_stored(link, partial(self.accept, link, message), healed=healed)
+
+    async def until_stored(self, link: ChannelLink, work: Callable[[], Awaitable[T]], *, healed: Callable[[], object] | None = None) -> T:
+        """Do this until the store can be used. Harmless to repeat."""
         failures = 0
         while True:
             try:
-                return await self.accept(link, message)
+                done = await work()
             except StoreUnavailable:
                 failures += 1
                 link.degraded(NOT_KEPT)
                 await asyncio.sleep(backoff(failures, first=self._pause, longest=_LONGEST_PAUSE))
+            else:
+                if failures and healed is not None:
+                    healed()
+                return done

@@ -8,6 +8,7 @@ from assistant.contracts.channels import SendRefused
 from assistant.contracts.messages import human_size
 from assistant.contracts.outbox import ButtonRows, Media, OutboundEvent, OutboundPart
 from channels.kit.forms import checked_buttons, checked_media, lines_of, listed, with_lines
+from channels.kit.http import size_of_limit
 from channels.text.blocks import FormattedPart, clean
 
 Texts = Callable[[str, int], Sequence[FormattedPart]]
@@ -89,10 +90,8 @@ def _refusal(media: Media, rules: MessageRules) -> tuple[str, str] | None:
     if not rules.takes(media):
         return "wrong_kind", f"{rules.platform} takes {rules.takes_words} only"
     if media.size > rules.most_file_bytes:
-        return (
-            "too_large",
-            f"{rules.platform} takes files of at most {human_size(rules.most_file_bytes)}, and it has {human_size(media.size)}",
-        )
+        most = size_of_limit(rules.most_file_bytes)
+        return "too_large", f"{rules.platform} takes files of at most {most}, and it has {human_size(media.size)}"
     return ("empty_file", f"it is empty, which {rules.platform} does not take") if media.size == 0 and not rules.empty_files else None
 
 

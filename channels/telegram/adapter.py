@@ -2,22 +2,25 @@
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 
-from telegram import BotCommand, User
-from telegram.error import TelegramError
+from telegram import User
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import ChannelContext, ChannelLink, Limit
+from assistant.contracts.channels import ChannelContext, ChannelFailed, ChannelLink, Limit
 from assistant.contracts.inbox import COMMANDS
-from channels.kit.bots import BotTurns
-from channels.telegram.api import READ_SECONDS, connect
-from channels.telegram.conversation import TelegramConversation
+from channels.kit.conversation import ChatConversation
+from channels.kit.hearing import Hearing
+from channels.kit.http import PlatformError
+from channels.kit.intake import Intake
+from channels.kit.planning import plan_message
+from channels.kit.sender import PartSender
+from channels.telegram.api import READ_SECONDS, TelegramApi
 from channels.telegram.inbound import Reader
-from channels.telegram.intake import Polling, TelegramIntake, TelegramWebhook
-from channels.telegram.plan import plan
+from channels.telegram.intake import UNREADABLE, Polling, TelegramIntake, TelegramWebhook
 from channels.telegram.refusals import channel_failure
-from channels.telegram.sender import TelegramSender
 from channels.telegram.settings import TelegramSettings
+from channels.telegram.wire import RULES, TelegramWire, first_part, seconds_in
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +30,7 @@ class TelegramChannel:
 
     name = "telegram"
     keyed = False
-    plan = staticmethod(plan)
+    plan = staticmethod(partial(plan_message, rules=RULES))
 
     def __init__(self, settings: TelegramSettings, context: ChannelContext, *, answer_seconds: float = READ_SECONDS) -> None:
         """`answer_seconds`: how long Telegram may take to answer a call."""
@@ -35,12 +38,20 @@ class TelegramChannel:
             if entry != "*" and not entry.lstrip("-").isdigit():
                 log.warning("telegram.sender_is_no_id entry=%s", entry)
         self._settings = settings
-        self._api = connect(settings, context.version, answer_seconds)
-        self.conversation = TelegramConversation(self._api, settings)
-        self._sender = TelegramSender(self._api, context.files, link_previews=settings.link_previews)
-        self.send = self._sender.send
-        self._tries: dict[int, int] = {}
-        self._bots = BotTurns(settings.allow_bots)
+        self._api = TelegramApi(settings, context.version, answer_seconds)
+        self._wire = TelegramWire(self._api, settings)
+        self.send = PartSender(self._wire, context.files, channel=self.name).send
+        self.conversation = ChatConversation(
+            wire=self._wire,
+            react_emoji=settings.react_emoji,
+            previews=settings.preview == "edit",
+            first_part=first_part,
+            typing_seconds=4.0,  # Telegram shows it for five
+            seconds_in=seconds_in,
+            unshow=self._wire.unshow,
+        )
+        self._intake = Intake(self.name)
+        self._hearing = Hearing(settings.groups, allow_bots=settings.allow_bots)
 
     def limits(self, address: Address) -> Sequence[Limit]:
         """https://core.telegram.org/bots/faq: 30 a second in all, one a second in a chat, 20 a minute in a group."""
@@ -55,29 +66,33 @@ class TelegramChannel:
     async def run(self, link: ChannelLink) -> None:
         me = await self._me()
         try:
-            await self._api.set_my_commands([BotCommand(name, meaning) for name, meaning in COMMANDS.items()])
-        except TelegramError as error:  # they can be typed without it
+            commands = [{"command": name, "description": meaning} for name, meaning in COMMANDS.items()]
+            await self._api.call("setMyCommands", commands=commands)
+        except PlatformError as error:  # they can be typed without it
             log.warning("telegram.commands_not_offered reason=%s", type(error).__name__)
-        self._sender.tell_moved = link.moved
-        intake = TelegramIntake(self._api, Reader(me, self._settings, self._bots), link, self._tries, self._sender.moved)
+        self._wire.tell_moved = link.moved
+        reader = Reader(me, self._hearing, presses_in_groups=self._settings.groups != "off")
+        intake = TelegramIntake(self._api, reader, link, self._intake, self._wire.moved)
         if self._settings.mode == "webhook":
             await TelegramWebhook(self._api, intake, link, self._settings, _shown(me)).run()
             return
         try:
-            await self._api.delete_webhook()
-        except TelegramError as error:
+            await self._api.call("deleteWebhook")
+        except PlatformError as error:
             raise channel_failure(error) from error
         link.connected(_shown(me))
         await Polling(self._api, intake, link, _shown(me)).run()
 
     async def close(self) -> None:
-        await self._api.hang_up()
+        await self._api.close()
 
     async def _me(self) -> User:
         try:
-            return await self._api.get_me()
-        except TelegramError as error:
+            return User.de_json(await self._api.call("getMe"))
+        except PlatformError as error:
             raise channel_failure(error) from error
+        except UNREADABLE:
+            raise ChannelFailed("Telegram's answer can't be read.") from None
 
 
 def _shown(me: User) -> str:

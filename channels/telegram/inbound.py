@@ -10,12 +10,10 @@ import telegram
 from telegram import CallbackQuery, Message, MessageEntity, Update, User
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.inbox import COMMANDS, Command, FileKind, InboundFile, InboundMessage, Quote, Sender
+from assistant.contracts.inbox import FileKind, InboundFile, InboundMessage, Quote, Sender
 from assistant.contracts.util import display_name, replace_surrogates
-from channels.kit.bots import BotTurns
-from channels.telegram.conversation import command_of
-from channels.telegram.plan import given, pressed
-from channels.telegram.settings import TelegramSettings
+from channels.kit.commands import addressed_command, pressed
+from channels.kit.hearing import Hearing, Overheard
 from channels.telegram.words import Content, markdown_of, own_words
 
 _MOST_NAME: Final = 128
@@ -42,7 +40,7 @@ def files_of(message: Content) -> Iterator[InboundFile]:
         ("video", message.animation, "animation.mp4", _UNKNOWN),
         ("document", None if message.animation else message.document, "document", _UNKNOWN),  # an animation is a document, too
         ("audio", audio, title, "audio/mpeg"),
-        ("voice", message.voice, "voice.ogg", "audio/ogg"),
+        ("audio" if getattr(message, "via_bot", None) else "voice", message.voice, "voice.ogg", "audio/ogg"),  # a bot's is not recorded
         ("video", message.video, "video.mp4", "video/mp4"),
         ("voice", message.video_note, "video-note.mp4", "video/mp4"),
         ("sticker", sticker, picture[0], picture[1]),
@@ -123,11 +121,11 @@ class Reader:
     commands for other bots, and in groups whatever `groups` leaves out.
     """
 
-    def __init__(self, me: User, settings: TelegramSettings, bots: BotTurns) -> None:
-        """`bots` outlives the connection."""
+    def __init__(self, me: User, hearing: Hearing, *, presses_in_groups: bool) -> None:
+        """`hearing` outlives the connection."""
         self._me = me
-        self._groups = settings.groups
-        self._bots = bots
+        self._hearing = hearing
+        self._presses_in_groups = presses_in_groups
         self._name = re.compile(rf"[ \t]*{re.escape(me.name)}(?!\w)", re.IGNORECASE)
         self._said: OrderedDict[tuple[int, int], int] = OrderedDict()
         """(chat, message) → the hash of its text, to recognise edits that did not change it."""
@@ -162,17 +160,24 @@ class Reader:
         author = forwarded_from(first)
         quote = Quote(text=text, author=author, kind="forward") if author is not None else quote_of(first, self._me.id)
         private = first.chat.type == "private"
-        command, bot = (author is None and command_of(first.text or text)) or (None, None)
-        if (bot is not None and not self._is_my_name(f"@{bot}")) or not (private or self._is_for_me(messages, command)):
-            return None
-        by_bot = self._is_bot(first)
-        external_id = _external_id(messages, edited=edited)
-        if not self._bots.may(str(first.chat.id), external_id, by_bot=by_bot, own=sender.id == str(self._me.id)):
+        command, bot = (author is None and addressed_command(first.text or text)) or (None, None)
+        replied = answered_message(first)
+        heard = Overheard(
+            chat_id=str(first.chat.id),
+            external_id=_external_id(messages, edited=edited),
+            private=private,
+            mentions_me=any(map(self._names_me, messages)) or (command is not None and self._name.search(first.text or "") is not None),
+            answers_me=replied is not None and replied.from_user is not None and replied.from_user.id == self._me.id,
+            command=command,
+            by_bot=first.sender_chat is None and first.from_user is not None and first.from_user.is_bot,
+            own=sender.id == str(self._me.id),
+        )
+        if (bot is not None and not self._is_my_name(f"@{bot}")) or not self._hearing.hears(heard):
             return None
         if not private:
             text = self._name.sub("", text).lstrip(" \t\n,:").rstrip() or text  # a bare mention stays
         return InboundMessage(
-            external_id=external_id,
+            external_id=heard.external_id,
             address=_address(first),
             sender=sender,
             private=private,
@@ -180,42 +185,31 @@ class Reader:
             quote=quote,
             files=files,
             command=command,
-            trusted=not by_bot,
+            trusted=not heard.by_bot,
             message_id=str(first.message_id),
             at=(first.edit_date if edited and first.edit_date else first.date).astimezone(UTC),
         )
 
-    def _is_for_me(self, messages: Sequence[Message], command: Command | None) -> bool:
-        if self._groups != "mention":
-            return self._groups == "all"
-        if command is not None and (command.name in COMMANDS or self._name.search(messages[0].text or "")):
-            return True
-        replied = answered_message(messages[0])
-        if replied is not None and replied.from_user is not None and replied.from_user.id == self._me.id:
-            return True
-        for message in messages:
-            named = message.parse_entities(_MENTIONS) if message.text else message.parse_caption_entities(_MENTIONS)
-            for entity, words in named.items():
-                if self._is_my_name(words) or (entity.user is not None and entity.user.id == self._me.id):
-                    return True
-        return False
-
-    @staticmethod
-    def _is_bot(message: Message) -> bool:
-        return message.sender_chat is None and message.from_user is not None and message.from_user.is_bot
+    def _names_me(self, message: Message) -> bool:
+        named = message.parse_entities(_MENTIONS) if message.text else message.parse_caption_entities(_MENTIONS)
+        return any(
+            self._is_my_name(words) or (entity.user is not None and entity.user.id == self._me.id) for entity, words in named.items()
+        )
 
     def _is_my_name(self, words: str) -> bool:
         return words.lower() == self._me.name.lower()
 
     def _press(self, query: CallbackQuery) -> InboundMessage | None:
         """The words or the command of one of our buttons, as the message of the person who pressed it."""
-        message = query.message
-        if message is None or query.data is None or query.from_user.is_bot:
+        message, data = query.message, query.data
+        if message is None or data is None or query.from_user.is_bot:
             return None
-        words = given(query.data) or pressed(query.data, message.reply_markup if isinstance(message, Message) else None)
-        command = command_of(given(query.data) or "")
+        markup = message.reply_markup if isinstance(message, Message) else None
+        rows = markup.inline_keyboard if markup is not None else ()
+        label = next((button.text for row in rows for button in row if button.callback_data == data), None)
+        press = pressed(f"do:{data}" if data.startswith("/") else data, label)
         private = message.chat.type == "private"
-        if not words or (not private and self._groups == "off"):
+        if press is None or not (private or self._presses_in_groups):
             return None
         address = _address(message) if isinstance(message, Message) else Address(channel="telegram", chat_id=str(message.chat.id))
         return InboundMessage(
@@ -223,9 +217,9 @@ class Reader:
             address=address,
             sender=Sender(id=str(query.from_user.id), name=shown(query.from_user.full_name)),
             private=private,
-            text=replace_surrogates(words),
+            text=replace_surrogates(press[0]),
             chosen=True,
-            command=command and command[0],
+            command=press[1],
             message_id=str(message.message_id),
             at=datetime.now(UTC),
         )

@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import hmac
-import json
 import logging
 import random
 import secrets
@@ -13,42 +11,41 @@ from typing import Any, Final
 
 from aiohttp import web
 from telegram import Message, Update
-from telegram.error import TelegramError
 
 from assistant.contracts.channels import ChannelFailed, ChannelLink
 from assistant.contracts.errors import StoreUnavailable, traceback_location
-from assistant.contracts.inbox import InboundMessage
 from assistant.contracts.util import backoff
-from channels.telegram.api import ALLOWED_UPDATES, Answered, Api
+from channels.kit.calls import same
+from channels.kit.http import Answered, PlatformError, loads, value_at
+from channels.kit.intake import Intake
+from channels.telegram.api import ALLOWED_UPDATES, TelegramApi
 from channels.telegram.inbound import Reader
-from channels.telegram.refusals import channel_failure, unreachable
+from channels.telegram.refusals import channel_failure
 from channels.telegram.settings import TelegramSettings
 
 log = logging.getLogger(__name__)
 ALBUM_QUIET: Final = 0.7
 """Seconds without a further message after which an album counts as complete: Telegram does not say how many there are."""
 ALBUM_MOST: Final = 10
-_MOST_TRIES: Final = 3
 AlbumKey = tuple[int, str]
-_UNREADABLE: Final = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, OSError, RecursionError)
+UNREADABLE: Final = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, OSError, RecursionError)
 """Raised by the SDK for a malformed update."""
 
 
 class TelegramIntake:
-    def __init__(self, api: Api, reader: Reader, link: ChannelLink, tries: dict[int, int], moved: Callable[[str, int], object]) -> None:
-        """`tries`: attempts for each update that is not accepted yet; outlives the connection. `moved` is called with the old and the new id of a
-        group that became a supergroup."""
-        self._tries = tries
+    def __init__(self, api: TelegramApi, reader: Reader, link: ChannelLink, intake: Intake, moved: Callable[[str, str], object]) -> None:
+        """`intake` outlives the connection. `moved` is called with the old and the new id of a group that became a supergroup."""
         self._api = api
         self._reader = reader
         self._link = link
+        self._intake = intake
         self._moved = moved
 
     def parse(self, raw: Any) -> Update | None:
         """None: it can't be read, which is logged."""
         try:
-            return Update.de_json(raw, self._api)
-        except _UNREADABLE as error:
+            return Update.de_json(raw)
+        except UNREADABLE as error:
             log.warning("telegram.bad_update id=%s place=%s", id_of(raw), traceback_location(error))
             return None
 
@@ -60,15 +57,15 @@ class TelegramIntake:
         try:
             messages = [message for update in updates if (message := update.message) is not None]
             message = self._reader.album(messages) if album_of(first) else self._reader.read(first)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             log.warning("telegram.bad_update id=%d place=%s", first.update_id, traceback_location(error))
             return
         if message is not None:
-            await self._accept(first.update_id, message)
+            await self._intake.accept(self._link, message)
         if first.callback_query is not None:
             try:  # else the button shows a clock for half a minute
-                await self._api.answer_callback_query(first.callback_query.id, read_timeout=3)
-            except TelegramError as error:
+                await self._api.call("answerCallbackQuery", seconds=3, callback_query_id=first.callback_query.id)
+            except PlatformError as error:
                 log.info("telegram.press_unanswered reason=%s", type(error).__name__)
 
     async def _follow(self, message: Message) -> None:
@@ -78,20 +75,7 @@ class TelegramIntake:
             old, now = message.migrate_from_chat_id, message.chat.id
         if now is not None:
             await self._link.moved(str(old), str(now))
-            self._moved(str(old), now)
-
-    async def _accept(self, number: int, message: InboundMessage) -> None:
-        """A message that hits a bug each time is dropped: it would hold up all others."""
-        tries = self._tries[number] = self._tries.get(number, 0) + 1
-        if tries <= _MOST_TRIES:
-            try:
-                await self._link.accept(message)
-            except (StoreUnavailable, asyncio.CancelledError):  # not the message's fault
-                del self._tries[number]
-                raise
-        else:
-            log.error("telegram.update_given_up id=%d tries=%d", number, _MOST_TRIES)
-        del self._tries[number]
+            self._moved(str(old), str(now))
 
 
 def id_of(raw: Any) -> int | None:
@@ -149,7 +133,7 @@ _WEBHOOK: Final = (
 
 
 class Polling:
-    def __init__(self, api: Api, intake: TelegramIntake, link: ChannelLink, detail: str) -> None:
+    def __init__(self, api: TelegramApi, intake: TelegramIntake, link: ChannelLink, detail: str) -> None:
         """`detail`: for `link.connected`."""
         self._api = api
         self._intake = intake
@@ -167,14 +151,15 @@ class Polling:
             try:
                 moved = await self._round()
             except Answered as error:
-                if error.status in (401, 404):
-                    raise channel_failure(error) from error
-                words = f"Telegram answered: {error.description}."
+                failure = channel_failure(error)
+                if failure.fatal:
+                    raise failure from error
+                words = str(failure)
                 if error.status == 409:
-                    words = _WEBHOOK if "webhook" in error.description else _ANOTHER
+                    words = _WEBHOOK if "webhook" in error.words else _ANOTHER
                 await self._pause(words, error.retry_after)
-            except TelegramError as error:
-                await self._pause(unreachable(error))
+            except PlatformError as error:
+                await self._pause(str(channel_failure(error)))
             except StoreUnavailable:
                 await self._pause(_NOT_KEPT)
             else:
@@ -223,7 +208,7 @@ _LOOK_EVERY: Final = 60.0
 class TelegramWebhook:
     """Answers 200 when a message is accepted; otherwise Telegram calls again."""
 
-    def __init__(self, api: Api, intake: TelegramIntake, link: ChannelLink, settings: TelegramSettings, detail: str) -> None:
+    def __init__(self, api: TelegramApi, intake: TelegramIntake, link: ChannelLink, settings: TelegramSettings, detail: str) -> None:
         self._api = api
         self._intake = intake
         self._link = link
@@ -246,10 +231,13 @@ class TelegramWebhook:
             except OSError as error:
                 raise ChannelFailed(f"The webhook can't listen on {host}:{port}: {error.strerror}.") from error
             try:
-                await self._api.set_webhook(
-                    self._settings.webhook_url, secret_token=self._secret, allowed_updates=ALLOWED_UPDATES, max_connections=_MAX_CONNECTIONS
-                )
-            except TelegramError as error:
+                about: dict[str, Any] = {
+                    "secret_token": self._secret,
+                    "allowed_updates": ALLOWED_UPDATES,
+                    "max_connections": _MAX_CONNECTIONS,
+                }
+                await self._api.call("setWebhook", url=self._settings.webhook_url, **about)
+            except PlatformError as error:
                 raise channel_failure(error) from error
             self._link.connected(self._detail)
             while True:
@@ -261,27 +249,26 @@ class TelegramWebhook:
     async def _look(self) -> None:
         """Check that Telegram still calls here, and can. Raises ChannelFailed if the token is refused or another webhook is set."""
         try:
-            info = await self._api.get_webhook_info()
-        except Answered as error:
-            if error.status in (401, 404):
-                raise channel_failure(error) from error
-            self._link.degraded(f"Telegram answered: {error.description}.")
-        except TelegramError as error:
-            self._link.degraded(unreachable(error))
+            info: object = await self._api.call("getWebhookInfo")
+        except PlatformError as error:
+            failure = channel_failure(error)
+            if failure.fatal:
+                raise failure from error
+            self._link.degraded(str(failure))
+            return
+        if value_at(info, "url") != self._settings.webhook_url:
+            raise ChannelFailed("Another program has set another webhook for this bot, or removed it.")
+        if (why := value_at(info, "last_error_message")) and value_at(info, "pending_update_count"):
+            self._link.degraded(f"Telegram can't call the webhook: {why}.")
         else:
-            if info.url != self._settings.webhook_url:
-                raise ChannelFailed("Another program has set another webhook for this bot, or removed it.")
-            if info.last_error_message and info.pending_update_count:
-                self._link.degraded(f"Telegram can't call the webhook: {info.last_error_message}.")
-            else:
-                self._link.connected(self._detail)
+            self._link.connected(self._detail)
 
     async def _called(self, request: web.Request) -> web.Response:
-        if not hmac.compare_digest(request.headers.get(_SECRET_HEADER, "").encode(errors="surrogateescape"), self._secret.encode()):
+        if not same(self._secret, request.headers.get(_SECRET_HEADER, "")):
             return web.Response(status=403)
         try:
-            raw = json.loads(await request.read())
-        except (ValueError, RecursionError):
+            raw = loads(await request.read())
+        except ValueError:
             return web.Response(status=400)
         update = self._intake.parse(raw)
         try:

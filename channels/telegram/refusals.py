@@ -3,11 +3,10 @@
 import re
 from typing import Final, Literal
 
-from telegram.error import TelegramError
-
-from assistant.contracts.channels import ChannelFailed, SendFailed, SendLater, SendRefused, SendUnclear
+from assistant.contracts.channels import ChannelFailed, SendFailed, SendLater, SendRefused
+from channels.kit import refusals
 from channels.kit.forms import ANY, Blame, Piece
-from channels.telegram.api import Answered, Unanswered, Unreached
+from channels.kit.http import Answered, PlatformError
 
 _REVOKED = (
     "Telegram does not know the bot's token: it is mistyped or was revoked. @BotFather shows the current one (channels.telegram.token)."
@@ -39,6 +38,7 @@ _CODES: Final = {
     "group chat was deleted": "chat_not_found",
 }
 """The codes of refusals, by what Telegram says."""
+_UNKNOWN_TOKEN: Final = (401, 404)
 _NOT_FIRST: Final = "a bot can write only to people who have written to it first, and in groups that it is in"
 _HINTS: Final = {
     "chat_not_found": _NOT_FIRST,
@@ -73,78 +73,44 @@ _HEALED: Final = frozenset({"refused", "forbidden", "no_rights", "thread_not_fou
 """The codes of refusals that may be about the form, and not about the chat."""
 
 
-def blamed(error: Answered) -> Blame | None:
+def blamed(error: PlatformError) -> Blame | None:
     """See `channels.kit.forms.in_some_form`. A refusal of the chat itself is healed by no form, nor is one of an unknown kind that is no 400."""
-    if error.status not in (400, 403, 413):
+    if not isinstance(error, Answered) or error.status not in (400, 403, 413):
         return None
-    refusal = _of_answer(error)
-    if refusal.trouble.code not in _HEALED:
+    code = send_failure(error).trouble.code
+    if code not in _HEALED or refused_as(error, "not_modified"):  # the words of the latter name the buttons
         return None
-    said, words = error.description.lower(), f"Telegram: {error.description}"
-    if refused_as(error, "not_modified"):  # its words name the buttons
-        return None
+    said, words = error.words.lower(), f"Telegram: {error.words}"
     pieces = next((pieces for pattern, pieces in _ABOUT if re.search(pattern, said)), None)
     if pieces is None and error.status == 413:  # the page of a proxy
         pieces = _FILES
     if pieces is not None:
         return pieces, words
-    anything = error.status == 400 and refusal.trouble.code == "refused" and not refused_as(error, "gone")
+    anything = error.status == 400 and code == "refused" and not refused_as(error, "gone")
     return (ANY, words) if anything else None
 
 
-def send_failure(error: TelegramError) -> SendFailed:
+def send_failure(error: PlatformError) -> SendFailed:
     match error:
-        case Answered():
-            return _of_answer(error)
-        case Unreached():
-            return SendLater("network", unreachable(error), counts=False, whole_channel=True)
-        case Unanswered():
-            return SendUnclear("no_answer", f"No answer came from Telegram ({error}); the message may have arrived.")
-        case _:  # an error of the SDK: its words may quote anything
-            return SendUnclear(
-                "no_answer", f"The answer from Telegram was not understood ({type(error).__name__}); the message may have arrived."
-            )
-
-
-def _of_answer(error: Answered) -> SendFailed:
-    match error.status:
-        case 429:
-            wait = error.retry_after
-            words = f"Telegram asks to wait {wait:g} s." if wait is not None else "Telegram asks to wait."
-            return SendLater("flood_wait", words, retry_after=wait, counts=False)
-        case 401 | 404:  # not the message's fault: it goes out when the token is replaced
+        case Answered(status=status) if status in _UNKNOWN_TOKEN:  # not the message's fault: it goes out when the token is replaced
             return SendLater("unauthorized", _REVOKED, counts=False, whole_channel=True)
-        case 502 | 504:  # the server behind the gateway may have taken the message
-            return SendUnclear("gateway", f"Telegram's gateway failed (status {error.status}); the message may have arrived.")
-        case 407:  # by plain HTTP a proxy answers in Telegram's place
-            return SendLater("network", "The proxy wants another login.", counts=False, whole_channel=True)
-        case 408 | 409 | 425:
-            return SendLater("not_now", f"Telegram did not take it now: {error.description}.")
-        case 413:
-            return SendRefused("too_large", "Telegram refused it: the file is too large.")
-        case status if status >= 500:
-            return SendLater("server_error", f"Telegram failed (status {status}).")
-        case status:
-            said, otherwise = error.description.lower(), "forbidden" if status == 403 else "refused"
+        case Answered(status=400 | 403):
+            said, otherwise = error.words.lower(), "forbidden" if error.status == 403 else "refused"
             code = next((code for words, code in _CODES.items() if words in said), otherwise)
             hint = f" ({_HINTS[code]})" if code in _HINTS else ""
-            return SendRefused(code, f"Telegram refused it: {error.description}{hint}.")
-
-
-def refused_as(error: TelegramError, reason: Reason) -> bool:
-    """Whether Telegram refused a call for this reason, after which something else is tried."""
-    return isinstance(error, Answered) and error.status == 400 and any(words in error.description.lower() for words in _REASONS[reason])
-
-
-def channel_failure(error: TelegramError) -> ChannelFailed:
-    match error:
-        case Answered(status=401 | 404):
-            return ChannelFailed(_REVOKED, fatal=True)
-        case Answered():
-            return ChannelFailed(f"Telegram answered: {error.description}.")
+            return SendRefused(code, f"Telegram refused it: {error.words}{hint}.")
         case _:
-            return ChannelFailed(unreachable(error))
+            return refusals.send_failure(error, "Telegram")
 
 
-def unreachable(error: TelegramError) -> str:
-    return f"Telegram can't be reached ({error})."
+def refused_as(error: PlatformError, reason: Reason) -> bool:
+    """Whether Telegram refused a call for this reason, after which something else is tried."""
+    return isinstance(error, Answered) and error.status == 400 and any(words in error.words.lower() for words in _REASONS[reason])
+
+
+def channel_failure(error: PlatformError) -> ChannelFailed:
+    if isinstance(error, Answered) and error.status in _UNKNOWN_TOKEN:
+        return ChannelFailed(_REVOKED, fatal=True)
+    if isinstance(error, Answered):  # a 403 is of a proxy
+        return ChannelFailed(f"Telegram answered: {error.words}.")
+    return refusals.channel_failure(error, "Telegram")

@@ -31,6 +31,7 @@ class ChannelServer:
         self._faults: deque[Failure] = deque()
         self._always: Failure | None = None
         self._runner: web.AppRunner | None = None
+        self._requested = asyncio.Event()
 
     def routes(self, app: web.Application) -> None:
         raise NotImplementedError
@@ -59,6 +60,13 @@ class ChannelServer:
             return True
         return False
 
+    async def until(self, condition: Callable[[], bool], within: float = 20.0) -> None:
+        """Wait until the condition holds; it is looked at after every request. Raises TimeoutError."""
+        async with asyncio.timeout(within):
+            while not condition():
+                self._requested.clear()
+                await self._requested.wait()
+
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=64 << 20, middlewares=[self._handle])
         self.routes(app)
@@ -74,6 +82,12 @@ class ChannelServer:
 
     @web.middleware
     async def _handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await self._answer(request, handler)
+        finally:
+            self._requested.set()
+
+    async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         self.requests.append((request.method, request.path))
         if self._always == "unauthorized":
             return self.refusals()["unauthorized"]()

@@ -33,7 +33,7 @@ class HeardFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusing:
-    """What the next request gets in place of an answer."""
+    """What the next request of a kind gets in place of an answer."""
 
     status: int
     message: str = "The server had an error while processing your request."
@@ -48,19 +48,23 @@ class SpeechServer:
         self.heard: list[HeardFile] = []
         self.said: list[dict[str, Any]] = []
         self.refuses: deque[Refusing] = deque()
+        """To be heard."""
+        self.mutes: deque[Refusing] = deque()
+        """To be spoken."""
         self.usage: dict[str, Any] | None = None
         self.sound: bytes | None = None
         """What it speaks, whatever was asked for; None: a sound in the format that was asked for."""
         self.asked = 0
         self.gate = asyncio.Event()
-        """Answers wait while it is cleared."""
+        """What was heard is answered once it is set."""
         self.gate.set()
+        self.held = b""
+        """Only recordings with these bytes wait; empty: everything."""
         self.waiting = asyncio.Event()
         """Set by the first request that waits."""
 
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=64 * 1024 * 1024, middlewares=[self._admit])
-        app.router.add_get("/v1/models", self._models)
         app.router.add_post("/v1/audio/transcriptions", self._transcribe)
         app.router.add_post("/v1/audio/speech", self._speak)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
@@ -84,19 +88,14 @@ class SpeechServer:
         self.asked += 1
         if self.key and request.headers.get("Authorization") != f"Bearer {self.key}":
             return _error(401, f"Incorrect API key provided: {request.headers.get('Authorization', '')[7:]}.", "invalid_api_key")
-        if self.refuses and request.method == "POST":
-            refusing = self.refuses.popleft()
+        waiting = self.mutes if request.path.endswith("/speech") else self.refuses
+        if waiting and request.method == "POST":
+            refusing = waiting.popleft()
             await request.read()
             if refusing.body is not None:
                 return web.Response(status=refusing.status, body=refusing.body, headers=refusing.headers)
             return _error(refusing.status, refusing.message, "", refusing.headers)
-        if not self.gate.is_set():
-            self.waiting.set()
-            await self.gate.wait()
         return await handler(request)
-
-    async def _models(self, request: web.Request) -> web.Response:
-        return web.json_response({"object": "list", "data": [{"id": "whisper-1", "object": "model"}, {"id": "tts-1", "object": "model"}]})
 
     async def _transcribe(self, request: web.Request) -> web.Response:
         form = await request.post()
@@ -108,6 +107,9 @@ class SpeechServer:
             return _error(413, f"Maximum content size limit ({_MOST_BYTES}) exceeded ({len(data)} bytes read)", "")
         if file.filename.rpartition(".")[2] not in FORMATS:
             return _error(400, f"Invalid file format. Supported formats: {list(FORMATS)}", "")
+        if not self.gate.is_set() and self.held in data:
+            self.waiting.set()
+            await self.gate.wait()
         self.heard.append(HeardFile(name=file.filename, data=data, fields={k: v for k, v in form.items() if isinstance(v, str)}))
         return web.json_response({"text": self.words, **({"usage": self.usage} if self.usage else {})})
 

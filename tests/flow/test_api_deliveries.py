@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ from typing import Any
 import httpx2
 import pytest
 
-from assistant.contracts.addresses import Address
-from assistant.contracts.outbox import DeliveryError, Origin, OutboundEvent, Settlement
+from assistant.config.extensions import ChannelsSettings, ConfiguredChannels
+from assistant.contracts.addresses import Address, parse_address
+from assistant.contracts.outbox import DeliveryError, Origin, OutboundEvent, Settlement, ToPerson
+from channels.telegram.settings import TelegramSettings
 
 from .api_rig import Running, error_of, serving
 from .openapi_check import check
@@ -271,3 +274,49 @@ async def test_a_cancellation_that_comes_again_is_told_that_it_was_done(tmp_path
             first, second = [await api.client.post(path, headers=headers, content=body) for _ in range(2)]
             assert (first.status_code, second.content) == (200, first.content)
             assert second.headers["idempotency-replayed"] == "true"
+
+
+async def test_a_message_to_a_person_goes_to_their_chat_and_says_whom_it_is_for(tmp_path: Path) -> None:
+    async with open_outbox(tmp_path) as outbox:
+        on = ConfiguredChannels({**ChannelsSettings().by_name(), "telegram": TelegramSettings(enabled=True)})
+        outbox = replace(outbox, channels=on)
+        await outbox.store.people.of("telegram:42", "Anna")
+        async with serving(tmp_path, outgoing=outbox.outgoing) as api:
+            owner = {"to": "anna", "channel": None, "chat_id": None}
+            sent = (await send(api, "one", **owner)).json()
+            assert (sent["to"], sent["channel"], sent["chat_id"], sent["follows"]) == ("Anna", "telegram", "42", None)
+            await outbox.store.people.change("telegram:42", prefers=[parse_address("telegram:43")])
+            again = await send(api, "one", **owner)
+            assert again.json()["id"] == sent["id"], "the same person is the same message, wherever they are reached now"
+            chat = (await send(api, **owner | {"to": "telegram:42"})).json()
+            assert (chat["to"], chat["chat_id"]) == (None, "42")
+            for body, words in [
+                ({"to": "carl"}, "There are: owner, Anna."),
+                ({"to": "me"}, "no chat in which you can be reached"),
+                ({"to": "anna", "channel": "telegram", "chat_id": "1"}, "once"),
+                ({"to": None}, ""),
+                ({"to": None, "channel": "telegram"}, ""),
+            ]:
+                refused = await send(api, **owner | body)
+                assert (refused.status_code, words in str(error_of(refused)["message"])) == (400, True), body
+            hidden = replace(event_of("telegram:42"), person=ToPerson(id="telegram:42", name="Anna", hidden=True), id="evt_" + "9" * 28)
+            await outbox.store.outbox.enqueue([hidden])
+            await outbox.settle("telegram:42")
+            await outbox.settle("telegram:42")
+            await outbox.settle("telegram:42", Settlement(state="failed", trouble=DeliveryError(code="blocked", words="on Telegram")))
+            shown = await api.client.get(f"{PATH}/{hidden.id}")
+            document = (await api.client.get("/openapi.json")).json()
+            check(shown.json(), {"$ref": "#/components/schemas/DeliveryAnswer"}, document)
+            assert (shown.json()["to"], shown.json()["channel"], shown.json()["chat_id"], shown.json()["parts"]) == ("Anna", None, None, [])
+            assert shown.json()["error"] == {"code": "undelivered", "message": "It could not be delivered yet."}
+            assert not [word for word in ("42", "elegram") if word in shown.text.replace(hidden.id, "")]
+            listed = (await api.client.get(PATH, params={"channel": "telegram"})).json()["data"]
+            assert hidden.id not in [each["id"] for each in listed]
+            assert hidden.id in [each["id"] for each in (await api.client.get(PATH)).json()["data"]]
+
+
+def event_of(address: str) -> OutboundEvent:
+    now = datetime.now(UTC)
+    return OutboundEvent(
+        id="evt_1", address=parse_address(address), text="hi", expires_at=now + timedelta(days=1), origin=Origin(kind="api", owner="local")
+    )

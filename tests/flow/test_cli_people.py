@@ -132,3 +132,23 @@ def test_other_commands_take_a_person_by_id_name_and_identity(tmp_path: Path):
     ):
         done = nanobot(*command)
         assert (done.returncode, done.stderr) == (1, "nanobot: There is no such person.\n"), command
+
+
+def test_a_preferred_chat_is_set_shown_and_used(nanobot: Nanobot) -> None:
+    content = {"channels": {"telegram": {"enabled": True, "token": "1:x"}}}
+    (nanobot.folder / "config.json").write_text(json.dumps(content))
+    assert "prefers telegram:43, telegram:42" in done(nanobot, "people", "prefer", "anna", "telegram:43", "Telegram:42")
+    assert json.loads(done(nanobot, "people", "show", "anna", "--json"))["prefers"] == ["telegram:43", "telegram:42"]
+    id = done(nanobot, "send", "anna", "Dinner is ready.").split()[0]
+    shown = done(nanobot, "deliveries", "show", id)
+    assert "to       telegram:43, for telegram:42" in shown
+    assert "prefers" not in done(nanobot, "people", "prefer", "anna", "")
+    for arguments, words in [
+        (("people", "prefer", "anna", "pigeon:1"), "There is no channel"),
+        (("people", "prefer", "anna", "telegram:mother"), "A Telegram chat_id is a number"),
+        (("send", "carl", "Hi."), 'There is no person "carl". There are: owner, Anna'),
+        (("send", "me", "Hi."), "There is no chat in which you can be reached"),
+        (("send", "anna", "Hi.", "--thread", "5"), "a person has no threads"),
+    ]:
+        refused = nanobot(*arguments)
+        assert (refused.returncode != 0, words in refused.stderr) == (True, True), refused.stderr

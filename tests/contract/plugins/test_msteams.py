@@ -65,7 +65,7 @@ class TeamsPlatform(ChannelPlatform):
         self.channel = self.teams = self._open()
         self._calls: asyncio.Queue[bytes] = asyncio.Queue()
         self._caller = asyncio.create_task(self._call_in_order())
-        self._answered = 0
+        self._answered = self._queued = 0
         self._made = 0
 
     def _open(self) -> TeamsChannel:
@@ -96,7 +96,7 @@ class TeamsPlatform(ChannelPlatform):
         self.server.heal()
 
     def acknowledged(self) -> bool:
-        return self._answered > 0
+        return self._answered == self._queued > 0
 
     def activity(self, said: Said) -> dict[str, Any]:
         self._made += 1
@@ -137,12 +137,16 @@ class TeamsPlatform(ChannelPlatform):
 
     def write(self, said: Said) -> str:
         activity = self.activity(said)
-        self._calls.put_nowait(orjson.dumps(activity))
+        self._queue(orjson.dumps(activity))
         return str(activity["id"])
+
+    def _queue(self, body: bytes) -> None:
+        self._queued += 1
+        self._calls.put_nowait(body)
 
     def press(self, label: str) -> None:
         activity = self.activity(Said(text="")) | {"value": self.server.values[label], "text": None}
-        self._calls.put_nowait(orjson.dumps(activity))
+        self._queue(orjson.dumps(activity))
 
     def garble(self) -> None:
         base = self.activity(Said(text="x"))
@@ -156,7 +160,7 @@ class TeamsPlatform(ChannelPlatform):
             orjson.dumps(base | {"text": {"a": []}, "id": 5}),
             orjson.dumps(base | {"timestamp": "yesterday", "text": ""}),
         ):
-            self._calls.put_nowait(broken)
+            self._queue(broken)
 
     async def forge(self, said: Said, *, stale: bool = False) -> int:
         body = orjson.dumps(self.activity(said))

@@ -17,6 +17,7 @@ from assistant.access.principals import build_access, digest_of, new_secret, pre
 from assistant.access.settings import AuthSettings
 from assistant.api.people import Household
 from assistant.api.settings import ApiSettings
+from assistant.config.extensions import ChannelsSettings, ConfiguredChannels
 from assistant.contracts.access import ApiKey, Limits, Scope
 from assistant.store.database import StoreSettings
 from assistant.store.store import Store, open_store
@@ -113,10 +114,9 @@ def opened(tmp_path: Path, url: str) -> Opener:
             keys=KeyWatch(store.keys),
             clock=wall,
         )
+        household = Household(people=store.people, links=store.links, channels=ConfiguredChannels(ChannelsSettings().by_name()))
         try:
-            async with serving(
-                tmp_path, settings, play=play, authenticator=authenticator, household=Household(people=store.people, links=store.links)
-            ) as api:
+            async with serving(tmp_path, settings, play=play, authenticator=authenticator, household=household) as api:
                 yield Keyed(api=api, store=store, seconds=seconds)
         finally:
             await store.close()

@@ -127,7 +127,7 @@ async def test_no_connection_says_nothing_against_the_message(rig: Rig, chat: Pa
 
 
 async def test_a_connection_that_breaks_before_the_message_is_on_its_way_is_no_doubt(rig: Rig, chat: Payload) -> None:
-    rig.api.faults.add("reset", "GET /oauth2/applications/@me", times=2)  # aiohttp asks once more by itself
+    rig.api.faults.add("reset", "GET /users/@me")
     error = await failure(rig, chat)
     assert isinstance(error, SendLater)
 

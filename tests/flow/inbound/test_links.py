@@ -120,3 +120,19 @@ async def test_the_file_about_the_owner_is_in_the_owners_prompts_alone(rig: Rig)
     assert ["The owner's secret." in prompt for prompt in prompts] == [True, False, False]
     assert all("Be brief." in prompt for prompt in prompts)
     assert {delivery.event.origin.owner for delivery in await rig.store.outbox.list(None, limit=10)} == {"local", "chat:2", "chat:-5"}
+
+
+async def test_a_chat_is_preferred_by_its_own_word_and_only_a_private_one(rig: Rig) -> None:
+    async with rig.server(ScriptedModel()) as server:
+        await server.hear(said("/prefer", ALICE), said("/prefer", ALICE, group="-5"), said("/prefer", BOB))
+        mine, groups, _ = await server.texts(3)
+        assert ("this chat first" in mine, "private chat" in groups) == (True, True)
+        for person, chat in (("chat:1", "chat:1"), ("chat:2", "chat:2")):
+            found = await rig.store.people.person(person)
+            assert found is not None
+            assert [str(address) for address in found.prefers] == [chat]
+        await server.hear(said("/prefer off", ALICE))
+        assert "wrote to me last" in (await server.texts(4))[-1]
+        found = await rig.store.people.person("chat:1")
+        assert found is not None
+        assert found.prefers == ()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from assistant.contracts.messages import UserMessage
+from assistant.contracts.messages import Text, UserMessage
 from tests.doubles.model_server import ModelServer
 from tests.doubles.sounds import opus
 from tests.doubles.speech_server import SpeechServer
@@ -34,9 +34,10 @@ class VoiceHouse:
         return self.telegram.sent_to(chat)
 
     async def messages(self, chat: int = ANNA) -> list[UserMessage]:
-        """Anna's, the earliest first."""
+        """What people wrote there, the earliest first."""
         sessions = self.ledger.runtime.services.store.sessions
-        kept = [stored.message for stored in await sessions.messages("local", f"telegram:{chat}")]
+        owner = "local" if chat > 0 else f"telegram:{chat}"
+        kept = [stored.message for stored in await sessions.messages(owner, f"telegram:{chat}")]
         return [message for message in kept if isinstance(message, UserMessage)]
 
     async def usage(self) -> dict[str, tuple[int, int]]:
@@ -44,19 +45,33 @@ class VoiceHouse:
         return {group.name: (group.calls, group.cost) for group in await self.ledger.usage("cause")}
 
 
+def heard_in(message: UserMessage) -> list[Text]:
+    """Its words that came by voice."""
+    return [part for part in message.parts if isinstance(part, Text) and part.heard]
+
+
 def say_by_voice(telegram: TelegramServer, data: bytes, *, chat: int = ANNA, kind: str = "voice", **more: Any) -> None:
     file_id = telegram.file(data, f"voice/file_{len(telegram.files)}.oga")
     body: dict[str, Any] = {"file_id": file_id, "file_unique_id": f"u{file_id}", "file_size": len(data), "duration": 2}
     body |= {"length": 240} if kind == "video_note" else {"mime_type": "audio/ogg"}
-    telegram.deliver("message", telegram.message(chat) | {kind: body, **more})
+    telegram.deliver("message", telegram.message(chat, sender=ANNA if chat < 0 else None) | {kind: body, **more})
 
 
-def settings(telegram: TelegramServer, speech: SpeechServer, budgets: object = (), **voice: object) -> dict[str, object]:
+def settings(
+    telegram: TelegramServer, speech: SpeechServer, budgets: object = (), sandbox: object = None, **voice: object
+) -> dict[str, object]:
     """`voice`: over what hears at `speech`."""
     return {
         "budgets": budgets,
+        **({"sandbox": sandbox} if sandbox else {}),
         "channels": {
-            "telegram": {"enabled": True, "token": telegram.token, "apiBase": telegram.url, "owners": [str(ANNA + n) for n in range(10)]}
+            "telegram": {
+                "enabled": True,
+                "token": telegram.token,
+                "apiBase": telegram.url,
+                "owners": [str(ANNA + n) for n in range(10)],
+                "groups": "all",
+            }
         },
         "voice": {"transcriber": {"apiBase": speech.url, "price": 0.006}, **voice},
     }

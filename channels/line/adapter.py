@@ -1,0 +1,120 @@
+"""LINE as a channel: it calls /channels/line with what people write."""
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Final
+
+import orjson
+
+from assistant.contracts.addresses import Address
+from assistant.contracts.channels import ChannelContext, ChannelLink, Limit, PlatformCall, PlatformReply
+from channels.kit.calls import DONE, FORBIDDEN, NOT_NOW, header, hmac_base64, same
+from channels.kit.conversation import ChatConversation
+from channels.kit.hearing import Hearing
+from channels.kit.http import PlatformError, PlatformHttp
+from channels.kit.intake import Intake
+from channels.kit.planning import plan_message
+from channels.kit.refusals import channel_failure
+from channels.kit.sender import PartSender
+from channels.kit.values import Latest, list_at, text_at
+from channels.line.inbound import LineEvent, LineReader, event_of
+from channels.line.settings import LineSettings
+from channels.line.wire import PLATFORM, RULES, LineWire
+
+_MOST_NAMES: Final = 1000
+_MOST_NAME: Final = 128
+_NAME_SECONDS: Final = 1.0
+"""LINE waits two seconds for the answer to a call."""
+
+
+class LineChannel:
+    """See `contracts.channels.Channel` and `CalledChannel`."""
+
+    name = "line"
+    keyed = True
+    plan = staticmethod(partial(plan_message, rules=RULES))
+
+    def __init__(self, settings: LineSettings, context: ChannelContext, *, pause: float = 1.0) -> None:
+        """`pause`: seconds before a retry where the store can't be written."""
+        assert settings.channel_access_token is not None
+        assert settings.channel_secret is not None
+        token, self._secret = settings.channel_access_token.get_secret_value(), settings.channel_secret.get_secret_value()
+        self._http = PlatformHttp(
+            self.name,
+            version=context.version,
+            proxy=settings.proxy,
+            secrets=[token, self._secret],
+            headers={"Authorization": f"Bearer {token}"},
+            base=settings.api_base,
+        )
+        self._wire = LineWire(self._http, settings, context.notes)
+        self.send = PartSender(self._wire, context.files, channel=self.name).send
+        self.conversation = ChatConversation(wire=self._wire, typing_seconds=15.0)
+        self._intake = Intake(self.name, pause=pause)
+        self._reader = LineReader(Hearing(settings.groups), self._wire.memory)
+        self._names: Latest[str] = Latest(_MOST_NAMES)
+        self._link: ChannelLink | None = None
+        self._order = asyncio.Lock()
+
+    def limits(self, address: Address) -> Sequence[Limit]:
+        """2,000 a second. https://developers.line.biz/en/reference/messaging-api/#rate-limits"""
+        return (Limit(key=self.name, amount=2000, seconds=1),)
+
+    async def identity(self) -> str:
+        try:
+            found = await self._http.json("GET", "/v2/bot/info")
+        except PlatformError as error:
+            raise channel_failure(error, PLATFORM, setting="channels.line.channelAccessToken") from error
+        return f"{text_at(found, 'displayName')} ({text_at(found, 'basicId')})"
+
+    async def run(self, link: ChannelLink) -> None:
+        link.connected(await self.identity())
+        self._link = link
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self._link = None
+
+    async def close(self) -> None:
+        await self._http.close()
+
+    async def called(self, call: PlatformCall) -> PlatformReply:
+        """https://developers.line.biz/en/docs/messaging-api/verify-webhook-signature/"""
+        if call.method != "POST" or not same(hmac_base64(self._secret, call.body), header(call, "x-line-signature")):
+            return FORBIDDEN
+        link = self._link
+        if link is None:
+            return NOT_NOW
+        try:
+            body: Any = orjson.loads(call.body)
+        except orjson.JSONDecodeError:
+            return DONE
+        async with self._order:
+            for event in list_at(body, "events"):
+                await self._take(link, event)
+        return DONE
+
+    async def _take(self, link: ChannelLink, event: Any) -> None:
+        about = event_of(event)
+        if about is None:
+            return
+        message = self._reader.read(about, event, await self._name(about))
+        if message is None:
+            return
+        if about.reply_token:
+            self._wire.token_came(about.chat, about.reply_token)
+        await self._intake.accept(link, message)
+
+    async def _name(self, about: LineEvent) -> str:
+        """As LINE shows the person; empty where it does not tell."""
+        key = f"{about.chat} {about.person}"
+        if (name := self._names.get(key)) is None:
+            place = {"C": f"group/{about.chat}/member/", "R": f"room/{about.chat}/member/"}.get(about.chat[0], "profile/")
+            try:
+                found = await self._http.json("GET", f"/v2/bot/{place}{about.person}", seconds=_NAME_SECONDS)
+            except PlatformError:
+                return ""
+            name = text_at(found, "displayName")[:_MOST_NAME]
+            self._names.put(key, name)
+        return name

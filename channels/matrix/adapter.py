@@ -1,0 +1,91 @@
+"""Matrix as a channel."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from assistant.contracts.addresses import Address
+from assistant.contracts.channels import ChannelContext, ChannelLink, Limit
+from channels.kit.conversation import ChatConversation
+from channels.kit.hearing import Hearing
+from channels.kit.http import Answered, PlatformError, value_at
+from channels.kit.intake import Intake
+from channels.kit.planning import plan_message
+from channels.kit.sender import PartSender
+from channels.matrix.api import Login, MatrixApi, path_of
+from channels.matrix.places import Places
+from channels.matrix.rooms import Rooms
+from channels.matrix.secrecy import Secrecy
+from channels.matrix.settings import MatrixSettings
+from channels.matrix.sync import Syncing, SyncParts
+from channels.matrix.wire import RULES, MatrixWire
+from channels.text.blocks import is_visible
+
+
+class MatrixChannel:
+    """An account on Matrix. See `contracts.channels.Channel`."""
+
+    name = "matrix"
+    keyed = True
+    plan = staticmethod(partial(plan_message, rules=RULES))
+
+    def __init__(self, settings: MatrixSettings, context: ChannelContext, *, pause: float = 1.0) -> None:
+        """`pause`: seconds before the first retry where the store can't be written."""
+        self._api = api = MatrixApi(settings, context)
+        self._rooms, places = Rooms(), Places(api)
+        self._secrecy = Secrecy(api, self._rooms, settings, context)
+        wire = MatrixWire(api, places, self._secrecy)
+        self.send = PartSender(wire, context.files, channel=self.name).send
+        self.conversation = ChatConversation(
+            wire=wire,
+            react_emoji=settings.react_emoji,
+            previews=settings.preview == "edit",
+            first_part=lambda text: text if is_visible(text) else "",
+            preview_seconds=2.0,
+        )
+        self._parts = SyncParts(
+            api=api,
+            rooms=self._rooms,
+            places=places,
+            secrecy=self._secrecy,
+            wire=wire,
+            settings=settings,
+            notes=context.notes,
+            intake=Intake(self.name, pause=pause),
+            hearing=Hearing(settings.groups, allow_bots=settings.allow_bots),
+        )
+
+    def limits(self, address: Address) -> Sequence[Limit]:
+        """None beforehand: each server has its own, and says how long to wait."""
+        return ()
+
+    async def identity(self) -> str:
+        try:
+            login = await self._api.login()
+            await self._api.call("GET", path_of("account", "whoami"))
+        except PlatformError as error:
+            raise self._api.trouble(error) from error
+        return f"{login.user_id} (device {login.device_id or 'unknown'})"
+
+    async def run(self, link: ChannelLink) -> None:
+        try:
+            login = await self._api.login()
+            await Syncing(self._parts, link).run(login, await self._name(login))
+        except PlatformError as error:
+            raise self._api.trouble(error) from error
+        finally:
+            self._rooms.clear()  # what is known of them grows old from here on
+
+    async def close(self) -> None:
+        await self._secrecy.close()
+        await self._api.http.close()
+
+    async def _name(self, login: Login) -> str:
+        """The account's display name, by which people call it."""
+        try:
+            profile = await self._api.call("GET", path_of("profile", login.user_id))
+        except Answered as error:
+            if error.status in (403, 404):
+                return ""
+            raise
+        name = value_at(profile, "displayname")
+        return name if isinstance(name, str) else ""

@@ -1,0 +1,73 @@
+"""Which room an address means: a room, a room's alias, or the direct chat with a person."""
+
+import asyncio
+from typing import Any, Final
+
+from assistant.contracts.channels import SendRefused
+from channels.kit.http import Answered, value_at
+from channels.matrix.api import MatrixApi, path_of
+from channels.matrix.rooms import texts_in
+
+_DIRECT: Final = "m.direct"
+"""The account's list of direct chats. https://spec.matrix.org/latest/client-server-api/#mdirect"""
+
+
+class Places:
+    def __init__(self, api: MatrixApi) -> None:
+        self._api = api
+        self._lock = asyncio.Lock()
+
+    async def room_of(self, chat_id: str) -> str:
+        """Raises PlatformError, SendRefused."""
+        match chat_id[:1]:
+            case "!":
+                return chat_id
+            case "#":
+                return str(value_at(await self._api.call("GET", path_of("directory", "room", chat_id)), "room_id"))
+            case "@":
+                return await self._direct(chat_id)
+            case _:
+                raise SendRefused("not_found", "That is no room, alias or person of Matrix.")
+
+    async def _direct(self, user: str) -> str:
+        """The direct chat with a person that no one else is in; a new one, to which they are invited, where there is none."""
+        async with self._lock:
+            listed: Any = (await self.direct_chats()).get(user)
+            for room in reversed(texts_in(listed)):
+                if await self._is_between_us(room, user):
+                    return room
+            wanted = {"preset": "trusted_private_chat", "is_direct": True, "invite": [user]}
+            room = str(value_at(await self._api.call("POST", path_of("createRoom"), json=wanted), "room_id"))
+            await self.note_direct(user, room)
+            return room
+
+    async def _is_between_us(self, room: str, user: str) -> bool:
+        me = (await self._api.login()).user_id
+        try:
+            joined: Any = value_at(await self._api.call("GET", path_of("rooms", room, "joined_members")), "joined") or {}
+            if user in joined:
+                return set(joined) == {me, user}
+            member = await self._api.call("GET", path_of("rooms", room, "state", "m.room.member", user))
+            return set(joined) == {me} and value_at(member, "membership") == "invite"
+        except Answered as error:
+            if error.status in (403, 404):  # the account has left it
+                return False
+            raise
+
+    async def direct_chats(self) -> dict[str, Any]:
+        """User → rooms."""
+        me = (await self._api.login()).user_id
+        try:
+            found = await self._api.call("GET", path_of("user", me, "account_data", _DIRECT))
+        except Answered as error:
+            if error.status == 404:
+                return {}
+            raise
+        return found if isinstance(found, dict) else {}  # pyright: ignore[reportUnknownVariableType]
+
+    async def note_direct(self, user: str, room: str) -> None:
+        """Note that a room is the direct chat with a person, as clients do."""
+        me = (await self._api.login()).user_id
+        listed = await self.direct_chats()
+        kept = [*texts_in(listed.get(user)), room]
+        await self._api.call("PUT", path_of("user", me, "account_data", _DIRECT), json=listed | {user: kept[-20:]})

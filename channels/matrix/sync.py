@@ -1,0 +1,294 @@
+"""Reads what happens in the account's rooms: one sync after the other, each kept as read after its messages are stored."""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Final
+
+import orjson
+
+from assistant.contracts.channels import ChannelLink, SendFailed
+from assistant.contracts.errors import traceback_location
+from assistant.contracts.notes import ChannelNotes
+from assistant.contracts.util import new_id
+from channels.kit.hearing import Hearing
+from channels.kit.http import Answered, PlatformError, value_at
+from channels.kit.intake import Intake
+from channels.matrix.api import Login, MatrixApi, errcode, path_of, wait_of
+from channels.matrix.inbound import MatrixReader
+from channels.matrix.places import Places
+from channels.matrix.rooms import MatrixRoom, Rooms, events_in
+from channels.matrix.secrecy import Secrecy
+from channels.matrix.settings import MatrixSettings
+from channels.matrix.wire import MatrixWire
+
+log = logging.getLogger(__name__)
+_POLL_SECONDS: Final = 30
+_MOST_MISSED: Final = 2000
+"""Messages of a room that are fetched after an outage."""
+_PAGE: Final = 100
+_MOST_WAITING: Final = 200
+_MOST_KNOWN: Final = 2000
+_MESSAGES: Final = frozenset({"m.room.message", "m.sticker", "m.room.encrypted"})
+_NOTHING: Final[Any] = {"types": []}
+
+
+def _filter(timeline: int, nonce: str = "") -> str:
+    """https://spec.matrix.org/latest/client-server-api/#filtering. `nonce`: a filter like no other, because Synapse answers a first sync from a cache
+    of two minutes, which may not know yet that a room is encrypted."""
+    room = {"timeline": {"limit": timeline}, "state": {"lazy_load_members": True}, "ephemeral": _NOTHING, "account_data": _NOTHING}
+    return orjson.dumps({"room": room, "presence": _NOTHING | ({"not_types": [nonce]} if nonce else {}), "account_data": _NOTHING}).decode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncParts:
+    """What the adapter has for every run."""
+
+    api: MatrixApi
+    rooms: Rooms
+    places: Places
+    secrecy: Secrecy
+    wire: MatrixWire
+    settings: MatrixSettings
+    notes: ChannelNotes
+    intake: Intake
+    hearing: Hearing
+
+
+class Syncing:
+    """One run of the connection."""
+
+    def __init__(self, parts: SyncParts, link: ChannelLink) -> None:
+        self._api, self._rooms, self._places, self._secrecy, self._wire = parts.api, parts.rooms, parts.places, parts.secrecy, parts.wire
+        self._settings, self._notes, self._intake, self._hearing = parts.settings, parts.notes, parts.intake, parts.hearing
+        self._link = link
+        self._people: OrderedDict[str, None] = OrderedDict()
+        """Those who may write, as far as they did."""
+        self._waiting: OrderedDict[str, tuple[MatrixRoom, Any]] = OrderedDict()
+        """Encrypted events whose key has not come yet."""
+        self._told: set[str] = set()
+        self._detail = ""
+
+    async def run(self, login: Login, name: str) -> None:
+        """Raises PlatformError, ChannelFailed, StoreUnavailable."""
+        self._me = login.user_id
+        self._reader = MatrixReader(login.user_id, name, self._hearing, self._event)
+        note = f"since:{login.user_id}:{login.device_id}"
+        since = await self._notes.get(note)
+        now = await self._sync(None, 0)
+        for id, news in _rooms_in(now, "join"):
+            self._rooms.take(id, news)
+        await self._secrecy.take(now if since is None else {})
+        last = await self._link.last_seen()
+        for room in self._rooms:
+            if room.id in last and room.private:
+                self._know(*room.others)
+        self._say_connected()
+        await self._invited(now)
+        if since is None:
+            since = str(value_at(now, "next_batch"))
+            await self._notes.keep(note, since)
+        while True:
+            news = await self._sync(since, _POLL_SECONDS)
+            await self._take(news, since)
+            since = str(value_at(news, "next_batch"))
+            await self._notes.keep(note, since)
+
+    async def _sync(self, since: str | None, wait: int) -> Any:
+        """https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3sync"""
+        params = {"filter": _filter(50) if since else _filter(0, new_id("n")), "timeout": str(wait * 1000), "set_presence": "online"} | (
+            {"since": since} if since else {}
+        )
+        while True:
+            try:
+                return await self._api.call("GET", path_of("sync"), params=params, seconds=wait + 20.0)
+            except Answered as error:
+                if errcode(error) != "M_LIMIT_EXCEEDED":
+                    raise
+                await asyncio.sleep(wait_of(error) or 5.0)
+
+    async def _take(self, news: Any, since: str) -> None:
+        await self._secrecy.take(news)
+        if events_in(news, "to_device"):
+            await self._read_waiting()
+        await self._invited(news)
+        for id, section in _rooms_in(news, "join"):
+            was_in = self._rooms.get(id) is not None
+            room = self._rooms.take(id, section)
+            last = ""
+            async for event in self._new(room, section, since, was_in):
+                last = await self._event_of(room, event) or last
+            if last and self._settings.read_receipts:
+                await self._mark_read(room, last)
+        for id, _ in _rooms_in(news, "leave"):
+            self._rooms.leave(id)
+        self._say_connected()
+
+    async def _new(self, room: MatrixRoom, section: Any, since: str, was_in: bool) -> AsyncGenerator[Any]:
+        """The events since the last sync, with those that it leaves out. Of a room that was joined in between: those since the invitation."""
+        events = events_in(section, "timeline")
+        if not was_in:
+            about_us = (place for place, event in enumerate(events) if value_at(event, "state_key") == self._me)
+            events = events[next(about_us, 0) :]
+        elif value_at(section, "timeline", "limited") is True:
+            before = value_at(section, "timeline", "prev_batch")
+            for event in await self._missed(room, before, since) if isinstance(before, str) else ():
+                yield event
+        for event in events:
+            yield event
+
+    async def _missed(self, room: MatrixRoom, before: str, since: str) -> Sequence[Any]:
+        """https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3roomsroomidmessages"""
+        found: list[Any] = []
+        while len(found) < _MOST_MISSED:
+            params = {"dir": "b", "from": before, "to": since, "limit": str(_PAGE)}
+            page = await self._api.call("GET", path_of("rooms", room.id, "messages"), params=params)
+            chunk: Any = value_at(page, "chunk") or []
+            found += chunk
+            end: Any = value_at(page, "end")
+            if not chunk or not isinstance(end, str):
+                return found[::-1]
+            before = end
+        log.warning("matrix.messages_missed room=%s read=%d", room.id, len(found))
+        return found[::-1]
+
+    async def _event_of(self, room: MatrixRoom, event: Any) -> str:
+        """Returns the event's id, if it was accepted."""
+        kind = str(value_at(event, "type"))
+        if kind == "m.room.tombstone" and value_at(event, "state_key") == "":
+            await self._upgraded(room, event)
+        elif kind == "m.room.member" and value_at(event, "content", "membership") != "invite":
+            await self._secrecy.changed(room.id)
+        elif kind in _MESSAGES and value_at(event, "sender") != self._me:
+            return await self._read(room, event)
+        return ""
+
+    async def _read(self, room: MatrixRoom, event: Any) -> str:
+        if value_at(event, "type") == "m.room.encrypted":
+            sealed, event = event, await self._secrecy.opened(room.id, event)
+            if event is None:
+                await self._unreadable(room, sealed)
+                return ""
+        try:
+            message = await self._reader.read(room, event)
+        except (TypeError, ValueError, KeyError, AttributeError) as error:  # a shape that no one thought of; it would come again for ever
+            log.error("matrix.event_not_read room=%s at=%s", room.id, traceback_location(error))  # noqa: TRY400 - it may hold words
+            return ""
+        if message is None or not await self._intake.keep(self._link, message):
+            return ""
+        self._know(message.sender.id)
+        return message.external_id
+
+    def _know(self, *people: str) -> None:
+        for each in people:
+            self._people[each] = None
+        while len(self._people) > _MOST_KNOWN:
+            self._people.popitem(last=False)
+
+    async def _event(self, room: str, id: str) -> Any:
+        """An event of a room, decrypted; None: it can't be read."""
+        try:
+            found = await self._api.call("GET", path_of("rooms", room, "event", id))
+        except Answered as error:
+            if error.status in (400, 403, 404):
+                return None
+            raise
+        if value_at(found, "type") == "m.room.encrypted":
+            opened: Any = await self._secrecy.opened(room, found)
+            return found if opened is None else opened
+        return found
+
+    async def _unreadable(self, room: MatrixRoom, event: Any) -> None:
+        """Says so in the room, once; what only waits for its key is read when that comes."""
+        id = value_at(event, "event_id")
+        if not isinstance(id, str):
+            return
+        why = self._secrecy.why_not
+        log.warning("matrix.unreadable room=%s id=%s", room.id, id)
+        if not why:
+            self._waiting[id] = room, event
+            while len(self._waiting) > _MOST_WAITING:
+                self._waiting.popitem(last=False)
+        session = "" if why else str(value_at(event, "content", "session_id"))
+        told = sha256(f"{room.id} {session}".encode()).hexdigest()[:24]
+        if told in self._told or (self._settings.groups == "off" and not room.private):
+            return
+        self._told.add(told)
+        words = (
+            f"This room is encrypted, and I can't read it: {why}. Write to me in a room without encryption."
+            if why
+            else "I can't decrypt that message: its key has not reached me. Please write it again."
+        )
+        content: dict[str, Any] = {"msgtype": "m.notice", "body": words, "m.mentions": {}}
+        try:
+            if why:  # as plain text: there is no other way to say it
+                await self._api.call("PUT", path_of("rooms", room.id, "send", "m.room.message", f"u{told}"), json=content)
+            else:
+                await self._wire.put(room.id, content, f"u{told}")
+        except (PlatformError, SendFailed) as error:
+            log.warning("matrix.unreadable_not_said room=%s reason=%s", room.id, type(error).__name__)
+
+    async def _read_waiting(self) -> None:
+        for id, (room, event) in list(self._waiting.items()):
+            opened = await self._secrecy.opened(room.id, event)
+            if opened is not None:
+                del self._waiting[id]
+                await self._read(room, opened)
+
+    async def _mark_read(self, room: MatrixRoom, id: str) -> None:
+        try:
+            await self._api.call("POST", path_of("rooms", room.id, "receipt", "m.read", id), json={})
+        except PlatformError as error:
+            log.info("matrix.not_marked_read room=%s reason=%s", room.id, error)
+
+    async def _invited(self, news: Any) -> None:
+        """Join what the account is invited to. https://spec.matrix.org/latest/client-server-api/#joining-rooms"""
+        for id, section in _rooms_in(news, "invite"):
+            state = events_in(section, "invite_state")
+            ours = next(
+                (each for each in state if value_at(each, "type") == "m.room.member" and value_at(each, "state_key") == self._me), None
+            )
+            by, direct = value_at(ours, "sender"), value_at(ours, "content", "is_direct") is True
+            allowed = (
+                by in self._people or by in self._settings.owners or by in self._settings.allow_from or "*" in self._settings.allow_from
+            )
+            if self._settings.join == "off" or not isinstance(by, str) or not (direct or allowed):
+                log.info("matrix.not_joined room=%s by=%s", id, by)
+                continue
+            try:
+                await self._api.call("POST", path_of("join", id), json={})
+                if direct:
+                    await self._places.note_direct(by, id)
+            except Answered as error:
+                log.warning("matrix.not_joined room=%s reason=%s", id, error)
+
+    async def _upgraded(self, room: MatrixRoom, event: Any) -> None:
+        """https://spec.matrix.org/latest/client-server-api/#room-upgrades. A room can call itself the successor of none but those that name it."""
+        new, by = value_at(event, "content", "replacement_room"), str(value_at(event, "sender"))
+        if not isinstance(new, str) or new == room.id or self._settings.join == "off":
+            return
+        via = {"via": by.partition(":")[2], "server_name": by.partition(":")[2]}
+        try:
+            await self._api.call("POST", path_of("join", new), json={}, params=via)
+            made = await self._api.call("GET", path_of("rooms", new, "state", "m.room.create", ""))
+        except Answered as error:
+            log.warning("matrix.upgrade_not_followed room=%s reason=%s", room.id, error)
+            return
+        if value_at(made, "predecessor", "room_id") == room.id:
+            await self._link.moved(room.id, new)
+
+    def _say_connected(self) -> None:
+        hidden = sum(room.encrypted for room in self._rooms) if self._secrecy.why_not else 0
+        blind = f"; can't read encrypted rooms ({hidden}): {self._secrecy.why_not}" if hidden else ""
+        detail = f"{self._me}{blind}"
+        if detail != self._detail:
+            self._detail = detail
+            self._link.connected(detail)
+
+
+def _rooms_in(news: Any, section: str) -> list[tuple[str, Any]]:
+    found = value_at(news, "rooms", section)
+    return list(found.items()) if isinstance(found, dict) else []  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType, reportUnknownMemberType]

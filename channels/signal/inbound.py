@@ -1,0 +1,126 @@
+"""signal-cli's envelopes as messages.
+https://github.com/AsamK/signal-cli/blob/master/src/main/java/org/asamk/signal/json/JsonMessageEnvelope.java"""
+
+import re
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from assistant.contracts.addresses import Address
+from assistant.contracts.inbox import FileKind, InboundFile, InboundMessage, Quote, Sender
+from assistant.contracts.util import display_name
+from channels.kit.commands import command_of
+from channels.kit.hearing import Hearing, Overheard
+from channels.kit.http import value_at
+from channels.kit.values import list_at, text_at
+from channels.signal.wire import message_id
+
+_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_GROUP: Final = re.compile(r"[A-Za-z0-9+/]{43}=")
+_KINDS: Final[dict[str, FileKind]] = {"image": "image", "audio": "audio", "video": "video"}
+_MOST_NAME: Final = 128
+_LATEST: Final = 253_402_300_000_000
+"""Milliseconds until the year 9999."""
+
+
+def time_at(value: Any, *path: str | int) -> int:
+    """Milliseconds since 1970; 0: it is not there."""
+    found = value_at(value, *path)
+    return found if isinstance(found, int) and 0 < found < _LATEST else 0
+
+
+class SignalReader:
+    """Turns envelopes into messages: those of people, in private or for the assistant. Its own, from other devices of the account, are none."""
+
+    def __init__(self, hearing: Hearing, account: str) -> None:
+        self._hearing = hearing
+        self._account = account
+        self.me = ""
+        """The account's own id; empty: unknown."""
+
+    def read(self, envelope: Any) -> InboundMessage | None:
+        author = text_at(envelope, "sourceUuid")
+        edited = value_at(envelope, "editMessage")
+        target = time_at(edited, "targetSentTimestamp")
+        data = value_at(envelope, "dataMessage") if edited is None else value_at(edited, "dataMessage")
+        timestamp = time_at(data, "timestamp") or time_at(envelope, "timestamp")
+        group = text_at(data, "groupInfo", "groupId")
+        if not _ID.fullmatch(author) or not timestamp or (group and not _GROUP.fullmatch(group)):
+            return None
+        chat = group or author
+        text, mentions_me = self._words(data, group=bool(group))
+        files = tuple(_files(data, chat))
+        if not (text.strip() or files):
+            return None
+        command = command_of(text)
+        heard = Overheard(
+            chat_id=chat,
+            external_id=f"{author}:{timestamp}",
+            private=not group,
+            mentions_me=mentions_me,
+            answers_me=self._is_me(value_at(data, "quote"), "author"),
+            command=command,
+            own=author == self.me or text_at(envelope, "sourceNumber") == self._account,
+        )
+        if not self._hearing.hears(heard):
+            return None
+        return InboundMessage(
+            external_id=heard.external_id,
+            address=Address(channel="signal", chat_id=chat),
+            sender=Sender(id=author, name=text_at(envelope, "sourceName")[:_MOST_NAME]),
+            private=not group,
+            text=text,
+            quote=self._quote(value_at(data, "quote"), chat),
+            files=files,
+            command=command,
+            message_id=message_id(target or timestamp, author),
+            at=datetime.fromtimestamp(timestamp / 1000, UTC),
+        )
+
+    def _words(self, data: Any, *, group: bool) -> tuple[str, bool]:
+        """(the text with names in place of mentions, whether the assistant is mentioned). A mention of it at the beginning of a group's message is
+        left out."""
+        raw = text_at(data, "message").encode("utf-16-le")
+        mentions_me = False
+        places = [(value_at(each, "start"), value_at(each, "length"), each) for each in list_at(data, "mentions")]
+        found = [(start, length, each) for start, length, each in places if isinstance(start, int) and isinstance(length, int)]
+        for start, length, each in sorted(found, key=lambda one: one[0], reverse=True):
+            mine = self._is_me(each, "")
+            mentions_me |= mine
+            name = "" if mine and group and start == 0 else f"@{text_at(each, 'name') or text_at(each, 'number')}"
+            if 0 <= start <= start + length <= len(raw) // 2:
+                raw = raw[: 2 * start] + name.encode("utf-16-le") + raw[2 * (start + length) :]
+        return raw.decode("utf-16-le", errors="replace").lstrip(" ,:\n" if group and mentions_me else ""), mentions_me
+
+    def _quote(self, quote: Any, chat: str) -> Quote | None:
+        files = tuple(_files(quote, chat))
+        text = text_at(quote, "text") or ", ".join(f"[{file.kind}: {file.name}]" for file in files)
+        if not text:
+            return None
+        mine = self._is_me(quote, "author")
+        author_id = "" if mine else text_at(quote, "authorUuid") or text_at(quote, "author")
+        return Quote(text=text, author="", author_id=author_id, files=tuple(file for file in files if file.ref.partition(" ")[0]))
+
+    def _is_me(self, value: Any, prefix: str) -> bool:
+        uuid, number = (prefix + "Uuid", prefix + "Number") if prefix else ("uuid", "number")
+        return (bool(self.me) and text_at(value, uuid) == self.me) or text_at(value, number) == self._account
+
+
+def _files(data: Any, chat: str) -> list[InboundFile]:
+    """`ref`: the attachment's id, and the chat that it came by."""
+    found: list[InboundFile] = []
+    for attachment in list_at(data, "attachments"):
+        media_type = text_at(attachment, "contentType") or "application/octet-stream"
+        major, _, minor = media_type.partition("/")
+        voice = value_at(attachment, "isVoiceNote") is True
+        name = text_at(attachment, "filename") or f"{major}.{minor.partition(';')[0] or 'bin'}"
+        size = value_at(attachment, "size")
+        found.append(
+            InboundFile(
+                name=display_name(name, "file"),
+                kind="voice" if voice else _KINDS.get(major, "document"),
+                media_type=media_type,
+                size=size if isinstance(size, int) and size >= 0 else None,
+                ref=f"{text_at(attachment, 'id')} {chat}",
+            )
+        )
+    return found

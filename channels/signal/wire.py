@@ -1,0 +1,148 @@
+"""signal-cli's calls: send, react, typing, files."""
+
+import asyncio
+import base64
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from assistant.contracts.addresses import Address
+from assistant.contracts.channels import SendFailed, SendRefused
+from assistant.contracts.inbox import InboundFile, InboundMessage
+from assistant.contracts.outbox import Media
+from channels.kit.forms import Blame
+from channels.kit.http import Answered, PlatformError, value_at
+from channels.kit.planning import MessageRules
+from channels.kit.sender import Post
+from channels.kit.values import Latest
+from channels.signal.refusals import PLATFORM, blame, failed_result, failure, results_of
+from channels.signal.rpc import SignalRpc
+from channels.signal.settings import SignalSettings
+from channels.text.signal import ranges, signal_parts
+
+RULES: Final = MessageRules(
+    platform=PLATFORM,
+    texts=signal_parts,
+    most_text=4000,
+    most_caption=4000,
+    most_files=10,
+    most_file_bytes=95 * 1024 * 1024,
+    most_bytes=95 * 1024 * 1024,  # files travel in one request
+)
+_MOST_REMEMBERED: Final = 1000
+_MOST_QUOTED: Final = 2000
+OWN: Final = "me"
+
+
+def message_id(timestamp: int, author: str = OWN) -> str:
+    """Signal names a message by its author and its time."""
+    return f"{timestamp}:{author}"
+
+
+class SignalWire:
+    platform = PLATFORM
+
+    def __init__(self, rpc: SignalRpc, settings: SignalSettings) -> None:
+        self._rpc = rpc
+        self._settings = settings
+        self.me = settings.account
+        """The account's own id, once it is known."""
+        self._texts: Latest[str] = Latest(_MOST_REMEMBERED)
+        """message → its text, which a quote of it shows."""
+
+    async def call(self, method: str, **params: Any) -> Any:
+        return await self._rpc.call(method, {"account": self._settings.account, **params})
+
+    async def post(self, post: Post) -> str | None:
+        return await self._send(post, {})
+
+    async def edit(self, post: Post, message_id: str) -> bool:
+        timestamp, _, author = message_id.partition(":")
+        if not timestamp.isdigit() or author != OWN:
+            return False
+        await self._send(post, {"editTimestamp": int(timestamp)})
+        return True
+
+    async def remove(self, post: Post, message_id: str) -> None:
+        with suppress(PlatformError):
+            await self.call("remoteDelete", **receiver(post.sending.address.chat_id), targetTimestamp=int(message_id.partition(":")[0]))
+
+    def blamed(self, error: PlatformError) -> Blame | None:
+        return blame(error)
+
+    def failure(self, error: PlatformError) -> SendFailed:
+        return failure(error)
+
+    def remember(self, id: str, text: str) -> None:
+        self._texts.put(id, text[:_MOST_QUOTED])
+
+    async def fetch(self, file: InboundFile, into: Path, most_bytes: int) -> None:
+        too_large = SendRefused("too_large", f"The file is larger than {most_bytes:,} bytes.")
+        if file.size is not None and file.size > most_bytes:
+            raise too_large
+        id, _, chat = file.ref.partition(" ")
+        folder = self._settings.attachments_dir
+        if folder is not None and Path(id).name == id and await asyncio.to_thread((folder / id).is_file):
+            if (await asyncio.to_thread((folder / id).stat)).st_size > most_bytes:
+                raise too_large
+            await asyncio.to_thread(shutil.copyfile, folder / id, into)
+            return
+        try:
+            found = await self.call("getAttachment", id=id, **receiver(chat))
+            content = base64.b64decode(str(value_at(found, "data")), validate=True)
+        except (Answered, ValueError):
+            raise SendRefused("gone", "The file is no longer there.") from None
+        if len(content) > most_bytes:
+            raise too_large
+        await asyncio.to_thread(into.write_bytes, content)
+
+    async def react(self, message: InboundMessage, emoji: str) -> None:
+        """With the mark that it was read, which is for its author."""
+        timestamp = int((message.message_id or "0").partition(":")[0])
+        await self.call("sendReceipt", recipient=message.sender.id, targetTimestamp=[timestamp], type="read")
+        target = {"targetAuthor": message.sender.id, "targetTimestamp": timestamp}
+        await self.call("sendReaction", **receiver(message.address.chat_id), emoji=emoji, **target)
+
+    async def show_typing(self, address: Address) -> None:
+        await self.call("sendTyping", **receiver(address.chat_id))
+
+    async def show(self, address: Address, text: str, *, reply_to: str | None, message_id: str | None) -> str | None:
+        return None
+
+    async def _send(self, post: Post, more: Mapping[str, Any]) -> str | None:
+        form = post.form
+        text, styles = ranges(post.words)
+        params: dict[str, Any] = {**receiver(post.sending.address.chat_id), "message": text, **more}
+        params |= {"textStyle": styles} if styles and form.styled else {}
+        if form.part.media:
+            params["attachment"] = await asyncio.to_thread(
+                lambda: [_data_uri(each, post.contents[each.digest]) for each in form.part.media]
+            )
+        params |= self._quote(form.reply_to)
+        answer = await self.call("send", **params)
+        if (failed := failed_result(results_of(answer))) is not None:
+            raise failed
+        timestamp = value_at(answer, "timestamp")
+        if not isinstance(timestamp, int):
+            return None
+        self.remember(message_id(timestamp), text)
+        return message_id(timestamp)
+
+    def _quote(self, reply_to: str | None) -> Mapping[str, Any]:
+        timestamp, _, author = (reply_to or "").partition(":")
+        if not timestamp.isdigit() or not author:
+            return {}
+        told = self._texts.get(f"{timestamp}:{author}") or ""
+        return {"quoteTimestamp": int(timestamp), "quoteAuthor": self.me if author == OWN else author, "quoteMessage": told}
+
+
+def receiver(chat: str) -> Mapping[str, str]:
+    """As signal-cli takes it: a group's id ends with "="."""
+    return {"groupId": chat} if chat.endswith("=") else {"recipient": chat}
+
+
+def _data_uri(media: Media, content: bytes) -> str:
+    return f"data:{media.media_type};filename={quote(media.name, safe='')};base64,{base64.b64encode(content).decode()}"

@@ -1,0 +1,205 @@
+"""Slack's Web API, and what its answers mean. https://docs.slack.dev/apis/web-api/
+
+Every answer is a 200 with `ok`, but for rate limits (429) and failures of the server.
+"""
+
+import re
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from assistant.contracts.channels import ChannelContext, ChannelFailed, SendFailed, SendLater, SendRefused, SendUnclear
+from assistant.contracts.util import no_address
+from channels.kit.forms import ANY_BUT_KIND, Blame, Piece
+from channels.kit.http import Answered, PlatformError, PlatformHttp, Unanswered, value_at
+from channels.kit.refusals import channel_failure, send_failure
+from channels.slack.settings import SlackSettings
+
+PLATFORM: Final = "Slack"
+_CODE: Final = re.compile(r"[a-z0-9_]{1,80}")
+_SETTING: Final = "channels.slack.botToken"
+_LOOK_SECONDS: Final = 3.0
+"""For what is looked up while a message waits."""
+_MOST_NAMES: Final = 4096
+KEY_CODES: Final = frozenset(
+    re.findall(r"\w+", "not_authed invalid_auth account_inactive token_revoked token_expired not_allowed_token_type no_permission")
+)
+"""The token is not accepted: https://docs.slack.dev/reference/methods/auth.test/#errors"""
+_NOT_NOW: Final = frozenset(["request_timeout", "service_unavailable", "team_added_to_org", "org_login_required", "ekm_access_denied"])
+_MAY_HAVE_ARRIVED: Final = frozenset({"fatal_error", "internal_error"})
+""""It's possible some aspect of the operation succeeded before the error was raised." (all methods)"""
+GONE: Final = frozenset({"message_not_found", "cant_update_message", "edit_window_closed", "is_inactive"})
+_ABOUT: Final[tuple[tuple[re.Pattern[str], tuple[Piece, ...]], ...]] = (
+    (
+        re.compile(r"thread_not_found|cannot_reply_to_message|invalid_thread_ts|restricted_action_(thread_locked|non_threadable_channel)"),
+        ("thread",),
+    ),
+    (re.compile(r"file_\w+|storage_limit_reached|blocked_file_type|posting_to_channel_denied"), ("album", "files")),
+    (re.compile(r"invalid_blocks\w*|msg_blocks_too_long"), ("buttons",)),
+    (re.compile(r"invalid_arg\w*"), ANY_BUT_KIND),
+)
+"""What a refusal is about, by its code."""
+_REFUSED: Final[Mapping[str, tuple[str, str]]] = {
+    "channel_not_found": ("chat_not_found", "There is no such chat, or the bot is not in it."),
+    "invalid_channel": ("chat_not_found", "There is no such chat, or the bot is not in it."),
+    "user_not_found": ("chat_not_found", "There is no such member."),
+    "users_not_found": ("chat_not_found", "There is no such member."),
+    "not_in_channel": ("not_in_chat", "The bot is not in that channel: invite it there (/invite)."),
+    "is_archived": ("chat_archived", "The channel is archived."),
+    "user_disabled": ("blocked", "That member's account is deactivated."),
+    "cannot_dm_bot": ("blocked", "Slack lets no bot write to that one."),
+    "messages_tab_disabled": ("blocked", 'The app takes no direct messages: switch on "Messages Tab" under "App Home".'),
+    "msg_too_long": ("too_long", "The message is too long."),
+    "restricted_action": ("forbidden", "A rule of the workspace does not let the bot write there."),
+    "restricted_action_read_only_channel": ("forbidden", "The channel is read-only."),
+    "restricted_action_thread_only_channel": ("forbidden", "That channel takes messages in threads only."),
+}
+"""By https://docs.slack.dev/reference/methods/chat.postMessage/#errors"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Me:
+    """The bot, by auth.test."""
+
+    user_id: str
+    bot_id: str
+    detail: str
+
+
+class SlackApi:
+    """Calls with the bot's token. Every failure is a PlatformError, with Slack's own code where it answered."""
+
+    def __init__(self, settings: SlackSettings, context: ChannelContext) -> None:
+        self._bot, self._app, signing = settings.secrets
+        headers = {"Authorization": f"Bearer {self._bot}"}
+        self.http = PlatformHttp(
+            "slack",
+            version=context.version,
+            proxy=settings.proxy,
+            secrets=[self._bot, self._app, signing],
+            headers=headers,
+            base=settings.api_base,
+        )
+        self._names: OrderedDict[str, str] = OrderedDict()
+        self._opened: OrderedDict[str, str] = OrderedDict()
+        self._me: Me | None = None
+
+    @property
+    def authorization(self) -> Mapping[str, str]:
+        return {"Authorization": f"Bearer {self._bot}"}
+
+    async def call(
+        self, method: str, more: Mapping[str, object] | None = None, *, seconds: float | None = None, app: bool = False, **arguments: object
+    ) -> Any:
+        """The answer's JSON. `more`: further arguments; those that are None are left out. `app`: with the app's token. Raises PlatformError."""
+        headers = {"Authorization": f"Bearer {self._app}"} if app else None
+        arguments |= more or {}
+        given = {name: value for name, value in arguments.items() if value is not None}
+        form = {name: value if isinstance(value, str) else orjson.dumps(value).decode() for name, value in given.items()}
+        answer = await self.http.json("POST", f"/{method}", form=form, seconds=seconds, headers=headers)
+        if value_at(answer, "ok") is True:
+            return answer
+        code = value_at(answer, "error")
+        if not isinstance(code, str):
+            raise Unanswered("the answer is not one of Slack's")
+        code = code if _CODE.fullmatch(code) else "unknown_error"
+        needed = value_at(answer, "needed")
+        scope = f" ({needed})" if code == "missing_scope" and isinstance(needed, str) and re.fullmatch(r"[a-z:,._]{1,100}", needed) else ""
+        raise Answered(200, code + scope, code=code, body=answer)
+
+    async def me(self) -> Me:
+        """Raises ChannelFailed."""
+        try:
+            found = await self.call("auth.test")
+        except PlatformError as error:
+            raise connection_failure(error, _SETTING) from error
+        user, bot = str(value_at(found, "user_id") or ""), str(value_at(found, "bot_id") or "")
+        self._me = Me(user_id=user, bot_id=bot, detail=f"@{value_at(found, 'user')} ({user}) in {value_at(found, 'team')}")
+        return self._me
+
+    async def socket_url(self) -> str:
+        """A URL of Socket Mode, good for one connection soon. Raises ChannelFailed."""
+        try:
+            found = await self.call("apps.connections.open", app=True)
+        except PlatformError as error:
+            raise connection_failure(error, "channels.slack.appToken") from error
+        return str(value_at(found, "url") or "")
+
+    async def name_of(self, user_id: str) -> str:
+        """A member's name, as shown; the id where it is not known now."""
+        if user_id in self._names:
+            self._names.move_to_end(user_id)
+            return self._names[user_id]
+        try:
+            found = await self.call("users.info", user=user_id, seconds=_LOOK_SECONDS)
+        except Answered:
+            found = None
+        except PlatformError:
+            return user_id
+        user = value_at(found, "user")
+        names = (value_at(user, "profile", "display_name"), value_at(user, "real_name"), value_at(user, "name"))
+        name = next((each for each in names if isinstance(each, str) and each.strip()), user_id)
+        _keep(self._names, user_id, no_address(name)[:100])
+        return self._names[user_id]
+
+    async def chat_of(self, chat_id: str) -> str:
+        """The id of a conversation; of a member's direct messages for a member's id. Raises PlatformError."""
+        if not chat_id.startswith(("U", "W")):
+            return chat_id
+        if chat_id not in self._opened:
+            try:
+                found = await self.call("conversations.open", users=chat_id)
+            except Unanswered as error:  # it posts nothing, and may be repeated
+                raise not_sent(error) from error
+            _keep(self._opened, chat_id, str(value_at(found, "channel", "id") or chat_id))
+        return self._opened[chat_id]
+
+
+def _keep(kept: OrderedDict[str, str], key: str, value: str) -> None:
+    kept[key] = value
+    while len(kept) > _MOST_NAMES:
+        kept.popitem(last=False)
+
+
+def not_sent(error: PlatformError) -> SendLater:
+    """The failure of a call before the one that posts."""
+    return SendLater("network", f"{PLATFORM} did not answer ({error}); nothing was posted.", counts=False)
+
+
+def connection_failure(error: PlatformError, setting: str) -> ChannelFailed:
+    if isinstance(error, Answered) and error.code in KEY_CODES | {"missing_scope"}:
+        return ChannelFailed(f"{PLATFORM} does not accept {setting}: {error.words}.", fatal=True)
+    return channel_failure(error, PLATFORM, setting=setting)
+
+
+def failure_of(error: PlatformError) -> SendFailed:
+    """See `channels.kit.sender.Posting.failure`."""
+    if not isinstance(error, Answered):
+        return send_failure(error, PLATFORM, setting=_SETTING)
+    if error.code in KEY_CODES:
+        return send_failure(Answered(401, error.words), PLATFORM, setting=_SETTING)
+    if error.code in ("ratelimited", "rate_limited"):
+        return send_failure(Answered(429, error.words, retry_after=error.retry_after or 30.0), PLATFORM)
+    if error.code in _NOT_NOW:
+        return SendLater("not_now", f"{PLATFORM} did not take it now: {error.words}.")
+    if error.code in _MAY_HAVE_ARRIVED or (error.status >= 500 and error.status != 503):
+        return SendUnclear("server_error", f"{PLATFORM} failed ({error.words}); the message may have arrived.")
+    if error.code in _REFUSED:
+        code, words = _REFUSED[error.code]
+        return SendRefused(code, f"{words} ({PLATFORM}: {error.code})")
+    if error.code:
+        return SendRefused(error.code, f"{PLATFORM} refused it: {error.words}.")
+    return send_failure(error, PLATFORM, setting=_SETTING)
+
+
+def blame_of(error: PlatformError) -> Blame | None:
+    """See `channels.kit.forms.in_some_form`."""
+    if not isinstance(error, Answered) or not error.code:
+        return None
+    words = f"{PLATFORM}: {error.words}"
+    if error.code == "missing_scope" and "files:write" in error.words:
+        return ("files",), words
+    return next(((pieces, words) for codes, pieces in _ABOUT if codes.fullmatch(error.code)), None)

@@ -1,0 +1,1 @@
+"""SMS by Twilio: text messages of any phone, with files in."""

@@ -1,0 +1,1 @@
+"""WhatsApp by Meta's Cloud API: messages come by signed calls to /channels/whatsapp, and go out over HTTPS."""

@@ -1,0 +1,161 @@
+"""WhatsApp as a channel: Meta calls /channels/whatsapp with what people write and with the states of what was sent."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any, Final
+
+from assistant.contracts.addresses import Address
+from assistant.contracts.channels import ChannelContext, ChannelLink, Limit, PlatformCall, PlatformReply, Sending
+from assistant.contracts.outbox import Receipt
+from channels.kit.calls import DONE, FORBIDDEN, NOT_NOW, header, hmac_hex, same
+from channels.kit.conversation import ChatConversation
+from channels.kit.http import PlatformError, PlatformHttp, value_at
+from channels.kit.intake import Intake
+from channels.kit.refusals import channel_failure
+from channels.kit.sender import PartSender
+from channels.kit.values import list_at, text_at
+from channels.whatsapp.inbound import WhatsAppReader, changed_number, person_of, values_of
+from channels.whatsapp.refusals import PLATFORM, WINDOW_CLOSED, refused
+from channels.whatsapp.settings import WhatsAppSettings
+from channels.whatsapp.window import AnswerWindows
+from channels.whatsapp.wire import WhatsAppWire, plan
+
+log = logging.getLogger(__name__)
+_TYPING: Final = 20.0
+"""The indicator is shown for 25 s."""
+_MOST_CHALLENGE: Final = 256
+
+
+class WhatsAppChannel:
+    """See `contracts.channels.Channel` and `CalledChannel`."""
+
+    name = "whatsapp"
+    keyed = False
+    plan = staticmethod(plan)
+
+    def __init__(self, settings: WhatsAppSettings, context: ChannelContext, *, pause: float = 1.0, patience: float = 10.0) -> None:
+        """`pause`: seconds before a retry where the store can't be written. `patience`: see `WhatsAppWire`."""
+        assert settings.access_token is not None
+        assert settings.app_secret is not None
+        assert settings.verify_token is not None
+        token = settings.access_token.get_secret_value()
+        self._settings = settings
+        self._notes = context.notes
+        self._secret, self._verify_token = settings.app_secret.get_secret_value(), settings.verify_token.get_secret_value()
+        self._http = PlatformHttp(
+            self.name,
+            version=context.version,
+            proxy=settings.proxy,
+            secrets=[token, self._secret, self._verify_token],
+            headers={"Authorization": f"Bearer {token}"},
+            base=settings.api_base,
+        )
+        self._windows = AnswerWindows(context.notes)
+        self._wire = WhatsAppWire(self._http, settings, self._windows, patience=patience)
+        self._sender = PartSender(self._wire, context.files, channel=self.name)
+        self.conversation = ChatConversation(wire=self._wire, react_emoji=settings.react_emoji, typing_seconds=_TYPING)
+        self._intake = Intake(self.name, pause=pause)
+        self._reader = WhatsAppReader()
+        self._link: ChannelLink | None = None
+        self._order = asyncio.Lock()
+
+    def limits(self, address: Address) -> Sequence[Limit]:
+        """80 messages a second; 45 at once to one person, then one in 6 s.
+        https://developers.facebook.com/documentation/business-messaging/whatsapp/throughput"""
+        chat = Limit(key=f"{self.name}:{address.chat_id}", amount=45, seconds=270)
+        return (Limit(key=self.name, amount=80, seconds=1), chat)
+
+    async def identity(self) -> str:
+        try:
+            found = await self._http.json(
+                "GET", f"/{self._settings.phone_number_id}", params={"fields": "display_phone_number,verified_name"}
+            )
+        except PlatformError as error:
+            raise channel_failure(error, PLATFORM, setting="channels.whatsapp.accessToken") from error
+        return f"{text_at(found, 'verified_name')} ({text_at(found, 'display_phone_number')})".strip()
+
+    async def run(self, link: ChannelLink) -> None:
+        link.connected(await self.identity())
+        self._link = link
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self._link = None
+
+    async def send(self, sending: Sending) -> Receipt:
+        receipt = await self._sender.send(sending)
+        if receipt.message_id is not None:
+            self._reader.remember(receipt.message_id, sending.part.plain)
+        return receipt
+
+    async def close(self) -> None:
+        await self._http.close()
+
+    async def called(self, call: PlatformCall) -> PlatformReply:
+        """https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/create-webhook-endpoint"""
+        if call.method == "GET":
+            return self._verified(call)
+        if not same(f"sha256={hmac_hex(self._secret, call.body)}", header(call, "x-hub-signature-256")):
+            return FORBIDDEN
+        link = self._link
+        if link is None:
+            return NOT_NOW
+        async with self._order:
+            for value in values_of(call.body):
+                if text_at(value, "metadata", "phone_number_id") == self._settings.phone_number_id:
+                    await self._take(link, value)
+        return DONE
+
+    def _verified(self, call: PlatformCall) -> PlatformReply:
+        challenge = call.query.get("hub.challenge", "")
+        if call.query.get("hub.mode") != "subscribe" or not same(self._verify_token, call.query.get("hub.verify_token", "")):
+            return FORBIDDEN
+        return PlatformReply(body=challenge[:_MOST_CHALLENGE].encode(errors="replace"), media_type="text/plain")
+
+    async def _take(self, link: ChannelLink, value: Any) -> None:
+        for message in list_at(value, "messages"):
+            if value_at(message, "group_id") is None:
+                await self._message(link, value, message)
+        for status in list_at(value, "statuses"):
+            await self._status(link, status)
+
+    async def _message(self, link: ChannelLink, value: Any, message: Any) -> None:
+        person = await self._person(message)
+        if not person:
+            return
+        if now := changed_number(message):
+            await link.moved(person, now)
+            return
+        found = self._reader.read(value, message, person)
+        if found is None:
+            log.info("whatsapp.not_read id=%s type=%.32r", text_at(message, "id"), text_at(message, "type"))
+            return
+        accepted = await self._intake.accept(link, found)
+        self._wire.wrote(person, found.external_id)
+        await self._windows.wrote(person, found.at, keep=bool(accepted))
+
+    async def _person(self, message: Any) -> str:
+        """The sender's number; where it is hidden, the number that the person was known by before, else their id."""
+        number, id = person_of(message)
+        if number and id and await self._notes.get(f"number:{id}") != number:
+            await self._notes.keep(f"number:{id}", number)
+        return number or (await self._notes.get(f"number:{id}") if id else "") or id
+
+    async def _status(self, link: ChannelLink, status: Any) -> None:
+        id, key = text_at(status, "id"), text_at(status, "biz_opaque_callback_data")
+        if not id:
+            return
+        if (what := text_at(status, "status")) != "failed":
+            if key:
+                await self._wire.arrived(key, id)
+            if what in ("delivered", "read"):
+                await link.delivered(id, read=what == "read")
+            return
+        error = value_at(status, "errors", 0)
+        code = value_at(error, "code")
+        words = text_at(error, "error_data", "details") or text_at(error, "title") or "it did not arrive"
+        trouble = refused(code if isinstance(code, int) else 0, words).trouble
+        if code == WINDOW_CLOSED and (chat := text_at(status, "recipient_id")):
+            await self._windows.shut(chat)
+        await link.undelivered(id, trouble.code, trouble.words)

@@ -1,0 +1,147 @@
+"""WhatsApp's calls as messages.
+https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+
+from assistant.contracts.addresses import Address
+from assistant.contracts.inbox import FileKind, InboundFile, InboundMessage, Quote, Sender
+from assistant.contracts.util import display_name
+from channels.kit.commands import command_of, pressed
+from channels.kit.http import value_at
+from channels.kit.values import Latest, list_at, place_words, text_at
+from channels.whatsapp.settings import bare
+
+_FILES: Final[dict[str, tuple[FileKind, str]]] = {
+    "image": ("image", "photo.jpg"),
+    "audio": ("audio", "audio.ogg"),
+    "video": ("video", "video.mp4"),
+    "document": ("document", "document"),
+    "sticker": ("sticker", "sticker.webp"),
+}
+_MOST_REMEMBERED: Final = 1000
+_MOST_QUOTED: Final = 2000
+_MOST_NAME: Final = 128
+_MOST_ID: Final = 256
+
+
+def values_of(body: bytes) -> Iterator[Any]:
+    """The values of a call's changes; none where it can't be read."""
+    try:
+        call: Any = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return
+    for entry in list_at(call, "entry"):
+        for change in list_at(entry, "changes"):
+            if value_at(change, "field") == "messages":
+                yield value_at(change, "value")
+
+
+class WhatsAppReader:
+    """Turns a call's messages into ours. WhatsApp tells of a quoted message only its id, so the latest texts are remembered."""
+
+    def __init__(self) -> None:
+        self._texts: Latest[tuple[str, str]] = Latest(_MOST_REMEMBERED)
+        """id → (text, the author's id; empty: the assistant)."""
+
+    def remember(self, message_id: str, text: str, author: str = "") -> None:
+        self._texts.put(message_id, (text[:_MOST_QUOTED], author))
+
+    def read(self, value: Any, message: Any, person: str) -> InboundMessage | None:
+        """None: there is nothing to read in it (a reaction, what WhatsApp itself can't show). `person`: the sender's id."""
+        id, kind = text_at(message, "id"), text_at(message, "type")
+        if not 0 < len(id) <= _MOST_ID:
+            return None
+        press = _press(message, kind)
+        files = _files(message, kind)
+        text = press[0] if press else _words(message, kind)
+        if not (text.strip() or files):
+            return None
+        forwarded = value_at(message, "context", "forwarded") is True or value_at(message, "context", "frequently_forwarded") is True
+        quote = Quote(text=text, author="", kind="forward") if forwarded and text else self._quote(message)
+        self.remember(id, text or ", ".join(f"[{file.kind}: {file.name}]" for file in files), person)
+        return InboundMessage(
+            external_id=id,
+            address=Address(channel="whatsapp", chat_id=person),
+            sender=Sender(id=person, name=_name(value)),
+            private=True,
+            text="" if forwarded else text,
+            quote=quote,
+            files=files,
+            command=press[1] if press else None if forwarded else command_of(text),
+            chosen=press is not None,
+            message_id=id,
+            at=_time(message),
+        )
+
+    def _quote(self, message: Any) -> Quote | None:
+        text, author = self._texts.get(text_at(message, "context", "id")) or ("", "")
+        return Quote(text=text, author="", author_id=author) if text else None
+
+
+def person_of(message: Any) -> tuple[str, str]:
+    """(phone number, business-scoped user id) of a message's sender; each may be empty."""
+    number = bare(text_at(message, "from"))
+    return number if number.isdigit() and len(number) <= 20 else "", text_at(message, "from_user_id")[:_MOST_ID]
+
+
+def changed_number(message: Any) -> str:
+    """The new number of a person who changed theirs; empty: the message is none of this kind."""
+    if text_at(message, "type") != "system" or text_at(message, "system", "type") not in ("user_changed_number", "customer_changed_number"):
+        return ""
+    now = text_at(message, "system", "wa_id") or text_at(message, "system", "new_wa_id")
+    return now if now.isascii() and now.isdigit() else ""
+
+
+def _name(value: Any) -> str:
+    profile = value_at(value, "contacts", 0, "profile")
+    return (text_at(profile, "name") or text_at(profile, "username"))[:_MOST_NAME]
+
+
+def _time(message: Any) -> datetime:
+    written = text_at(message, "timestamp")
+    known = written.isascii() and written.isdigit() and len(written) <= 10
+    return datetime.fromtimestamp(int(written), UTC) if known else datetime.now(UTC)
+
+
+def _press(message: Any, kind: str) -> tuple[str, Any] | None:
+    """(words, command) of a pressed button."""
+    if kind == "button":  # of a template
+        words = text_at(message, "button", "text")
+        return (words, None) if words else None
+    for reply in ("button_reply", "list_reply"):
+        if kind == "interactive" and (id := text_at(message, "interactive", reply, "id")):
+            return pressed(id, text_at(message, "interactive", reply, "title"))
+    return None
+
+
+def _words(message: Any, kind: str) -> str:
+    match kind:
+        case "text":
+            return text_at(message, "text", "body")
+        case "location":
+            return place_words(value_at(message, "location"), "name", "address")
+        case "contacts":
+            return "\n".join(_contact(each) for each in list_at(message, "contacts"))
+        case _:
+            return text_at(message, kind, "caption")
+
+
+def _contact(contact: Any) -> str:
+    phones = [text_at(phone, "phone") for phone in list_at(contact, "phones")]
+    emails = [text_at(email, "email") for email in list_at(contact, "emails")]
+    return f"Contact: {', '.join(filter(None, [text_at(contact, 'name', 'formatted_name'), *phones, *emails]))}"
+
+
+def _files(message: Any, kind: str) -> tuple[InboundFile, ...]:
+    ref = text_at(message, kind, "id")
+    if kind not in _FILES or not ref:
+        return ()
+    file_kind, name = _FILES[kind]
+    voice = kind == "audio" and value_at(message, kind, "voice") is True
+    media_type = text_at(message, kind, "mime_type").partition(";")[0].strip() or "application/octet-stream"
+    shown = display_name(text_at(message, kind, "filename") or name, name)
+    return (InboundFile(name=shown, kind="voice" if voice else file_kind, media_type=media_type, size=None, ref=ref),)

@@ -1,0 +1,127 @@
+"""Matrix as the contract suite of channels sees it: the stand-in, and the channel that talks to it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from assistant.contracts.addresses import Address
+from assistant.contracts.channels import Channel, ChannelContext
+from assistant.contracts.notes import NotesInMemory
+from assistant.testing.channel_suite import ChannelPlatform, Failure, FolderFiles, Said, Seen
+from channels.matrix.adapter import MatrixChannel
+from channels.matrix.kind import KIND
+from channels.matrix.settings import MatrixSettings
+from tests.doubles.matrix_server import ANNA, BOT, TOKEN
+
+DM, GROUP, ROOT = "!dm:test", "!group:test", "$root"
+
+
+class MatrixPlatform(ChannelPlatform):
+    kind = KIND
+    address = Address(channel="matrix", chat_id=DM)
+    bad_addresses = (
+        Address(channel="matrix", chat_id="anna"),
+        Address(channel="matrix", chat_id="!a b:test"),
+        Address(channel="matrix", chat_id="@anna"),
+        Address(channel="matrix", chat_id=DM, thread_id="1"),
+    )
+    receives = True
+    abilities = frozenset({"groups", "threads", "replies", "edits", "files", "files_in", "quotes_in", "edits_in", "bots", "reconnects"})
+    failures = frozenset(
+        {"refuse", "limit", "lose", "hold", "server_error", "garbage", "unauthorized", "form", "files", "thread_gone", "edit_gone"}
+    )
+    group = Address(channel="matrix", chat_id=GROUP)
+    thread_id = ROOT
+    bot = BOT
+    most_text = 7000
+    most_file = 50 * 1024 * 1024
+
+    def __init__(self, server: Any, folder: Path, **more: Any) -> None:
+        self.server = server
+        self.files = FolderFiles(folder)
+        self.notes = NotesInMemory()
+        login = {} if more else {"accessToken": TOKEN}
+        self.settings = MatrixSettings.model_validate({"enabled": True, "homeserver": server.url, "encryption": False, **login, **more})
+        self.prepare()
+        self.channel: Channel = self.open()
+
+    def prepare(self) -> None:
+        """The rooms."""
+        self.server.room(DM, ANNA)
+        self.server.room(GROUP, ANNA, "@ben:test")
+        self.server.say(GROUP, {"msgtype": "m.text", "body": "the first"}, id=ROOT)
+
+    def open(self) -> MatrixChannel:
+        return MatrixChannel(self.settings, ChannelContext(files=self.files, version="1", notes=self.notes), pause=0.01)
+
+    async def reopen(self) -> Channel:
+        await self.channel.close()
+        self.channel = self.open()
+        return self.channel
+
+    def seen(self) -> Sequence[Seen]:
+        return list(self.server.accepted.values())
+
+    def fail(self, how: Failure) -> None:
+        self.server.fail(how)
+
+    def heal(self) -> None:
+        self.server.heal()
+
+    def write(self, said: Said) -> str:
+        content: dict[str, Any] = {"msgtype": "m.notice" if said.by == "bot" else "m.text", "body": said.text}
+        content["m.mentions"] = {"user_ids": [self.bot]} if said.mention else {}
+        group = self.group
+        assert group is not None
+        room = group.chat_id if said.group else self.address.chat_id
+        relation: dict[str, Any] = {}
+        for name, file in said.files:
+            info = {"mimetype": "application/pdf", "size": len(file)}
+            content |= {"msgtype": "m.file", "body": said.text or name, "filename": name, "url": self.put_file(file), "info": info}
+        if said.answers_us:
+            relation = {"m.in_reply_to": {"event_id": self.seen()[-1].id}}
+        if said.quotes:
+            first = self.say_in(room, {"msgtype": "m.notice", "body": said.quotes}, by="@ben:test")
+            relation = {"m.in_reply_to": {"event_id": first}}
+            content["body"] = f"> <@ben:test> {said.quotes}\n\n{said.text}"
+        if said.thread_id is not None:
+            relation = {
+                "rel_type": "m.thread",
+                "event_id": said.thread_id,
+                "is_falling_back": True,
+                "m.in_reply_to": {"event_id": said.thread_id},
+            }
+        if said.edits is not None:
+            relation = {"rel_type": "m.replace", "event_id": said.edits}
+            content = {**content, "body": f"* {said.text}", "m.new_content": content}
+        if relation:
+            content["m.relates_to"] = relation
+        return self.say_in(room, content, by=self.bot if said.by == "assistant" else ANNA, id=said.id)
+
+    def say_in(self, room: str, content: Any, *, by: str = ANNA, id: str | None = None, kind: str = "m.room.message") -> str:
+        return self.server.say(room, content, by=by, id=id, kind=kind)
+
+    def put_file(self, content: bytes) -> str:
+        """Returns its address."""
+        self.server.files["in"] = content
+        return "mxc://test/in"
+
+    def acknowledged(self) -> bool:
+        return self.server.read_to == len(self.server.stream)
+
+    def drop(self) -> None:
+        self.server.drop()
+
+    def garble(self) -> None:
+        broken: list[Any] = [
+            7,
+            None,
+            {"body": "w"},
+            {"msgtype": 7, "body": []},
+            {"m.new_content": 1},
+            {"m.relates_to": [1], "msgtype": "m.text"},
+        ]
+        for content in broken:
+            self.say_in(self.address.chat_id, content)
+        self.say_in(self.address.chat_id, {"msgtype": "m.image", "body": 1, "url": {"mxc": 1}})
+        self.say_in(self.address.chat_id, {"algorithm": "m.none", "ciphertext": "x"}, kind="m.room.encrypted")
