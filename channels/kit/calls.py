@@ -1,12 +1,13 @@
-"""Calls of a platform to `/channels/<name>`: signatures, times, repeats."""
+"""Calls of a platform to `/channels/<name>`: signatures, times, and for whom they are."""
 
+import asyncio
 import base64
 import hmac
 import re
 from hashlib import sha1, sha256
 from typing import Final
 
-from assistant.contracts.channels import PlatformCall, PlatformReply
+from assistant.contracts.channels import ChannelLink, PlatformCall, PlatformReply
 
 MOST_SECONDS: Final = 300
 """The largest difference between the platform's clock and ours."""
@@ -37,3 +38,19 @@ def is_recent(timestamp: str, now: float) -> bool:
 def header(call: PlatformCall, name: str) -> str:
     """Empty: there is none. `name`: lower-case."""
     return call.headers.get(name, "")
+
+
+class HeldLink:
+    """The link of a channel that does nothing but wait for calls."""
+
+    def __init__(self) -> None:
+        self.now: ChannelLink | None = None
+        """None: the channel does not run now (`NOT_NOW`)."""
+
+    async def hold(self, link: ChannelLink) -> None:
+        """Until it is cancelled."""
+        self.now = link
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.now = None

@@ -8,7 +8,7 @@ from typing import Any, Final
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext, ChannelLink, Limit, PlatformCall, PlatformReply, Sending
 from assistant.contracts.outbox import Receipt
-from channels.kit.calls import DONE, FORBIDDEN, NOT_NOW, header, hmac_hex, same
+from channels.kit.calls import DONE, FORBIDDEN, NOT_NOW, HeldLink, header, hmac_hex, same
 from channels.kit.conversation import ChatConversation
 from channels.kit.http import PlatformError, PlatformHttp, value_at
 from channels.kit.intake import Intake
@@ -57,7 +57,8 @@ class WhatsAppChannel:
         self.conversation = ChatConversation(wire=self._wire, react_emoji=settings.react_emoji, typing_seconds=_TYPING)
         self._intake = Intake(self.name, pause=pause)
         self._reader = WhatsAppReader()
-        self._link: ChannelLink | None = None
+        self._link = HeldLink()
+        self._detail = ""
         self._order = asyncio.Lock()
 
     def limits(self, address: Address) -> Sequence[Limit]:
@@ -76,12 +77,9 @@ class WhatsAppChannel:
         return f"{text_at(found, 'verified_name')} ({text_at(found, 'display_phone_number')})".strip()
 
     async def run(self, link: ChannelLink) -> None:
-        link.connected(await self.identity())
-        self._link = link
-        try:
-            await asyncio.Event().wait()
-        finally:
-            self._link = None
+        self._detail = await self.identity()
+        link.connected(self._detail)
+        await self._link.hold(link)
 
     async def send(self, sending: Sending) -> Receipt:
         receipt = await self._sender.send(sending)
@@ -98,7 +96,7 @@ class WhatsAppChannel:
             return self._verified(call)
         if not same(f"sha256={hmac_hex(self._secret, call.body)}", header(call, "x-hub-signature-256")):
             return FORBIDDEN
-        link = self._link
+        link = self._link.now
         if link is None:
             return NOT_NOW
         async with self._order:
@@ -133,7 +131,10 @@ class WhatsAppChannel:
             return
         accepted = await self._intake.accept(link, found)
         self._wire.wrote(person, found.external_id)
+        waited = await self._windows.closed(person)
         await self._windows.wrote(person, found.at, keep=bool(accepted))
+        if waited:
+            link.connected(self._detail)  # what waited for the person's answer is sent now
 
     async def _person(self, message: Any) -> str:
         """The sender's number; where it is hidden, the number that the person was known by before, else their id."""

@@ -59,7 +59,9 @@ async def test_the_beginning_of_a_long_text_is_sent_once_and_the_rest_waits(plat
         assert (later.value.trouble.code, later.value.counts) == ("window_closed", False)
     [body] = platform.server.bodies
     assert len(body["template"]["components"][0]["parameters"][0]["text"]) == 60
+    link.up.clear()
     await wrote(platform, timedelta(minutes=1))
+    assert link.up.is_set(), "what waits is sent at once"
     await send(platform, "word " * 100)
     assert platform.server.bodies[-1]["type"] == "text"
 
