@@ -15,7 +15,8 @@ from channels.kit.intake import Intake
 from channels.kit.refusals import channel_failure
 from channels.kit.sender import PartSender
 from channels.kit.values import list_at, text_at
-from channels.whatsapp.inbound import WhatsAppReader, changed_number, person_of, values_of
+from channels.whatsapp.inbound import WhatsAppReader, changed_number, person_of, time_of, values_of
+from channels.whatsapp.kind import CHAT
 from channels.whatsapp.refusals import PLATFORM, WINDOW_CLOSED, refused
 from channels.whatsapp.settings import WhatsAppSettings
 from channels.whatsapp.window import AnswerWindows
@@ -157,6 +158,6 @@ class WhatsAppChannel:
         code = value_at(error, "code")
         words = text_at(error, "error_data", "details") or text_at(error, "title") or "it did not arrive"
         trouble = refused(code if isinstance(code, int) else 0, words).trouble
-        if code == WINDOW_CLOSED and (chat := text_at(status, "recipient_id")):
-            await self._windows.shut(chat)
+        if code == WINDOW_CLOSED and CHAT.fullmatch(chat := text_at(status, "recipient_id")):
+            await self._windows.shut(chat, time_of(status))
         await link.undelivered(id, trouble.code, trouble.words)

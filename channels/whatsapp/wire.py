@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
@@ -97,7 +98,7 @@ class WhatsAppWire:
         except Answered as error:
             if code_of(error) != WINDOW_CLOSED:
                 raise
-            await self._windows.shut(chat)
+            await self._windows.shut(chat, datetime.now(UTC))
             return await self._reopen(post)
 
     async def arrived(self, key: str, message_id: str) -> None:

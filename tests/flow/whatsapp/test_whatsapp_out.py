@@ -97,6 +97,9 @@ async def test_statuses_tell_what_became_of_a_message(platform: WhatsAppPlatform
     assert [(id, code) for id, code, _ in link.lost] == [(receipt.message_id, "undeliverable"), ("wamid.other", "window_closed")]
     with pytest.raises(SendRefused):
         await send(platform)
+    await wrote(platform, timedelta(minutes=1))
+    await platform.whatsapp.called(call_of(statuses=(late,)))
+    await send(platform)
 
 
 async def test_a_status_tells_that_an_unclear_message_arrived(platform: WhatsAppPlatform, link: RecordingLink) -> None:
