@@ -14,14 +14,18 @@ from assistant.contracts.channels import ChannelKind
 ALWAYS: Final = ("telegram", "discord", "webhook", "apprise")
 OTHERS: Final = (
     "email",
+    "irc",
     "line",
     "matrix",
+    "mattermost",
     "msteams",
     "ntfy",
     "signal",
-    "sms",
     "slack",
+    "sms",
     "whatsapp",
+    "xmpp",
+    "zulip",
 )
 """Adding a channel: a folder, and its name here."""
 OWN: Final = (*ALWAYS, *OTHERS)

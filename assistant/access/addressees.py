@@ -1,13 +1,16 @@
 """Messages to people by name: who is meant, in which chat they are reached, and what their sender may know of it."""
 
+import logging
 from dataclasses import dataclass
 from typing import Final
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelDirectory
-from assistant.contracts.errors import InvalidAddress
+from assistant.contracts.errors import InvalidAddress, traceback_location
 from assistant.contracts.outbox import ToPerson
 from assistant.contracts.people import ME, Addressee, PeopleDirectory, Person, PersonConflict, PersonNotFound, shown_person
+
+log = logging.getLogger(__name__)
 
 _MOST_NAMES: Final = 20
 _CHAT: Final = " A chat is written channel:chat_id."
@@ -52,6 +55,9 @@ class Addressees:
         try:
             self.channels.check(address)
         except InvalidAddress:
+            return False
+        except Exception as bug:  # noqa: BLE001 - a fault of one kind of channel must not keep deliveries from being settled
+            log.error("channel.bug channel=%s error=%s", address.channel, traceback_location(bug))  # noqa: TRY400 - no words
             return False
         return True
 

@@ -39,7 +39,8 @@ from assistant.api.tasks import TaskEndpoints
 from assistant.api.usage import UsageEndpoints
 from assistant.api.workflows.endpoints import WorkflowEndpoints
 from assistant.approvals.book import ApprovalBook
-from assistant.contracts.channels import CalledChannel, ChannelStatus, Hooks
+from assistant.contracts.channels import CalledChannel, ChannelStatus
+from assistant.contracts.hooks import Hooks
 from assistant.contracts.metrics import Metrics
 from assistant.contracts.models import ModelInfo
 from assistant.contracts.sessions import SessionStore

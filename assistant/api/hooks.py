@@ -8,8 +8,8 @@ from fastapi import Request
 from assistant.api.answers import Answer
 from assistant.api.body.request import receive_body
 from assistant.api.openapi import BY_HOOK, endpoint, errors
-from assistant.contracts.channels import HookRequest, Hooks
 from assistant.contracts.errors import RequestTooLarge
+from assistant.contracts.hooks import HookRequest, Hooks
 
 _MOST_BYTES: Final = 256 * 1024
 _BODY: Final = {"required": True, "content": {"application/json": {"schema": HookRequest.model_json_schema()}}}

@@ -29,8 +29,9 @@ from assistant.app.ledger import BudgetNotices, UsageCommand
 from assistant.app.services import OpenChannels, Services, open_services
 from assistant.app.workflows import check_workflow_models
 from assistant.config import Loaded
-from assistant.contracts.channels import CalledChannel, ChannelStatus, Hooks
+from assistant.contracts.channels import CalledChannel, ChannelStatus
 from assistant.contracts.errors import NanobotError
+from assistant.contracts.hooks import Hooks
 from assistant.contracts.turns import MAIN
 from assistant.delivery.dispatcher import Dispatcher
 from assistant.delivery.reports import DeliveryReports

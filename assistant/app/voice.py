@@ -10,7 +10,7 @@ from assistant.config import ConfigError, Loaded
 from assistant.config.errors import ConfigProblem
 from assistant.contracts.outbox import MediaFiles
 from assistant.contracts.sandbox import Sandbox
-from assistant.contracts.voice import Hearing, NoHearing, NoVoice, Speaker, Transcriber, VoiceMessages
+from assistant.contracts.voice import NoHearing, NoVoice, Speaker, Transcriber, VoiceHearing, VoiceMessages
 from assistant.providers.choice import NoSuchProvider, reach
 from assistant.providers.settings import ProviderSettings
 from assistant.voice.settings import VoiceServer
@@ -27,14 +27,14 @@ _SILENT: Final = NoVoice()
 class OpenVoice:
     """What turns hear with and answers are said with."""
 
-    hearing: Hearing
+    hearing: VoiceHearing
     messages: VoiceMessages
 
 
 def build_voice(loaded: Loaded, meter: "Meter", sandbox: Sandbox, files: MediaFiles, opened: AsyncExitStack) -> OpenVoice:
     """`opened`: closes the connections. Raises ConfigError where a provider is not known."""
     settings, spool = loaded.config.voice, loaded.home / "spool"
-    hearing: Hearing = NoHearing()
+    hearing: VoiceHearing = NoHearing()
     messages: VoiceMessages = _SILENT
     if (heard := open_transcriber(loaded)) and settings.transcriber:
         from assistant.ledger.voice import MeteredTranscriber, VoiceTariff  # noqa: PLC0415 - where it is configured

@@ -2,9 +2,10 @@
 
 import asyncio
 import struct
+from collections.abc import Coroutine
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Any, Final
 
 from assistant.app.sandbox import build_sandbox
 from assistant.app.voice import open_converter, open_speaker, open_transcriber, weights_folder
@@ -28,55 +29,58 @@ Checked = tuple[str, str, str]
 
 async def check_transcriber(loaded: Loaded) -> Checked:
     """By a second of silence: reached, with a key and a model that are accepted; or loaded, on this machine."""
-    name, settings = "transcriber", loaded.config.voice.transcriber
+    settings = loaded.config.voice.transcriber
     assert settings is not None
-    try:
+
+    async def transcribe() -> str:
         transcriber = open_transcriber(loaded)
-    except ConfigError as error:
-        return name, str(error), "correct voice.transcriber (docs/voice.md)"
-    assert transcriber is not None
-    provider, model = transcriber.names
-    with TemporaryDirectory(prefix="nanobot-doctor-") as folder:
-        sample = Path(folder) / "silence.wav"
-        sample.write_bytes(_SILENCE)
-        try:
-            async with asyncio.timeout(settings.timeout):
+        assert transcriber is not None
+        with TemporaryDirectory(prefix="nanobot-doctor-") as folder:
+            sample = Path(folder) / "silence.wav"
+            sample.write_bytes(_SILENCE)
+            try:
                 await transcriber.transcribe(Sound(path=sample, size=len(_SILENCE), kind="wav", seconds=1.0), _OWNER)
-        except NanobotError as error:
-            return name, error.message, _get_local(loaded) if settings.local else "correct voice.transcriber (docs/voice.md)"
-        except TimeoutError:
-            return name, f"{provider}, {model}: no answer within {settings.timeout:g} s", "start it, or raise voice.transcriber.timeout"
+            finally:
+                await transcriber.close()
+        return f"{', '.join(transcriber.names)}; a second of silence was transcribed"
+
+    name, found, fix = await _tried("transcriber", transcribe(), settings.timeout)
+    return name, found, _get_local(loaded) if fix and settings.local else fix
+
+
+async def check_speaker(loaded: Loaded) -> Checked:
+    """By a word."""
+    settings = loaded.config.voice.speaker
+    assert settings is not None
+
+    async def speak() -> str:
+        speaker = open_speaker(loaded)
+        assert speaker is not None
+        try:
+            await speaker.speak("OK", _OWNER)
         finally:
-            await transcriber.close()
-    return name, f"{provider}, {model}; a second of silence was transcribed", ""
+            await speaker.close()
+        return f"{', '.join(speaker.names)}, {settings.voice}; a word was spoken"
+
+    return await _tried("speaker", speak(), settings.timeout)
+
+
+async def _tried(name: str, trying: Coroutine[Any, Any, str], seconds: float) -> Checked:
+    try:
+        async with asyncio.timeout(seconds):
+            return name, await trying, ""
+    except ConfigError as error:
+        return name, str(error), f"correct voice.{name} (docs/voice.md)"
+    except NanobotError as error:
+        return name, error.message, f"correct voice.{name} (docs/voice.md)"
+    except TimeoutError:
+        return name, f"no answer within {seconds:g} s", f"start what should answer, or raise voice.{name}.timeout"
 
 
 def _get_local(loaded: Loaded) -> str:
     from assistant.voice.whisper import INSTALL, get_weights  # noqa: PLC0415 - where it is configured
 
     return f"{INSTALL} && {get_weights(weights_folder(loaded))}"
-
-
-async def check_speaker(loaded: Loaded) -> Checked:
-    """By a word."""
-    name, settings = "speaker", loaded.config.voice.speaker
-    assert settings is not None
-    try:
-        speaker = open_speaker(loaded)
-    except ConfigError as error:
-        return name, str(error), "correct voice.speaker (docs/voice.md)"
-    assert speaker is not None
-    provider, model = speaker.names
-    try:
-        async with asyncio.timeout(settings.timeout):
-            await speaker.speak("OK", _OWNER)
-    except NanobotError as error:
-        return name, error.message, "correct voice.speaker (docs/voice.md)"
-    except TimeoutError:
-        return name, f"{provider}, {model}: no answer within {settings.timeout:g} s", "start it, or raise voice.speaker.timeout"
-    finally:
-        await speaker.close()
-    return name, f"{provider}, {model}, {settings.voice}; a word was spoken", ""
 
 
 async def check_ffmpeg(loaded: Loaded) -> Checked:

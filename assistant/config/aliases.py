@@ -31,6 +31,9 @@ _KEYS: Final = {
         "consentGranted autoReplyEnabled subjectPrefix maxBodyChars verifyDkim verifySpf postAction postActionMoveMailbox "
         "postActionExpunge postActionIgnoreSkipped allowedAttachmentTypes maxAttachmentSize maxAttachmentsPerEmail"
     ),
+    "channels.mattermost": (
+        "teamId allowFromMatchMode groupPolicyInThread includeThreadContext threadContextLimit doneEmoji sendProgress sendToolHints dm"
+    ),
     "channels.discord": "sendProgress sendToolHints workingEmoji workingEmojiDelay",
     "channels.whatsapp": "sendProgress sendToolHints groupPolicy databasePath lidMappings bridgeUrl bridgeToken",
     "channels.signal": "sendProgress sendToolHints groupMessageBufferSize dm group",

@@ -59,10 +59,10 @@ def leaves(
 
 
 def _section(schema: Mapping[str, Any], child: Any) -> Mapping[str, Any]:
-    """The schema that `child` refers to, or `child` itself; of "a section or null", the section; empty where there is none."""
+    """The schema that `child` refers to, or `child` itself; of "a section, a word for one, or null", the section; empty where there is none."""
     if not child or child is True:
         return {}
-    options: list[Mapping[str, Any]] = [option for option in child.get("anyOf", ()) if option != {"type": "null"}]
+    options: list[Mapping[str, Any]] = [option for option in child.get("anyOf", ()) if option not in ({"type": "null"}, {"type": "string"})]
     if len(options) == 1 and "$ref" in options[0]:
         child = options[0]
     found: Mapping[str, Any] = schema["$defs"][child["$ref"].rpartition("/")[2]] if "$ref" in child else child

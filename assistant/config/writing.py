@@ -17,7 +17,7 @@ _TOKEN: Final = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _REMARK: Final = re.compile(r"[ \t]*(?://[^\n]*|/\*[^\n]*?\*/)[ \t]*(?=\n)")
-"""A comment on the rest of a line, about what stands before it."""
+"""A comment on the rest of a line: it belongs to the value before it."""
 _INDENT: Final = "  "
 ConfigPath = tuple[str, ...]
 

@@ -13,6 +13,7 @@ from typing import Final, Literal, Protocol
 from assistant.contracts.addresses import Address
 
 FileKind = Literal["image", "document", "audio", "voice", "video", "sticker"]
+""""voice": its sender recorded it for this chat, so what is transcribed counts as their own words. Every other sound is "audio"."""
 Role = Literal["owner", "user"]
 
 
@@ -45,6 +46,7 @@ class Quote:
     author: str
     """For display only; empty: unknown."""
     kind: Literal["reply", "forward"] = "reply"
+    """A message that was passed on has a "forward" even where it has no words: its files are then not the sender's own."""
     author_id: str = ""
     """The author's id, as of a `Sender`; empty: the assistant itself, or unknown."""
     files: tuple[InboundFile, ...] = ()

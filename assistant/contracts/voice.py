@@ -59,7 +59,7 @@ class Transcriber(Protocol):
         ...
 
 
-class Hearing(Protocol):
+class VoiceHearing(Protocol):
     """Hears recordings, within the limits of the configuration."""
 
     def takes(self, head: bytes) -> bool:
@@ -81,14 +81,6 @@ class NoHearing:
         raise UnsupportedContent("Nothing here hears: voice.transcriber is not configured.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Speech:
-    """A text, spoken."""
-
-    data: bytes
-    usage: Usage = field(default_factory=Usage)
-
-
 class Speaker(Protocol):
     """A model that speaks. Raises what a ModelProvider raises."""
 
@@ -97,8 +89,8 @@ class Speaker(Protocol):
         """As of a Transcriber."""
         ...
 
-    async def speak(self, text: str, payer: Payer) -> Speech:
-        """`text`: without Markdown, not empty."""
+    async def speak(self, text: str, payer: Payer) -> bytes:
+        """The sound. `text`: without Markdown, not empty."""
         ...
 
     async def close(self) -> None: ...

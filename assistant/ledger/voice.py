@@ -12,10 +12,10 @@ from assistant.contracts.errors import NanobotError
 from assistant.contracts.ledger import NANO, CostSource, ModelCall, Operation
 from assistant.contracts.messages import Usage
 from assistant.contracts.util import estimate_tokens, new_id
-from assistant.contracts.voice import Heard, Sound, Speaker, Speech, Transcriber
+from assistant.contracts.voice import Heard, Sound, Speaker, Transcriber
 from assistant.ledger.meter import Meter
 
-T = TypeVar("T", Heard, Speech)
+T = TypeVar("T")
 _TOKENS_A_SECOND: Final = 10
 """Of sound, in models that count tokens; only for what is reserved."""
 
@@ -42,9 +42,14 @@ class MeteredVoice:
         self._call = partial(ModelCall, operation=operation, provider=names[0], model=names[1])
 
     async def _metered(
-        self, payer: Payer, units: float | None, wanted: Usage, ask: Callable[[], Awaitable[T]], took: Callable[[T], float | None]
+        self,
+        payer: Payer,
+        units: float | None,
+        wanted: Usage,
+        ask: Callable[[], Awaitable[T]],
+        took: Callable[[T], tuple[float | None, Usage]],
     ) -> T:
-        """`units`: what it is expected to take, `took`: what it took; None: not known. Raises BudgetUsedUp."""
+        """`units`, `wanted`: what it is expected to take, `took`: what it took; None: not known. Raises BudgetUsedUp."""
         meter, id, began = self._meter, new_id("use"), time.monotonic()
         call = partial(self._call, id=id, payer=replace(payer, cause=Cause(kind="voice", id=payer.cause.id)))
 
@@ -63,7 +68,7 @@ class MeteredVoice:
             if cut is not None or held is not None:
                 meter.store.keep(cut, held)
             raise
-        made = charged(took(answer), answer.usage)
+        made = charged(*took(answer))
         meter.count(made, "ok", time.monotonic() - began)
         await meter.store.keep_now(made, held)
         return answer
@@ -80,12 +85,12 @@ class MeteredTranscriber(MeteredVoice):
         seconds = recording.seconds
         wanted = Usage(prompt_tokens=max(1, round((seconds or 0) * _TOKENS_A_SECOND)))
 
-        def minutes(heard: Heard) -> float | None:
+        def took(heard: Heard) -> tuple[float | None, Usage]:
             known = heard.seconds or seconds
-            return None if known is None else known / 60
+            return None if known is None else known / 60, heard.usage
 
         ask = partial(self._inner.transcribe, recording, payer)
-        return await self._metered(payer, None if seconds is None else seconds / 60, wanted, ask, minutes)
+        return await self._metered(payer, None if seconds is None else seconds / 60, wanted, ask, took)
 
     async def close(self) -> None:
         await self._inner.close()
@@ -98,10 +103,10 @@ class MeteredSpeaker(MeteredVoice):
         super().__init__(meter, speaker.names, "speech", tariff)
         self._inner = speaker
 
-    async def speak(self, text: str, payer: Payer) -> Speech:
+    async def speak(self, text: str, payer: Payer) -> bytes:
         millions = len(text) / 1_000_000
         wanted = Usage(prompt_tokens=max(1, estimate_tokens(len(text))))
-        return await self._metered(payer, millions, wanted, partial(self._inner.speak, text, payer), lambda _: millions)
+        return await self._metered(payer, millions, wanted, partial(self._inner.speak, text, payer), lambda _: (millions, Usage()))
 
     async def close(self) -> None:
         await self._inner.close()

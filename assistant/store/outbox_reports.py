@@ -1,9 +1,14 @@
 """What a platform reports of a message that it had accepted: that it did not arrive, that it did, that it was read."""
 
-from assistant.contracts.outbox import DeliveryError
-from assistant.store.codec import json_column
+from dataclasses import replace
+from datetime import timedelta
+
+from assistant.contracts.outbox import DeliveryError, OutboundEvent
+from assistant.contracts.util import derived_id
+from assistant.store.codec import decode_event, decode_inbound, from_micros, json_column
 from assistant.store.database import SqlValue, Transaction
 from assistant.store.occurrence_rows import end_undelivered
+from assistant.store.outbox_rows import add_events, prepare_event
 from assistant.store.processes import Notifier
 from assistant.store.reaching import Offers, follow
 
@@ -14,6 +19,8 @@ NOT_RECEIVED = """
     UPDATE outbox_parts SET started = NULL, receipt_id = NULL, receipt_at = NULL, receipt_notice = NULL, reached_at = NULL, read_at = NULL
     WHERE event = :seq AND place = :place"""
 """As if it had not been sent: a retry by hand sends it again."""
+ASKED_IN = "SELECT payload FROM inbox WHERE turn = :turn ORDER BY seq DESC LIMIT 1"
+PAYLOAD = "SELECT payload, expires FROM outbox WHERE seq = :seq"
 UNDELIVERED = """
     UPDATE outbox SET state = 'failed', yields = 0, fence = fence + 1, runner = NULL, lease = NULL, ended = :now,
         trouble_code = :code, trouble_words = :words
@@ -38,5 +45,27 @@ def report_undelivered(
     if connection.execute(UNDELIVERED, values):
         if event not in follow(connection, notifier, offers, now):
             end_undelivered(connection, notifier, event, now)
+            add_events(connection, [prepare_event(told, now) for told in _told(connection, seq, trouble, now)], notifier)
         notifier.announce(connection)
     return str(event)
+
+
+def _told(connection: Transaction, seq: int, trouble: DeliveryError, now: int) -> list[OutboundEvent]:
+    """For the chat in which the message was asked for, and whose answer called it sent."""
+    payload, expires = connection.execute(PAYLOAD, {"seq": seq})[0]
+    event = decode_event(payload, from_micros(expires))
+    turn = event.origin.turn_id if event.origin.kind == "tool" else None
+    asked = connection.execute(ASKED_IN, {"turn": json_column(turn)}) if turn is not None else []
+    address = decode_inbound(asked[0][0]).address if asked else event.address
+    if address.lane == event.address.lane:
+        return []
+    why = "" if event.person is not None and event.person.hidden else f": {trouble.words.rstrip('.')}"
+    return [
+        OutboundEvent(
+            id=derived_id("evt", "undelivered", event.id),
+            address=address,
+            text=f"My message to {event.receiver} did not arrive, though it had been accepted{why}.",
+            expires_at=from_micros(now) + timedelta(days=1),
+            origin=replace(event.origin, kind="notice"),
+        )
+    ]

@@ -9,11 +9,12 @@ from typing import Final
 import orjson
 
 from assistant.contracts.addresses import Address
+from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.outbox import FailedRoute, OutboundEvent, following_id
 from assistant.store.codec import decode_event, encode_json, from_micros, json_column, unescape
 from assistant.store.database import Transaction
 from assistant.store.occurrence_rows import follow_delivery
-from assistant.store.outbox_rows import PARTS, add_events, prepare_event
+from assistant.store.outbox_rows import PARTS, EncodedEvent, add_events, prepare_event
 from assistant.store.processes import Notifier
 
 Offers = Callable[[Address], bool]
@@ -75,15 +76,15 @@ def follow(connection: Transaction, notifier: Notifier, offers: Offers, now: int
         event = decode_event(payload, from_micros(expires))
         then = _following(connection, seq, event, from_micros(created), unescape(words or _NO_REASON), offers, now)
         if then is not None:
-            add_events(connection, [prepare_event(then, now)], notifier)
-            follow_delivery(connection, json_column(event.id), json_column(then.id))
+            add_events(connection, [then], notifier)
+            follow_delivery(connection, json_column(event.id), str(then.values["id"]))
             followed.add(event.id)
     return frozenset(followed)
 
 
 def _following(
     connection: Transaction, seq: int, event: OutboundEvent, created: datetime, words: str, offers: Offers, now: int
-) -> OutboundEvent | None:
+) -> EncodedEvent | None:
     parts = connection.execute(PARTS, {"seq": seq})
     to = event.person
     if to is None or any(started is not None and receipt is None for _, started, _, receipt, *_ in parts):
@@ -96,7 +97,7 @@ def _following(
     if address is None:
         return None
     began = max(event.not_before or created, created)
-    return replace(
+    following = replace(
         event,
         id=following_id(event.id),
         address=address,
@@ -107,3 +108,7 @@ def _following(
         expires_at=from_micros(now) + max(event.expires_at - began, timedelta(minutes=1)),
         person=after,
     )
+    try:
+        return prepare_event(following, now)
+    except InvalidRequest:  # an address too long to be stored beside its owner
+        return None

@@ -8,7 +8,7 @@ import pytest
 from assistant.contracts.channels import SendRefused
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.outbox import Button
-from assistant.testing.channel_plans import LONG_TEXT, needs, words_in
+from assistant.testing.channel_texts import LONG_TEXT, needs, words_in
 from assistant.testing.platform import WITHIN, ChannelPlatform, RecordingLink, Said, event_to, running, send, until
 
 

@@ -10,7 +10,7 @@ import pytest
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelFailed, Preview, SendFailed, SendLater, SendRefused, SendUnclear, SendUndecided
 from assistant.contracts.outbox import Button
-from assistant.testing.channel_plans import LONG_TEXT, TEXTS, needs, words_in
+from assistant.testing.channel_texts import LONG_TEXT, TEXTS, needs, words_in
 from assistant.testing.platform import PICTURE, WITHIN, ChannelPlatform, Failure, event_to, send, until
 
 

@@ -10,7 +10,7 @@ from assistant.contracts.errors import FileTooLarge, NanobotError, UnreadableFil
 from assistant.contracts.messages import Document, Image, Part, Text, UserMessage, Verbatim, picture_id, picture_part
 from assistant.contracts.turns import TurnRequest, Upload, UserText
 from assistant.contracts.util import new_id
-from assistant.contracts.voice import Hearing, NoHearing
+from assistant.contracts.voice import NoHearing, VoiceHearing
 from assistant.store.attachments import AttachmentStore
 from assistant.turns.recordings import Recordings, Taken
 
@@ -29,7 +29,7 @@ class MessageIntake:
     """How much text of documents one message may hold; the rest can be paged through."""
     document_pictures: int = 20
     """How many pictures of documents one message may hold."""
-    hearing: Hearing = field(default_factory=NoHearing)
+    hearing: VoiceHearing = field(default_factory=NoHearing)
 
     async def message(
         self, request: TurnRequest, content: Sequence[UserText | Upload | Verbatim], pictures: Callable[[], int]
@@ -46,7 +46,7 @@ class MessageIntake:
         return UserMessage(id=new_id("msg"), parts=parts_of(content, readings, self.document_chars, shown))
 
     async def _read_all(self, request: TurnRequest, uploads: Sequence[Upload]) -> dict[int, Kept]:
-        """By `id(upload)`. Nothing is kept before everything is read: over the API one unreadable file refuses the request."""
+        """By `id(upload)`. Over the API one unreadable file refuses the request, so files are kept once all are read; recordings before that."""
         in_chat = request.reply is not None
         try:
             async with asyncio.TaskGroup() as group:

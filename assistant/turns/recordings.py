@@ -12,7 +12,7 @@ from assistant.contracts.errors import FileTooLarge, NanobotError, ProviderFaile
 from assistant.contracts.ledger import BudgetUsedUp
 from assistant.contracts.messages import Text
 from assistant.contracts.turns import TurnRequest, Upload
-from assistant.contracts.voice import Heard, Hearing, NoHearing, Sound
+from assistant.contracts.voice import Heard, NoHearing, Sound, VoiceHearing
 from assistant.store.attachments import AttachmentStore
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class Recordings:
     """Transcribes the recordings among the files of messages."""
 
     attachments: AttachmentStore
-    hearing: Hearing
+    hearing: VoiceHearing
 
     async def take(self, request: TurnRequest, upload: Upload, *, in_chat: bool) -> Taken | None:
         """What the message has of a file; None: it is no recording, or nothing hears, and it is read as any other file.
@@ -65,7 +65,7 @@ class Recordings:
         """The recording itself is kept."""
         unread = ReadDocument(format=_format(upload), text="", missing="the recording: it could not be heard")
         attachment = await self.attachments.keep(request.owner, request.session, upload, unread)
-        what = "Your voice message" if upload.sound == "words" else f"The recording {upload.name}"
+        what = "Your voice message" if upload.sound == "words" else "A recording"  # its name may be another's words
         return Text(text=f"{what} could not be heard: {_reason(error)}", quoted=True, provenance="system", heard=attachment)
 
 

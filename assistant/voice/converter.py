@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import tempfile
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,9 @@ _QUIET: Final = ("-hide_banner", "-nostdin", "-loglevel", "error", "-protocol_wh
 _MEMORY: Final = 512 * 1024**2
 _DISK: Final = 200 * 1024**2
 SECONDS: Final = 60.0
+_PREFIX: Final = "voice-"
+_LEFT_BEHIND: Final = 3_600.0
+"""Seconds after which a folder is no running conversion's."""
 HEARABLE: Final = ("-vn", "-ac", "1", "-ar", "16000", "-c:a", "libopus", "-b:a", "24k", "-f", "ogg")
 """What every transcriber takes, and little to send: 3 kB a second."""
 VOICE_NOTE: Final = ("-vn", "-ac", "1", "-ar", "48000", "-c:a", "libopus", "-b:a", "32k", "-f", "ogg")
@@ -35,11 +39,19 @@ class Converter:
             return "ffmpeg is not installed"
         return "ffmpeg is only run in a sandbox, and this machine has none" if await self._sandbox.rung() == "none" else ""
 
+    def _tidied(self) -> None:
+        """Make the folder, without what killed servers left in it."""
+        self._scratch.mkdir(parents=True, exist_ok=True)
+        for left in self._scratch.glob(f"{_PREFIX}*"):
+            with suppress(FileNotFoundError):  # a conversion that ended
+                if left.stat().st_mtime < time.time() - _LEFT_BEHIND:
+                    shutil.rmtree(left, ignore_errors=True)
+
     async def convert(self, source: Path | bytes, kind: str, to: Sequence[str], result: Path, *, most_seconds: float | None = None) -> None:
         """Write it to `result`. `kind`: what the bytes are. `to`: ffmpeg's options. `most_seconds`: what is behind that is left out.
         Raises UnreadableFile."""
-        self._scratch.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="voice-", dir=self._scratch, ignore_cleanup_errors=True) as name:
+        await asyncio.to_thread(self._tidied)
+        with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=self._scratch, ignore_cleanup_errors=True) as name:
             folder = Path(name)
             await asyncio.to_thread(_put, source, folder / "in")
             cut = () if most_seconds is None else ("-t", f"{most_seconds:g}")

@@ -26,7 +26,7 @@ _MOST_CHARS: Final = 100_000
 
 
 class SoundHearing:
-    """Implements Hearing."""
+    """Implements VoiceHearing."""
 
     def __init__(self, transcriber: Transcriber, settings: TranscriberSettings, converter: Converter, scratch: Path) -> None:
         """`scratch`: the folder for files that are removed at once; the spool."""

@@ -39,7 +39,7 @@ class SpokenMessages:
             raise NotSpoken(f"it is longer than {most:,} characters")
         try:
             async with asyncio.timeout(self._settings.timeout):
-                return await self._kept((await self._speaker.speak(said, payer)).data)
+                return await self._kept(await self._speaker.speak(said, payer))
         except TimeoutError:
             raise NotSpoken(f"it took longer than {self._settings.timeout:g} s") from None
         except NanobotError as error:

@@ -13,7 +13,7 @@ import orjson
 from assistant.contracts.causes import Payer
 from assistant.contracts.errors import ProviderFailed, RequestRefused, UnreadableFile
 from assistant.contracts.messages import Usage
-from assistant.contracts.voice import Heard, Sound, Speech
+from assistant.contracts.voice import Heard, Sound
 from assistant.providers.http import HttpClient, ProviderEndpoint
 from assistant.voice.settings import SpeakerSettings, TranscriberSettings
 
@@ -69,7 +69,8 @@ class ServerTranscriber(VoiceHttp):
         text = answer.get("text")
         if not isinstance(text, str):
             raise ProviderFailed(f"{self.names[0]} answered without a text.", retryable=False)
-        return Heard(text=text, seconds=recording.seconds, usage=usage_of(answer.get("usage")))
+        seconds, usage = billed(answer.get("usage"))
+        return Heard(text=text, seconds=seconds or recording.seconds, usage=usage)
 
 
 class ServerSpeaker(VoiceHttp):
@@ -79,10 +80,10 @@ class ServerSpeaker(VoiceHttp):
         super().__init__(endpoint)
         self._fields = {"model": endpoint.info.id, "voice": settings.voice, "response_format": settings.format}
 
-    async def speak(self, text: str, payer: Payer) -> Speech:
+    async def speak(self, text: str, payer: Payer) -> bytes:
         return await self._twice(lambda: self._ask(orjson.dumps({**self._fields, "input": text})))
 
-    async def _ask(self, body: bytes) -> Speech:
+    async def _ask(self, body: bytes) -> bytes:
         who, pieces, size = self.names[0], list[bytes](), 0
         async with self._http.request("POST", "/audio/speech", body) as response:
             async for piece in response.content.iter_any():
@@ -93,7 +94,7 @@ class ServerSpeaker(VoiceHttp):
         spoken = b"".join(pieces)
         if spoken[:1] in {b"", b"{", b"<"}:
             raise ProviderFailed(f"{who} answered without a sound.", retryable=False)
-        return Speech(data=spoken)
+        return spoken
 
 
 def media_type(kind: str) -> str:
@@ -108,8 +109,9 @@ def form(fields: Mapping[str, str], name: str, kind: str, data: bytes) -> tuple[
     return f"multipart/form-data; boundary={boundary}", b"".join(["".join(parts).encode(), data, f"\r\n--{boundary}--\r\n".encode()])
 
 
-def usage_of(told: object) -> Usage:
-    """Tokens, where the model counts them (gpt-4o-transcribe); one that counts seconds (whisper-1) has none."""
+def billed(told: object) -> tuple[float | None, Usage]:
+    """(Seconds, tokens) that a transcription is billed by: whisper-1 counts seconds, gpt-4o-transcribe tokens."""
     fields = cast("dict[str, Any]", told) if isinstance(told, dict) else {}
-    sent, made = fields.get("input_tokens"), fields.get("output_tokens")
-    return Usage(prompt_tokens=sent if isinstance(sent, int) else 0, completion_tokens=made if isinstance(made, int) else 0)
+    seconds, sent, made = [fields.get(name) for name in ("seconds", "input_tokens", "output_tokens")]
+    tokens = Usage(prompt_tokens=sent if isinstance(sent, int) else 0, completion_tokens=made if isinstance(made, int) else 0)
+    return float(seconds) if isinstance(seconds, int | float) else None, tokens

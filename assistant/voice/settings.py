@@ -78,10 +78,12 @@ class SpeakerSettings(VoiceServer):
 
 
 class VoiceSettings(Settings):
-    transcriber: Annotated[TranscriberSettings | None, BeforeValidator(_named)] = None
+    transcriber: Annotated[TranscriberSettings | None, BeforeValidator(_named, json_schema_input_type=TranscriberSettings | str | None)] = (
+        None
+    )
     """What hears voice messages. A name is short for a provider: `"openai"`, `"local"`. null: they are kept, and the model is told that nothing
     hears them."""
-    speaker: Annotated[SpeakerSettings | None, BeforeValidator(_named)] = None
+    speaker: Annotated[SpeakerSettings | None, BeforeValidator(_named, json_schema_input_type=SpeakerSettings | str | None)] = None
     """What speaks. A name is short for a provider. null: nothing."""
     reply: Literal["off", "same"] = "off"
     """`"same"`: what was asked by voice is answered by voice, too. `"off"`: only where someone asks for it."""

@@ -57,7 +57,7 @@ def tls_context(settings: EmailSettings) -> ssl.SSLContext:
 
 @asynccontextmanager
 async def mailbox(settings: EmailSettings, credentials: Credentials) -> AsyncGenerator["ImapMailbox"]:
-    """A connection that is logged in. Raises PlatformError: Answered with 401 for a wrong password; ChannelFailed for a token command."""
+    """A connection that is logged in. Raises PlatformError: Answered with 401 for a wrong password, or no token."""
     secret = await credentials.secret()
     box = ImapMailbox(settings, secret)
     try:

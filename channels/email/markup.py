@@ -97,4 +97,4 @@ def html_words(markup: str) -> str:
     reader.feed(markup[:_MOST_CHARS])
     reader.close()
     lines = [f"{'> ' * quote}{line.rstrip()}".rstrip(" ") if line.strip() or quote else "" for quote, line in reader.lines]
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
+    return re.sub(r"(\n[> ]*)+\Z", "", re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n"))

@@ -4,6 +4,7 @@ import re
 from typing import Final, NamedTuple
 
 _DATED: Final = re.compile(r"\b(19|20)\d\d\b|@|\d\d?[:.]\d\d")
+_BEGINS: Final = re.compile(r"(on|am|le|el|il|op|den|em|w dniu|\d{4}|\d\d?[./])\b", re.IGNORECASE)
 _WROTE: Final = re.compile(r"([^,<>:]{1,100}?)\s*(?:<[^<>]*>)?\s+(?:wrote|schrieb|a écrit|escribió|ha scritto|schreef|skrev|escreveu)\b")
 _FORWARDS: Final = re.compile(
     r"^(-{2,}\s*(forwarded message|weitergeleitete nachricht|message transféré|mensaje reenviado|messaggio inoltrato)\s*-{2,}"
@@ -65,14 +66,12 @@ def _without_attributions(lines: list[str]) -> tuple[list[str], str]:
         below = next((each for each in lines[place + 1 : place + 4] if each.strip()), "")
         if not (line.rstrip().endswith(":") and below.startswith(">") and not line.startswith(">")):
             continue
-        for several in (1, 2, 3):
-            above = out[-several:]
-            joined = " ".join(each.strip() for each in above)
-            if len(joined) < 300 and all(each.strip() for each in above) and _DATED.search(joined):
-                del out[-several:]
-                found = _WROTE.search(joined)
-                author = found[1].strip() if found else ""
-                break
+        several = next((lines for lines in (1, 2, 3) if _BEGINS.match(out[-lines] if len(out) >= lines else "")), 1)
+        joined = " ".join(each.strip() for each in out[-several:])
+        if len(joined) < 300 and _DATED.search(joined):
+            del out[-several:]
+            found = _WROTE.search(joined)
+            author = found[1].strip() if found else ""
     return out, author
 
 

@@ -42,7 +42,7 @@ class SmtpSender:
         self._closed = False
 
     async def deliver(self, recipient: str, mail: bytes) -> None:
-        """Hand one mail over, once. Raises Unreached and Answered (not accepted), Unanswered (it may be); ChannelFailed for a token command."""
+        """Hand one mail over, once. Raises Unreached and Answered (not accepted), Unanswered (it may be)."""
         try:
             async with asyncio.timeout(20):
                 await self._places.acquire()
@@ -61,7 +61,7 @@ class SmtpSender:
             self._places.release()
 
     async def check(self) -> None:
-        """Log in. Raises PlatformError, ChannelFailed."""
+        """Log in. Raises PlatformError."""
         self._keep(await self._connect())
 
     async def close(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from assistant.contracts.channels import ChannelFailed
+from channels.kit.http import Answered
 
 _SECONDS: Final = 30.0
 _MOST_BYTES: Final = 16_384
@@ -33,7 +33,7 @@ class Credentials:
         self._lock = asyncio.Lock()
 
     async def secret(self) -> Secret:
-        """Raises ChannelFailed: the command prints no token."""
+        """Raises Answered (401): the command prints no token."""
         if self._password or not self._command:
             return Secret(self._password, token=False)
         async with self._lock:
@@ -53,19 +53,19 @@ async def _printed(command: Sequence[str]) -> str:
             *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
         )
     except (OSError, ValueError) as error:
-        raise ChannelFailed(f"channels.email.tokenCommand can't be run: {type(error).__name__}.", fatal=True) from None
+        raise Answered(401, f"tokenCommand can't be run: {type(error).__name__}") from None
     assert process.stdout is not None
     try:
         async with asyncio.timeout(_SECONDS):
             printed = await process.stdout.read(_MOST_BYTES)
             code = await process.wait()
     except TimeoutError:
-        raise ChannelFailed(f"channels.email.tokenCommand did not end within {_SECONDS:.0f} s.") from None
+        raise Answered(401, f"tokenCommand did not end within {_SECONDS:.0f} s") from None
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
     lines = printed.decode("ascii", errors="replace").split()
     if code != 0 or len(lines) != 1:
-        raise ChannelFailed(f"channels.email.tokenCommand printed no token (status {code}).")
+        raise Answered(401, f"tokenCommand printed no token (status {code})")
     return lines[0]

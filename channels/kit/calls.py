@@ -18,10 +18,12 @@ DONE: Final = PlatformReply(status=200, body=b"")
 
 
 def hmac_hex(secret: str, body: bytes) -> str:
+    """HMAC-SHA256, in hex."""
     return hmac.new(secret.encode(), body, sha256).hexdigest()
 
 
 def hmac_base64(secret: str, body: bytes, *, digest: str = "sha256") -> str:
+    """HMAC-SHA256, or with `digest` "sha1" HMAC-SHA1, in Base64."""
     return base64.b64encode(hmac.new(secret.encode(), body, sha256 if digest == "sha256" else sha1).digest()).decode()
 
 

@@ -104,7 +104,7 @@ class MatrixApi:
         if code == "M_LIMIT_EXCEEDED":
             wait = wait_of(error)
             return SendLater("flood_wait", f"{PLATFORM} asks to wait{f' {wait:g} s' if wait else ''}.", retry_after=wait, counts=False)
-        if code in _KEY_ERRORS:
+        if code in _KEY_ERRORS or self._not_let_in(code):
             said = f"{PLATFORM} does not accept {self.setting}: {words}."
             return SendLater("unauthorized", said, retry_after=300.0, counts=False, whole_channel=True)
         if code in _ACCOUNT_LATER:
@@ -117,11 +117,15 @@ class MatrixApi:
 
     def trouble(self, error: PlatformError) -> ChannelFailed:
         """What an error means for the connection."""
-        if errcode(error) in _KEY_ERRORS or (errcode(error) == "M_FORBIDDEN" and not self._given and self._login is None):
+        if errcode(error) in _KEY_ERRORS or self._not_let_in(errcode(error)):
             return ChannelFailed(f"{PLATFORM} does not accept {self.setting}: {error}.", fatal=True)
         if errcode(error) == "M_LIMIT_EXCEEDED":
             return ChannelFailed(f"{PLATFORM} asks to wait {wait_of(error) or 0:g} s.")
         return channel_failure(error, PLATFORM, setting=self.setting)
+
+    def _not_let_in(self, code: str) -> bool:
+        """Whether this refuses a password."""
+        return code == "M_FORBIDDEN" and self._login is None and not self._given
 
     async def _known(self) -> Login:
         """https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3accountwhoami"""

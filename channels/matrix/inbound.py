@@ -99,6 +99,7 @@ class MatrixReader:
         """(text, files) of a message; None: it is none that people write."""
         kind, body = value_at(said, "msgtype"), value_at(said, "body")
         body = replace_surrogates(body) if isinstance(body, str) else ""
+        kind = kind if isinstance(kind, str) else ""
         if value_at(event, "type") == "m.sticker":
             file = file_of(said, "sticker", body)
             return (body, (file,)) if file else None

@@ -11,6 +11,7 @@ from typing import Any, Final
 import orjson
 
 from assistant.contracts.channels import ChannelLink, SendFailed
+from assistant.contracts.errors import traceback_location
 from assistant.contracts.notes import ChannelNotes
 from assistant.contracts.util import new_id
 from channels.kit.hearing import Hearing
@@ -156,7 +157,7 @@ class Syncing:
 
     async def _event_of(self, room: MatrixRoom, event: Any) -> str:
         """Returns the event's id, if it was accepted."""
-        kind = value_at(event, "type")
+        kind = str(value_at(event, "type"))
         if kind == "m.room.tombstone" and value_at(event, "state_key") == "":
             await self._upgraded(room, event)
         elif kind == "m.room.member" and value_at(event, "content", "membership") != "invite":
@@ -171,7 +172,11 @@ class Syncing:
             if event is None:
                 await self._unreadable(room, sealed)
                 return ""
-        message = await self._reader.read(room, event)
+        try:
+            message = await self._reader.read(room, event)
+        except (TypeError, ValueError, KeyError, AttributeError) as error:  # a shape that no one thought of; it would come again for ever
+            log.error("matrix.event_not_read room=%s at=%s", room.id, traceback_location(error))  # noqa: TRY400 - it may hold words
+            return ""
         if message is None or not await self._intake.keep(self._link, message):
             return ""
         self._know(message.sender.id)

@@ -68,7 +68,7 @@ class CallerCheck:
 
     async def is_genuine(self, authorization: str, activity: Mapping[str, Any]) -> bool:
         """The token is signed by a key that is endorsed for the activity's channel, was issued for this bot, and names the service that it came
-        from. Raises PlatformError where the keys can't be had now."""
+        from. Raises PlatformError where the keys are unavailable."""
         found = await self._keys.claims(authorization, audience=self._settings.app_id, issuer=self._settings.issuer)
         if found is None:
             return False

@@ -1,9 +1,7 @@
 """Slack's events as messages for the assistant, by the rules for channels."""
 
 import re
-from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -11,7 +9,8 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.inbox import COMMANDS, Command, InboundMessage, Quote, Sender
 from channels.kit.commands import command_of, pressed
 from channels.kit.hearing import Hearing, Overheard
-from channels.kit.http import PlatformError, value_at
+from channels.kit.http import value_at
+from channels.kit.threads import KnownThread, KnownThreads
 from channels.slack.api import Me, SlackApi
 from channels.slack.settings import SlackSettings
 from channels.slack.words import files_of, forwarded, objects_at, said, text_at
@@ -22,18 +21,9 @@ _TS: Final = re.compile(r"[0-9]{1,12}\.[0-9]{1,9}")
 _CHAT: Final = re.compile(r"[CDG][A-Z0-9]{1,30}")
 _MEMBER: Final = re.compile(r"[UWB][A-Z0-9]{1,30}")
 _WORDS_OF_PEOPLE: Final = frozenset({"", "file_share", "thread_broadcast", "me_message", "bot_message"})
-_MOST_THREADS: Final = 4096
 _MOST_REPLIES: Final = 200
 _MOST_QUOTED: Final = 4000
 _LOOK_SECONDS: Final = 3.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Thread:
-    """mine: the assistant has written, or was asked, in it. `first`: its first message, if it is another's."""
-
-    mine: bool
-    first: Any = None
 
 
 class SlackReader:
@@ -44,7 +34,7 @@ class SlackReader:
         self._api = api
         self._hearing = hearing
         self._me = me
-        self._threads: OrderedDict[tuple[str, str], Thread] = OrderedDict()
+        self._threads = KnownThreads(self._look)
 
     async def event(self, event: Any) -> InboundMessage | None:
         """A message, or an edit of one; None: it is not for the assistant. https://docs.slack.dev/reference/events/message"""
@@ -75,8 +65,8 @@ class SlackReader:
         external_id = f"{chat}:{ts}" + (f":{edited}" if edited else "")
         mentions_me = bool(re.search(self._mention(), raw))
         in_thread = bool(_TS.fullmatch(thread_ts)) and thread_ts != ts
-        new_thread = (chat, thread_ts) not in self._threads
-        thread = await self._thread(chat, thread_ts, asked=mentions_me or private) if in_thread else Thread(mine=False)
+        looked = in_thread and (private or self._settings.groups != "off")
+        thread = await self._threads.about(chat, thread_ts) if looked else KnownThread(mine=False)
         heard = Overheard(
             chat_id=chat,
             external_id=external_id,
@@ -91,10 +81,10 @@ class SlackReader:
         begins = not private and self._settings.reply_in_thread
         address = Address(channel="slack", chat_id=chat, thread_id=thread_ts if in_thread else ts if begins else None)
         if address.thread_id is not None and not private:
-            self._remember(chat, address.thread_id, Thread(mine=True))
+            self._threads.asked(chat, address.thread_id)
         words, shared = await said(raw, self._api.name_of, me=self._me.user_id), await forwarded(message, self._api.name_of)
         text = "\n".join(filter(None, [words, shared if by_bot else ""]))
-        quote = await self._quote("" if by_bot else shared, thread.first if new_thread else None)
+        quote = await self._quote("" if by_bot else shared, thread.first)
         files = files_of(message)
         if not (text or files or quote) and not mentions_me:
             return None
@@ -172,27 +162,11 @@ class SlackReader:
     def _mention(self) -> str:
         return rf"<@{re.escape(self._me.user_id)}(?:\|[^<>]*)?>"
 
-    async def _thread(self, chat: str, thread_ts: str, *, asked: bool) -> Thread:
-        """What is known of a thread; Slack is asked once, where it decides something."""
-        if (known := self._threads.get((chat, thread_ts))) is not None:
-            return known
-        if self._settings.groups == "off" and not asked:
-            return Thread(mine=False)
-        try:
-            answer = await self._api.call("conversations.replies", channel=chat, ts=thread_ts, limit=_MOST_REPLIES, seconds=_LOOK_SECONDS)
-        except PlatformError:
-            return Thread(mine=False)  # asked again at its next message
+    async def _look(self, chat: str, thread_ts: str) -> KnownThread:
+        answer = await self._api.call("conversations.replies", channel=chat, ts=thread_ts, limit=_MOST_REPLIES, seconds=_LOOK_SECONDS)
         messages = objects_at(answer, "messages")
         mine = any(text_at(each, "user") == self._me.user_id for each in messages)
-        first = messages[0] if messages and text_at(messages[0], "user") != self._me.user_id else None
-        self._remember(chat, thread_ts, Thread(mine=mine))
-        return Thread(mine=mine, first=None if mine else first)
-
-    def _remember(self, chat: str, thread_ts: str, thread: Thread) -> None:
-        self._threads[chat, thread_ts] = thread
-        self._threads.move_to_end((chat, thread_ts))
-        while len(self._threads) > _MOST_THREADS:
-            self._threads.popitem(last=False)
+        return KnownThread(mine=mine, first=messages[0] if messages else None)
 
     async def _quote(self, shared: str, first: Any) -> Quote | None:
         """What it forwards; else the first message of a thread that the assistant comes into."""

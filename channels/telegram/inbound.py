@@ -40,7 +40,7 @@ def files_of(message: Content) -> Iterator[InboundFile]:
         ("video", message.animation, "animation.mp4", _UNKNOWN),
         ("document", None if message.animation else message.document, "document", _UNKNOWN),  # an animation is a document, too
         ("audio", audio, title, "audio/mpeg"),
-        ("voice", message.voice, "voice.ogg", "audio/ogg"),
+        ("audio" if getattr(message, "via_bot", None) else "voice", message.voice, "voice.ogg", "audio/ogg"),  # a bot's is not recorded
         ("video", message.video, "video.mp4", "video/mp4"),
         ("voice", message.video_note, "video-note.mp4", "video/mp4"),
         ("sticker", sticker, picture[0], picture[1]),

@@ -24,7 +24,7 @@ class Dialect:
     """What a platform's Markdown has."""
 
     special: str = r"\\*_~`<\[&"
-    """Characters that are escaped with a backslash, as inside of a regular expression's brackets."""
+    """Characters that are escaped with a backslash, as inside of a regular expression's brackets. Empty: the dialect has no escapes."""
     pings: str = r"@(?=all\b|channel\b|here\b|everyone\b)"
     """What would notify people: a zero-width space is put behind the first character. Empty: nothing would."""
     bold: str = "**"
@@ -52,7 +52,8 @@ class _MarkdownForm(TextForm):
     def __init__(self, limit: int, dialect: Dialect) -> None:
         super().__init__(limit)
         self._dialect = dialect
-        self._special = re.compile(f"[{dialect.special}]")
+        self._special = re.compile(f"[{dialect.special}]" if dialect.special else r"(?!)")
+        self._escape = "\\" if dialect.special else _GAP
         self._pings = re.compile(dialect.pings) if dialect.pings else None
         self._marks = {"bold": dialect.bold, "italic": dialect.italic, "strike": dialect.strike, "spoiler": dialect.spoiler}
 
@@ -111,7 +112,7 @@ class _MarkdownForm(TextForm):
                 code = re.sub(r"`(?=`)", "`" + _GAP, span.text)
                 return f"`` {code} ``" if "`" in code else f"`{code}`"
             said = self.escape(span.text)
-            return _at_begin(said) if place == 0 else said
+            return _at_begin(said, self._escape) if place == 0 else said
 
         def signs(mark: Mark) -> tuple[str, str]:
             kind, link = mark
@@ -131,9 +132,9 @@ def _code(block: Block) -> str:
     return f"```{block.language}\n{_TICKS.sub('``' + _GAP, text)}\n```" if text else ""
 
 
-def _at_begin(escaped: str) -> str:
+def _at_begin(escaped: str, escape: str) -> str:
     """Escape the beginning of a line that would be a heading or a list."""
     found = _LINE_BEGIN.match(escaped)
     if found is None:
         return escaped
-    return f"{found[1] or found[3] or ''}\\{found[2] or found[4]}{escaped[found.end() :]}"
+    return f"{found[1] or found[3] or ''}{escape}{found[2] or found[4]}{escaped[found.end() :]}"

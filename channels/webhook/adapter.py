@@ -18,8 +18,6 @@ from assistant.contracts.channels import (
     ChannelContext,
     ChannelFailed,
     ChannelLink,
-    HookAccepted,
-    HookRequest,
     Limit,
     Sending,
     SendLater,
@@ -27,6 +25,7 @@ from assistant.contracts.channels import (
     SendUnclear,
 )
 from assistant.contracts.errors import Forbidden, InvalidJson, InvalidRequest, NotFound, StoreUnavailable, Unauthenticated
+from assistant.contracts.hooks import HookAccepted, HookRequest
 from assistant.contracts.inbox import InboundMessage, Sender
 from assistant.contracts.outbox import MediaFiles, OutboundEvent, OutboundPart, Receipt
 from assistant.contracts.proxies import ProxyRoute, UnusableProxy, route_to

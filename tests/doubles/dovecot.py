@@ -9,6 +9,7 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 PASSWORD = "pass-word"
@@ -22,11 +23,12 @@ protocols = imap
 listen = 127.0.0.1
 ssl = {ssl}
 disable_plaintext_auth = no
-auth_mechanisms = plain login {more}
+auth_mechanisms = plain login
 default_internal_user = {user}
 default_login_user = {user}
 default_internal_group = {group}
 first_valid_uid = 0
+auth_failure_delay = 0
 mail_fsync = never
 mail_location = maildir:{base}/mail/%u
 passdb {{
@@ -55,6 +57,9 @@ service imap {{
 }}
 service anvil {{
   chroot =
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
 }}
 namespace inbox {{
   inbox = yes
@@ -80,20 +85,23 @@ class Dovecot:
 
 
 @contextmanager
-def running_dovecot(folder: Path, ports: tuple[int, int], *, tls: tuple[Path, Path] | None = None) -> Generator[Dovecot]:
-    """`tls`: a certificate and its key."""
+def running_dovecot(ports: tuple[int, int], *, tls: tuple[Path, Path] | None = None) -> Generator[Dovecot]:
+    """`tls`: a certificate and its key. Its folder is not among pytest's, which only their owner may enter: root's mailboxes are another user's."""
+    with TemporaryDirectory(prefix="dovecot-") as folder:
+        yield from _running(Path(folder), ports, tls)
+
+
+def _running(folder: Path, ports: tuple[int, int], tls: tuple[Path, Path] | None) -> Generator[Dovecot]:
     assert _PROGRAM is not None, MISSING
     root = os.getuid() == 0
     me = pwd.getpwuid(os.getuid()).pw_name
     mail = pwd.getpwnam("mail") if root else pwd.getpwuid(os.getuid())
     user = pwd.getpwnam("dovecot") if root else mail
-    (folder / "run").mkdir(parents=True)
+    (folder / "run").mkdir()
     (folder / "mail").mkdir()
     folder.chmod(0o755)
     if root:
         os.chown(folder / "mail", mail.pw_uid, mail.pw_gid)
-        for each in folder.parents[:3]:  # pytest's own folders are for their owner alone
-            each.chmod(each.stat().st_mode | 0o711)
     values: dict[str, Any] = {
         "base": folder,
         "user": user.pw_name if root else me,
@@ -104,7 +112,6 @@ def running_dovecot(folder: Path, ports: tuple[int, int], *, tls: tuple[Path, Pa
         "port": ports[0],
         "tls_port": ports[1] if tls else 0,
         "ssl": "yes" if tls else "no",
-        "more": "",
         "extra": f"ssl_cert = <{tls[0]}\nssl_key = <{tls[1]}" if tls else "",
     }
     config = folder / "dovecot.conf"

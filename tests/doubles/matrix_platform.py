@@ -55,6 +55,7 @@ class MatrixPlatform(ChannelPlatform):
         return MatrixChannel(self.settings, ChannelContext(files=self.files, version="1", notes=self.notes), pause=0.01)
 
     async def reopen(self) -> Channel:
+        await self.channel.close()
         self.channel = self.open()
         return self.channel
 

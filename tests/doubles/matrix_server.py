@@ -35,6 +35,8 @@ class MatrixServer(ChannelServer):
         self.read_to = 0
         """The last place that the account has asked for what follows."""
         self.page = 100
+        self.started = asyncio.Event()
+        """The account asks for what follows."""
         self._transactions: dict[str, str] = {}
         self._news = asyncio.Condition()
         self._readers: set[asyncio.Task[Any]] = set()
@@ -126,8 +128,9 @@ class MatrixServer(ChannelServer):
         limit = orjson.loads(request.query["filter"])["room"]["timeline"]["limit"]
         if since is None:
             rooms = {id: self._section(id, [], self.state.get(id, [])) for id in self.members}
-            return web.json_response(self._answer({"join": rooms, "invite": self._invites()}))
+            return web.json_response(self._news_of({"join": rooms, "invite": self._invites()}))
         self.read_to = at = int(since[1:])
+        self.started.set()
         task = asyncio.current_task()
         assert task is not None
         self._readers.add(task)
@@ -141,9 +144,9 @@ class MatrixServer(ChannelServer):
         for room, event in self.stream[at:]:
             found.setdefault(room, []).append(event)
         join = {id: self._section(id, events[-limit:], [], limited=len(events) > limit) for id, events in found.items()}
-        return web.json_response(self._answer({"join": join, "invite": self._invites()}))
+        return web.json_response(self._news_of({"join": join, "invite": self._invites()}))
 
-    def _answer(self, rooms: dict[str, Any]) -> dict[str, Any]:
+    def _news_of(self, rooms: dict[str, Any]) -> dict[str, Any]:
         return {"next_batch": f"s{len(self.stream)}", "rooms": rooms, "device_one_time_keys_count": {}}
 
     def _invites(self) -> dict[str, Any]:

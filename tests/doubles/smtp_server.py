@@ -59,6 +59,7 @@ class SmtpServer:
         self.envelopes: list[tuple[str, str]] = []
         """(from, to)"""
         self.port = 0
+        self.arrived = asyncio.Event()
         self.logins: list[str] = []
         self.connections = 0
         self._tls = tls
@@ -76,7 +77,7 @@ class SmtpServer:
 
     def fail_at(self, stage: Stage, answer: str) -> None:
         """`answer`: of the server; or lose, hold, garbage."""
-        self._faults.append((stage, answer))
+        self._faults.extend([(stage, answer)] * (2 if stage == "login" else 1))  # a client tries both ways to log in
 
     def heal(self) -> None:
         self._faults.clear()
@@ -119,6 +120,7 @@ class SmtpServer:
             assert isinstance(mail, EmailMessage)
             self.mails.append(mail)
             self.envelopes.append((str(envelope.mail_from), envelope.rcpt_tos[0]))
+            self.arrived.set()
         return await self._said(server, answer) if answer else "250 2.0.0 Ok: queued"
 
     async def _said(self, server: Any, answer: str) -> str:
@@ -177,7 +179,7 @@ def _seen(mail: EmailMessage) -> Seen:
     thread = str(mail["Message-ID"]).split(".")[1]
     return Seen(
         id=str(mail["Message-ID"]),
-        text=str(plain.get_content()).strip("\n") if plain is not None else "",
+        text=str(plain.get_content()).replace("\r\n", "\n").strip("\n") if plain is not None else "",
         chat_id=str(mail["To"]),
         thread_id=None if thread == "0" else thread,
         reply_to=str(mail["In-Reply-To"]) if mail["In-Reply-To"] else None,

@@ -95,6 +95,12 @@ class Account:
         async with aiohttp.ClientSession() as session, session.post(url, data=content, headers=headers) as answer:
             return (await answer.json())["content_uri"]
 
+    async def download(self, address: str) -> bytes:
+        url = f"{self.home.url}/_matrix/client/v1/media/download/{address.removeprefix('mxc://')}"
+        async with aiohttp.ClientSession() as session, session.get(url, headers={"Authorization": f"Bearer {self.token}"}) as answer:
+            assert answer.status == 200
+            return await answer.read()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Synapse:

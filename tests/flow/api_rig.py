@@ -19,8 +19,9 @@ from assistant.api.schedules import ScheduleEndpoints
 from assistant.api.server.serve import serve
 from assistant.api.settings import ApiSettings
 from assistant.contracts.access import UNLIMITED, Admission
-from assistant.contracts.channels import ChannelStatus, Hooks
+from assistant.contracts.channels import ChannelStatus
 from assistant.contracts.errors import NanobotError, SessionNotFound, TurnCancelled
+from assistant.contracts.hooks import Hooks
 from assistant.contracts.messages import FinishReason, Usage
 from assistant.contracts.models import ModelInfo
 from assistant.contracts.turns import AgentFacts, TextDelta, TurnFailed, TurnFinished, TurnRequest, Upload

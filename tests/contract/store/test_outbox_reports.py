@@ -1,13 +1,16 @@
 """What a platform reports of what it had accepted, and the notes of its adapter, on both databases."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from assistant.contracts.addresses import parse_address
 from assistant.contracts.channels import ChannelContext, ChannelFailed
+from assistant.contracts.inbox import InboundMessage, Sender, SessionRef
 from assistant.contracts.notes import MOST_NOTE_BYTES, MOST_NOTE_KEY, ChannelNotes, NotesInMemory
-from assistant.contracts.outbox import Delivery, DeliveryError, Settlement
+from assistant.contracts.outbox import Delivery, DeliveryError, Origin, Settlement, ToPerson
 from assistant.store.channels import StoredChannelNotes
 from assistant.store.store import Store
 from tests.clocks import TurnedClock
@@ -146,3 +149,35 @@ async def test_a_channels_folder_is_made_when_it_is_asked_for(store: Store, tmp_
     (tmp_path / "taken").touch()
     with pytest.raises(ChannelFailed, match="can't be made"):
         ChannelContext(files=store.media, version="1", folder=tmp_path / "taken" / "matrix").make_folder()
+
+
+@pytest.mark.parametrize(
+    ("hidden", "asked_in", "told"), [(False, "telegram:5", True), (True, "telegram:5", True), (False, "whatsapp:49", False)]
+)
+async def test_the_chat_in_which_it_was_asked_for_is_told(
+    store: Store, clock: TurnedClock, hidden: bool, asked_in: str, told: bool
+) -> None:
+    address = parse_address(asked_in)
+    message = InboundMessage(
+        external_id="1", address=address, sender=Sender(id="5", name="Bert"), private=True, text="tell anna", at=clock()
+    )
+    await store.inbox.accept(message, SessionRef(owner="telegram:5", session=asked_in, role="user"))
+    taken = await store.inbox.take("telegram:5", asked_in)
+    assert taken is not None
+    sent_one = replace(
+        event(channel="whatsapp", chat="49", owner="telegram:5"),
+        origin=Origin(kind="tool", owner="telegram:5", session=asked_in, turn_id=taken.turn_id),
+        person=ToPerson(id="whatsapp:49", name="Anna", hidden=hidden),
+    )
+    await store.outbox.enqueue([sent_one])
+    claim = await claimed(store, "whatsapp:49")
+    assert await store.outbox.note(claim, plan=parts("hello"), receipt=None)
+    assert await store.outbox.note(claim, receipt=(0, receipt("wamid.9", clock())), settle=Settlement(state="sent"))
+    for _ in range(2):
+        await store.outbox.undelivered("whatsapp", "wamid.9", GONE)
+    notices = [each.event for each in await store.outbox.list(None) if each.event.origin.kind == "notice"]
+    assert [str(each.address) for each in notices] == ([asked_in] if told else [])
+    if told:
+        why = "" if hidden else ": They are not on WhatsApp"
+        whom = "Anna" if hidden else "Anna (whatsapp:49)"
+        assert notices[0].text == f"My message to {whom} did not arrive, though it had been accepted{why}."

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -100,7 +100,8 @@ class SynapsePlatform(MatrixPlatform):
     async def _real(self, value: Any) -> Any:
         """With the real ids of events and files."""
         if isinstance(value, dict):
-            return {name: await self._real(each) for name, each in value.items()}
+            shown = cast("dict[str, Any]", value)
+            return {name: await self._real(each) for name, each in shown.items()}
         if value == "mxc://file":
             return await self.town.anna.upload(self._file)
         return self._ids.get(value, value) if isinstance(value, str) else value

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from assistant.contracts.channels import SendFailed, SendLater, SendRefused, SendUnclear
-from assistant.testing.channel_plans import LONG_TEXT
+from assistant.testing.channel_texts import LONG_TEXT
 from assistant.testing.platform import RecordingLink, Said, event_to, running, send
 from channels.text.sms import segments, sms_parts
 from tests.contract.plugins.test_sms import ADA, SmsPlatform

@@ -34,9 +34,10 @@ class VoiceHouse:
         return self.telegram.sent_to(chat)
 
     async def messages(self, chat: int = ANNA) -> list[UserMessage]:
-        """Anna's, the earliest first."""
+        """What people wrote there, the earliest first."""
         sessions = self.ledger.runtime.services.store.sessions
-        kept = [stored.message for stored in await sessions.messages("local", f"telegram:{chat}")]
+        owner = "local" if chat > 0 else f"telegram:{chat}"
+        kept = [stored.message for stored in await sessions.messages(owner, f"telegram:{chat}")]
         return [message for message in kept if isinstance(message, UserMessage)]
 
     async def usage(self) -> dict[str, tuple[int, int]]:
@@ -53,7 +54,7 @@ def say_by_voice(telegram: TelegramServer, data: bytes, *, chat: int = ANNA, kin
     file_id = telegram.file(data, f"voice/file_{len(telegram.files)}.oga")
     body: dict[str, Any] = {"file_id": file_id, "file_unique_id": f"u{file_id}", "file_size": len(data), "duration": 2}
     body |= {"length": 240} if kind == "video_note" else {"mime_type": "audio/ogg"}
-    telegram.deliver("message", telegram.message(chat) | {kind: body, **more})
+    telegram.deliver("message", telegram.message(chat, sender=ANNA if chat < 0 else None) | {kind: body, **more})
 
 
 def settings(
@@ -64,7 +65,13 @@ def settings(
         "budgets": budgets,
         **({"sandbox": sandbox} if sandbox else {}),
         "channels": {
-            "telegram": {"enabled": True, "token": telegram.token, "apiBase": telegram.url, "owners": [str(ANNA + n) for n in range(10)]}
+            "telegram": {
+                "enabled": True,
+                "token": telegram.token,
+                "apiBase": telegram.url,
+                "owners": [str(ANNA + n) for n in range(10)],
+                "groups": "all",
+            }
         },
         "voice": {"transcriber": {"apiBase": speech.url, "price": 0.006}, **voice},
     }

@@ -1,5 +1,7 @@
 """Voice messages of a chat are transcribed before their turn, and are the sender's own words."""
 
+import asyncio
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ from assistant.contracts.own_words import own_words, sources
 from tests.doubles.model_server import ModelServer
 from tests.doubles.sounds import opus, wav
 from tests.doubles.speech_server import Refusing, SpeechServer
+from tests.flow.nanobot_process import ROOT
 
 from .house import ANNA, heard_in, voice_house
 
@@ -38,6 +41,7 @@ KINDS: list[tuple[str, dict[str, Any], bool, set[str]]] = [
     ("video_note", {}, True, set()),
     ("audio", {}, False, {"file"}),
     ("audio", {"caption": "what is this?"}, False, {"file"}),
+    ("voice", {"via_bot": {"id": 7, "is_bot": True, "first_name": "Sounds"}}, False, {"file"}),
     ("voice", {"forward_origin": {"type": "hidden_user", "date": 1, "sender_user_name": "Eve"}}, False, {"stranger", "file"}),
 ]
 
@@ -173,9 +177,7 @@ async def test_a_budget_that_is_used_up_is_said(tmp_path: Path, sqlite: str, ups
         assert (await house.answered(2))[1].text.startswith("tok0")
 
 
-async def test_without_a_transcriber_nothing_changes_and_nothing_is_loaded(
-    tmp_path: Path, sqlite: str, upstream: ModelServer, speech: SpeechServer
-) -> None:
+async def test_without_a_transcriber_nothing_changes(tmp_path: Path, sqlite: str, upstream: ModelServer, speech: SpeechServer) -> None:
     async with voice_house(tmp_path, upstream, sqlite, speech=speech, transcriber=None) as house:
         house.voice()
         await house.answered()
@@ -183,3 +185,50 @@ async def test_without_a_transcriber_nothing_changes_and_nothing_is_loaded(
         assert isinstance(part, Document)
         assert "nothing here that hears" in part.missing
         assert speech.asked == 0
+
+
+async def test_in_a_group_the_words_are_those_of_who_spoke(
+    tmp_path: Path, sqlite: str, upstream: ModelServer, speech: SpeechServer
+) -> None:
+    group = -1_001_234_567_890
+    async with voice_house(tmp_path, upstream, sqlite, speech=speech) as house:
+        house.voice(chat=group)
+        await house.answered(chat=group)
+        (message,) = await house.messages(group)
+        (words,) = heard_in(message)
+        assert (words.author, own_words(message, by=f"telegram:{ANNA}")) == (f"telegram:{ANNA}", "Ada:\nremind me of the milk")
+        assert own_words(message, by="telegram:666") == ""
+        assert set(sources([message], by="telegram:666")) == {"stranger"}
+
+
+async def test_what_its_server_counted_is_charged(tmp_path: Path, sqlite: str, upstream: ModelServer, speech: SpeechServer) -> None:
+    async with voice_house(tmp_path, upstream, sqlite, speech=speech) as house:
+        speech.usage = {"type": "duration", "seconds": 60}  # more than the recording says of itself
+        house.voice(opus(1))
+        await house.answered()
+        assert (await house.usage())["voice"] == (1, 6_000_000)
+        speech.usage = {"type": "tokens", "input_tokens": 25, "output_tokens": 7, "total_tokens": 32}
+        house.voice(opus(2), chat=ANNA + 1)
+        await house.answered(chat=ANNA + 1)
+        (group,) = [group for group in await house.ledger.usage("cause") if group.name == "voice"]
+        assert (group.usage.prompt_tokens, group.usage.completion_tokens) == (25, 7)
+        assert {group.name for group in await house.ledger.usage("model")} == {"custom/fake-model", "transcriber/whisper-1"}
+
+
+OPENS = """
+import asyncio, sys
+from assistant.app.services import open_services
+from assistant.config import load_config
+
+async def main():
+    async with open_services(load_config(None, {"NANOBOT_HOME": sys.argv[1], "HOME": sys.argv[1]}, {"agents.defaults.provider": "offline"})):
+        print(*sorted(name for name in sys.modules if name.startswith("assistant.voice.")))
+
+asyncio.run(main())
+"""
+
+
+async def test_nothing_of_it_is_loaded_where_it_is_not_configured(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", OPENS, str(tmp_path), cwd=ROOT, stdout=asyncio.subprocess.PIPE)
+    said, _ = await process.communicate()
+    assert (process.returncode, said.split()) == (0, [b"assistant.voice.settings"])

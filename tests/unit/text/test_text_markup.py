@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from assistant.testing.channel_plans import TEXTS, words_in
+from assistant.testing.channel_texts import TEXTS, words_in
 from channels.text.html import html_parts
 from channels.text.markdown import COMMON, Dialect, markdown_parts
 

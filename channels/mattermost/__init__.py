@@ -1,0 +1,1 @@
+"""Mattermost: a bot account of a server, by REST and its WebSocket."""

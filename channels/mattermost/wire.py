@@ -1,0 +1,167 @@
+"""Mattermost's calls that post, edit and show."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from assistant.contracts.addresses import Address
+from assistant.contracts.channels import SendFailed, Sending
+from assistant.contracts.inbox import InboundFile, InboundMessage
+from assistant.contracts.outbox import ButtonRows
+from channels.kit.calls import hmac_hex
+from channels.kit.commands import button_value
+from channels.kit.forms import Blame
+from channels.kit.http import Answered, PlatformError, Unanswered, value_at
+from channels.kit.planning import ButtonRules, MessageRules
+from channels.kit.sender import Post
+from channels.mattermost.api import PLATFORM, MattermostApi, blame_of, failure_of, not_sent, posts_in
+from channels.mattermost.settings import MattermostSettings
+from channels.text.blocks import FormattedPart
+from channels.text.markdown import Dialect, markdown_parts
+
+log = logging.getLogger(__name__)
+MOST_TEXT: Final = 15_000
+"""The server takes 16,383 characters. https://github.com/mattermost/mattermost/blob/master/server/public/model/post.go (PostMessageMaxRunesV2)"""
+_DIALECT: Final = Dialect(pings=r"(?<![\w.+-])@(?=\w)")
+_KEY: Final = "nanobot_key"
+"""The prop of a post that holds its key: `pending_post_id` is remembered for 30 seconds only.
+https://github.com/mattermost/mattermost/blob/master/server/channels/app/post.go (pendingPostIDsCacheTTL)"""
+_BEFORE: Final = timedelta(minutes=5)
+"""The largest difference between the server's clock and ours."""
+
+
+def mattermost_parts(markdown: str, limit: int) -> list[FormattedPart]:
+    return markdown_parts(markdown, limit, _DIALECT)
+
+
+_RULES: Final = MessageRules(
+    platform=PLATFORM,
+    texts=mattermost_parts,
+    most_text=MOST_TEXT,
+    most_caption=MOST_TEXT,
+    most_files=10,
+    most_file_bytes=100 * 1024 * 1024,  # the server's own setting, unless it is changed
+)
+_BUTTONS: Final = ButtonRules(rows=5, in_row=5, text=100, can_link=lambda url: False)
+"""A button calls the assistant, and opens no page."""
+
+
+def rules_for(settings: MattermostSettings) -> MessageRules:
+    return replace(_RULES, buttons=_BUTTONS if settings.callback_url else None)
+
+
+class MattermostWire:
+    platform = PLATFORM
+
+    def __init__(self, api: MattermostApi, settings: MattermostSettings) -> None:
+        self._api = api
+        self._settings = settings
+
+    async def post(self, post: Post) -> str | None:
+        chat, _ = await self._api.chat_of(post.sending.address.chat_id)
+        if (arrived := await self._arrived(post.sending, chat, post.key)) is not None:
+            return arrived
+        body = {
+            "channel_id": chat,
+            "message": post.words,
+            "root_id": post.form.thread_id or "",
+            "file_ids": [await self._upload(chat, media.name, post.contents[media.digest]) for media in post.form.part.media],
+            "props": {_KEY: post.key, **self._buttons(post.form.part.buttons)},
+            "pending_post_id": f"{(await self._api.bot()).id}:{post.key}",
+        }
+        answer = await self._api.http.json("POST", "/posts", json=body)
+        id = value_at(answer, "id")
+        return id if isinstance(id, str) else None
+
+    async def edit(self, post: Post, message_id: str) -> bool:
+        return await self._patch(message_id, post.words, self._buttons(post.form.part.buttons))
+
+    async def remove(self, post: Post, message_id: str) -> None:
+        try:
+            await self._api.http.call("DELETE", f"/posts/{message_id}")
+        except PlatformError as error:
+            log.info("mattermost.preview_stays error=%s", type(error).__name__)
+
+    def blamed(self, error: PlatformError) -> Blame | None:
+        return blame_of(error)
+
+    def failure(self, error: PlatformError) -> SendFailed:
+        return failure_of(error)
+
+    async def fetch(self, file: InboundFile, into: Path, most_bytes: int) -> None:
+        """`ref`: the file's id."""
+        await self._api.http.download(f"/files/{file.ref}", into, most_bytes)
+
+    async def react(self, message: InboundMessage, emoji: str) -> None:
+        reaction = {"user_id": (await self._api.bot()).id, "post_id": message.message_id, "emoji_name": emoji}
+        await self._api.http.call("POST", "/reactions", json=reaction)
+
+    async def show_typing(self, address: Address) -> None:
+        chat, _ = await self._api.chat_of(address.chat_id)
+        body = {"channel_id": chat, "parent_id": address.thread_id or ""}
+        await self._api.http.call("POST", f"/users/{(await self._api.bot()).id}/typing", json=body)
+
+    async def show(self, address: Address, text: str, *, reply_to: str | None, message_id: str | None) -> str | None:
+        if message_id is not None:
+            return message_id if await self._patch(message_id, text, {}) else None
+        chat, _ = await self._api.chat_of(address.chat_id)
+        answer = await self._api.http.json("POST", "/posts", json={"channel_id": chat, "message": text, "root_id": address.thread_id or ""})
+        return str(value_at(answer, "id"))
+
+    async def _arrived(self, sending: Sending, chat: str, key: str) -> str | None:
+        """The post that an earlier try of this part made, if it did."""
+        if sending.again is None:
+            return None
+        since = int((sending.again - _BEFORE).timestamp() * 1000)
+        try:
+            answer = await self._api.http.json("GET", f"/channels/{chat}/posts", params={"since": str(since)})
+            me = (await self._api.bot()).id
+        except Unanswered as error:
+            raise not_sent(error) from error
+        for post in posts_in(answer):
+            if post.get("user_id") == me and value_at(post, "props", _KEY) == key:
+                return str(post.get("id"))
+        return None
+
+    async def _patch(self, message_id: str, text: str, props: Mapping[str, Any]) -> bool:
+        """`props` take the place of all that were there."""
+        try:
+            await self._api.http.call("PUT", f"/posts/{message_id}/patch", json={"message": text, "props": {"from_bot": "true", **props}})
+        except Answered as error:
+            if error.status == 404 or "time_limit" in str(error.at("id")):
+                return False
+            raise
+        return True
+
+    async def _upload(self, chat: str, name: str, content: bytes) -> str:
+        try:
+            answer = await self._api.http.json("POST", "/files", params={"channel_id": chat, "filename": name}, data=content)
+        except Unanswered as error:
+            raise not_sent(error) from error
+        return str(value_at(answer, "file_infos", 0, "id"))
+
+    def _buttons(self, rows: ButtonRows) -> Mapping[str, Any]:
+        """https://docs.mattermost.com/developers/integrate/plugins/interactive-messages: the server calls, without a signature of its own; so each
+        button carries ours, which no client is shown."""
+
+        def action(label: str, value: str, id: str) -> Mapping[str, Any]:
+            context = {"value": value, "label": label, "sign": sign(self._settings, value, label)}
+            return {"id": id, "name": label, "integration": {"url": self._settings.callback_url, "context": context}}
+
+        attachments = [
+            {
+                "actions": [
+                    action(button.text, button_value(button, f"{row}.{column}", 2000), f"b{row}x{column}")
+                    for column, button in enumerate(line)
+                ]
+            }
+            for row, line in enumerate(rows)
+        ]
+        return {"attachments": attachments} if attachments else {}
+
+
+def sign(settings: MattermostSettings, value: str, label: str) -> str:
+    return hmac_hex(settings.secret, f"button\n{value}\n{label}".encode())

@@ -1,0 +1,134 @@
+"""Message stanzas as what they say. Pure: elements in, values out."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Final
+from urllib.parse import unquote, urlsplit
+from xml.etree.ElementTree import Element, SubElement
+
+from assistant.contracts.inbox import InboundFile
+from assistant.contracts.util import display_name
+from channels.text.blocks import clean
+
+_CLIENT: Final = "{jabber:client}"
+_IDS: Final = "{urn:xmpp:sid:0}"
+_ARCHIVE: Final = "{urn:xmpp:mam:2}result"
+_FORWARDED: Final = "{urn:xmpp:forward:0}forwarded"
+_DELAY: Final = "{urn:xmpp:delay}delay"
+_OOB: Final = "{jabber:x:oob}x"
+_REPLY: Final = "{urn:xmpp:reply:0}reply"
+_FALLBACK: Final = "{urn:xmpp:fallback:0}"
+_PICTURES: Final = {"jpg": "jpeg", "jpeg": "jpeg", "png": "png", "gif": "gif", "webp": "webp"}
+_MOST_CHARS: Final = 200_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stanza:
+    """A message that says something."""
+
+    sender: str
+    """The bare address that it is from: of a person, or of a room."""
+    nick: str
+    """In a room, of who wrote it; else the resource."""
+    in_room: bool
+    id: str
+    """What a receipt, an edit or an answer refers to; empty: it has none."""
+    key: str
+    """Known by this when it comes again."""
+    occupant: str
+    """XEP-0421: who wrote it, in a room that hides addresses; empty: the room does not say."""
+    body: str
+    quote: str
+    files: tuple[InboundFile, ...]
+    answers: str
+    """The full address of whom it answers; empty: it does not say."""
+    wants_receipt: bool
+    at: datetime | None
+    """When it was sent, where it was kept for a while."""
+
+
+def archived(stanza: Element, own: str) -> Element | None:
+    """The message in a result of our own archive (XEP-0313), with the time that it was stored at. None: it is no such result."""
+    result = stanza.find(_ARCHIVE)
+    if result is None or stanza.get("from", own).partition("/")[0] != own:
+        return None
+    forwarded = result.find(_FORWARDED)
+    inner = forwarded.find(f"{_CLIENT}message") if forwarded is not None else None
+    delay = forwarded.find(_DELAY) if forwarded is not None else None
+    if inner is not None and delay is not None:
+        inner.append(delay)
+    return inner
+
+
+def read_stanza(stanza: Element) -> Stanza | None:
+    """None: it says nothing (a receipt, a chat state, a subject), or is an error."""
+    kind = stanza.get("type", "normal")
+    sender, _, nick = stanza.get("from", "").partition("/")
+    body = clean(stanza.findtext(f"{_CLIENT}body") or "")[:_MOST_CHARS]
+    if (
+        kind not in ("chat", "normal", "groupchat")
+        or "@" not in sender
+        or stanza.find("{http://jabber.org/protocol/muc#user}x") is not None
+    ):
+        return None
+    urls = [url.strip() for each in stanza.findall(_OOB) if (url := each.findtext("{jabber:x:oob}url"))]
+    if body.strip() in urls:
+        body = ""
+    if not (body.strip() or urls):
+        return None
+    origin = stanza.find(f"{_IDS}origin-id")
+    stored = stanza.find(f"{_IDS}stanza-id")
+    own_id, in_room = stanza.get("id", ""), kind == "groupchat"
+    stored_id = stored.get("id", "") if stored is not None and (not in_room or stored.get("by") == sender) else ""
+    unique = (origin.get("id", "") if origin is not None else "") or stored_id or own_id
+    reply = stanza.find(_REPLY)
+    occupant = stanza.find("{urn:xmpp:occupant-id:0}occupant-id")
+    words, quote = _without_fallback(stanza, body) if reply is not None else (body, "")
+    return Stanza(
+        sender=sender.lower(),
+        nick=nick,
+        in_room=in_room,
+        id=(stored_id if in_room else "") or own_id,
+        key=sha256(f"{sender.lower()} {nick if in_room else ''} {unique or body}".encode()).hexdigest()[:40],
+        occupant=occupant.get("id", "") if occupant is not None else "",
+        body=words,
+        quote=quote,
+        files=tuple(map(_file, urls[:20])),
+        answers=reply.get("to", "") if reply is not None else "",
+        wants_receipt=stanza.find("{urn:xmpp:receipts}request") is not None,
+        at=_time(stanza.find(_DELAY)),
+    )
+
+
+def _without_fallback(stanza: Element, body: str) -> tuple[str, str]:
+    """(the words, what clients without replies are shown of the message that is answered). https://xmpp.org/extensions/xep-0461.html"""
+    for each in stanza.findall(f"{_FALLBACK}fallback"):
+        part = each.find(f"{_FALLBACK}body")
+        start, end = (part.get("start", "0"), part.get("end", "")) if part is not None else ("", "")
+        if each.get("for") == "urn:xmpp:reply:0" and start.isdigit() and end.isdigit() and int(start) <= int(end) <= len(body):
+            quoted = body[int(start) : int(end)]
+            return body[: int(start)] + body[int(end) :], re.sub(r"(?m)^> ?", "", quoted).strip()
+    return body, ""
+
+
+def _file(url: str) -> InboundFile:
+    name = display_name(unquote(urlsplit(url).path.rpartition("/")[2]) if "//" in url else url, "file")
+    picture = _PICTURES.get(name.rpartition(".")[2].lower())
+    media_type = f"image/{picture}" if picture else "application/octet-stream"
+    return InboundFile(name=name, kind="image" if picture else "document", media_type=media_type, size=None, ref=url)
+
+
+def _time(delay: Element | None) -> datetime | None:
+    try:
+        return datetime.fromisoformat(delay.get("stamp", "")).astimezone(UTC) if delay is not None else None
+    except ValueError:
+        return None
+
+
+def add(message: Element, tag: str, text: str | None = None, **attributes: str) -> Element:
+    """A child with its namespace in braces."""
+    child = SubElement(message, tag, attributes)
+    child.text = text
+    return child

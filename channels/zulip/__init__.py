@@ -1,0 +1,1 @@
+"""Zulip: a bot of an organization, by REST and its event queue."""

@@ -1,0 +1,160 @@
+"""Zulip as a channel: sends by REST, reads its event queue by long polls, and fetches what it missed."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, cast
+
+from assistant.contracts.addresses import Address
+from assistant.contracts.channels import ChannelContext, ChannelLink, Limit
+from channels.kit.conversation import ChatConversation
+from channels.kit.hearing import Hearing
+from channels.kit.http import Answered, PlatformError, value_at
+from channels.kit.intake import Intake
+from channels.kit.planning import plan_message
+from channels.kit.sender import PartSender
+from channels.zulip.inbound import ZulipReader, number_at
+from channels.zulip.settings import ZulipSettings
+from channels.zulip.wire import MOST_TEXT, PLATFORM, RULES, ZulipWire, code_of, connection_failure, zulip_parts
+
+log = logging.getLogger(__name__)
+_NEWEST: Final = "newest"
+"""The note with the id of the newest message when a queue was registered: what is older was read, or is none of ours."""
+_PAGE: Final = 500
+_MOST_PAGES: Final = 10
+_POLL_SECONDS: Final = 90
+_MORE_SECONDS: Final = 10.0
+"""Behind the server's own time for a poll."""
+_QUEUE_GONE: Final = "BAD_EVENT_QUEUE_ID"
+
+
+@dataclass(slots=True)
+class _Queue:
+    id: str
+    last: int
+    """Of the last event that was read; the server forgets it, and those before it, at the next poll."""
+    seconds: float
+
+
+class ZulipChannel:
+    """See `contracts.channels.Channel`."""
+
+    name = "zulip"
+    keyed = False
+    """`local_id` is for the echo of one's own client, and keeps no message from being posted twice."""
+    plan = staticmethod(partial(plan_message, rules=RULES))
+
+    def __init__(self, settings: ZulipSettings, context: ChannelContext, *, pause: float = 1.0) -> None:
+        """`pause`: seconds before the first retry where the store can't be written."""
+        self._settings = settings
+        self._notes = context.notes
+        self._wire = ZulipWire(settings, context)
+        self.send = PartSender(self._wire, context.files, channel=self.name).send
+        self.conversation = ChatConversation(
+            wire=self._wire,
+            react_emoji=settings.react_emoji,
+            previews=settings.preview == "edit",
+            first_part=lambda text: next((part.text for part in zulip_parts(text[: 2 * MOST_TEXT], MOST_TEXT)), ""),
+            typing_seconds=8.0,
+        )
+        self._intake = Intake(self.name, pause=pause)
+        self._hearing = Hearing(settings.groups, allow_bots=settings.allow_bots)
+        self._queue: _Queue | None = None
+
+    def limits(self, address: Address) -> Sequence[Limit]:
+        """https://zulip.com/api/rest-error-handling#rate-limit-exceeded: 200 requests a minute, unless the server is configured otherwise."""
+        return (Limit(key=self.name, amount=180, seconds=60),)
+
+    async def identity(self) -> str:
+        bot = await self._wire.bot()
+        return f"{bot.name} ({bot.id}) on {self._settings.site}"
+
+    async def run(self, link: ChannelLink) -> None:
+        bot = await self._wire.bot()
+        reader = ZulipReader(self._settings, self._wire, self._hearing, bot)
+        detail = f"{bot.name} ({bot.id}) on {self._settings.site}"
+        try:
+            while True:
+                if self._queue is None:
+                    self._queue = await self._register(link, reader)
+                link.connected(detail)
+                try:
+                    await self._read(link, reader, self._queue)
+                except Answered as error:
+                    if code_of(error) != _QUEUE_GONE:
+                        raise
+                    self._queue = None  # it was not read for ten minutes, or the server was started anew
+        except PlatformError as error:
+            raise connection_failure(error) from error
+
+    async def close(self) -> None:
+        await self._wire.http.close()
+
+    async def _register(self, link: ChannelLink, reader: ZulipReader) -> _Queue:
+        """https://zulip.com/api/register-queue. The queue is there first, then what came before it is read: what is in both has one id."""
+        events = ["message", "update_message"]
+        found = await self._wire.call("POST", "/register", event_types=events, fetch_event_types=["message"], apply_markdown=False)
+        newest = number_at(found, "max_message_id")
+        seen = [int(id) for each in (await link.last_seen()).values() if (id := each.partition(":")[0]).isascii() and id.isdigit()]
+        noted = await self._notes.get(_NEWEST)
+        if noted is not None:
+            await self._missed(link, reader, max([int(noted), *seen]))
+        await self._notes.keep(_NEWEST, str(newest))
+        seconds = number_at(found, "event_queue_longpoll_timeout_seconds") or _POLL_SECONDS
+        last = value_at(found, "last_event_id")
+        return _Queue(str(value_at(found, "queue_id")), last if isinstance(last, int) else -1, seconds + _MORE_SECONDS)
+
+    async def _read(self, link: ChannelLink, reader: ZulipReader, queue: _Queue) -> None:
+        """https://zulip.com/api/get-events"""
+        while True:
+            found = await self._wire.call("GET", "/events", queue_id=queue.id, last_event_id=queue.last, seconds=queue.seconds)
+            for event in _objects(value_at(found, "events")):
+                await self._take(link, reader, event)
+                id = event.get("id")
+                queue.last = max(queue.last, id if isinstance(id, int) else 0)
+
+    async def _take(self, link: ChannelLink, reader: ZulipReader, event: Mapping[str, Any]) -> None:
+        match event.get("type"):
+            case "message":
+                message = await reader.message(event.get("message"), _flags(event))
+            case "update_message" if isinstance(event.get("content"), str) and event.get("rendering_only") is not True:
+                message = await self._edited(reader, event)
+            case _:
+                message = None
+        if message is not None:
+            await self._intake.keep(link, message)
+
+    async def _edited(self, reader: ZulipReader, event: Mapping[str, Any]) -> Any:
+        """An edit of the words; its event does not tell all of the message. https://zulip.com/api/get-events#update_message"""
+        try:
+            found = await self._wire.call("GET", f"/messages/{number_at(event, 'message_id')}", apply_markdown=False)
+        except Answered as error:
+            if error.status != 400:  # it was deleted meanwhile
+                raise
+            return None
+        message = value_at(found, "message")
+        return await reader.message(message, _flags(event), edited=number_at(event, "edit_timestamp"))
+
+    async def _missed(self, link: ChannelLink, reader: ZulipReader, after: int) -> None:
+        """https://zulip.com/api/get-messages"""
+        for _ in range(_MOST_PAGES):
+            found = await self._wire.call(
+                "GET", "/messages", anchor=str(after), num_before=0, num_after=_PAGE, include_anchor=False, apply_markdown=False
+            )
+            for message in _objects(value_at(found, "messages")):
+                if (read := await reader.message(message, _flags(message))) is not None:
+                    await self._intake.keep(link, read)
+                after = max(after, number_at(message, "id"))
+            if value_at(found, "found_newest") is not False:
+                return
+        log.warning("zulip.not_caught_up platform=%s after=%d", PLATFORM, after)
+
+
+def _objects(value: Any) -> list[Mapping[str, Any]]:
+    return [each for each in cast("list[Any]", value) if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def _flags(event: Mapping[str, Any]) -> list[Any]:
+    flags = event.get("flags")
+    return cast("list[Any]", flags) if isinstance(flags, list) else []

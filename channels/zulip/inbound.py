@@ -1,0 +1,126 @@
+"""Zulip's messages as messages for the assistant, by the rules for channels."""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, cast
+from urllib.parse import unquote
+from zlib import crc32
+
+from assistant.contracts.addresses import Address
+from assistant.contracts.inbox import InboundFile, InboundMessage, Quote, Sender
+from assistant.contracts.util import display_name, no_address
+from channels.kit.commands import command_of
+from channels.kit.hearing import Hearing, Overheard
+from channels.kit.http import value_at
+from channels.zulip.settings import ZulipSettings
+from channels.zulip.wire import ZulipBot, ZulipWire
+
+SIGNS: Final = "/!"
+"""Zulip's clients keep some commands with "/" for themselves."""
+_MENTION: Final = re.compile(r"(@_?|#)\*\*([^*\n]{1,200})\*\*")
+_QUOTED: Final = re.compile(
+    r"\s*@_\*\*([^*|\n]{1,100})\|(\d{1,12})\*\* \[[^\]\n]{0,200}\]\([^)\s]{0,500}\):[ ]*\n(`{3,20})quote\n(.*?)\n\3[ ]*(?:\n|$)",
+    re.DOTALL | re.ASCII,
+)
+"""What "Quote message" of the clients writes. https://zulip.com/help/quote-or-forward-a-message"""
+_UPLOAD: Final = re.compile(r"!?\[([^\]\n]{0,255})\]\(/?(user_uploads/\d{1,12}/[\w./%+~-]{1,300})\)", re.ASCII)
+_MOST_FILES: Final = 20
+_LATEST: Final = 1 << 40
+_IMAGES: Final = ("png", "jpg", "jpeg", "gif", "webp")
+
+
+class ZulipReader:
+    """Reads the messages for one bot."""
+
+    def __init__(self, settings: ZulipSettings, wire: ZulipWire, hearing: Hearing, bot: ZulipBot) -> None:
+        self._settings = settings
+        self._wire = wire
+        self._hearing = hearing
+        self._bot = bot
+        self._own = re.compile(rf"@_?\*\*{re.escape(bot.name)}(?:\|{bot.id})?\*\*")
+
+    async def message(self, message: Any, flags: Sequence[Any], *, edited: int = 0) -> InboundMessage | None:
+        """None: it is not for the assistant. `edited`: the time of the edit that it is. https://zulip.com/api/get-events#message"""
+        id, sender, time = number_at(message, "id"), number_at(message, "sender_id"), number_at(message, "timestamp")
+        address, private = self._address(message)
+        content = value_at(message, "content")
+        if not (id and sender and time) or address is None or not isinstance(content, str) or sender == self._bot.id:
+            return None
+        if address.chat_id.startswith("c") and self._settings.allow_channels and address.chat_id[1:] not in self._settings.allow_channels:
+            return None
+        by_bot = await self._wire.is_bot(sender)
+        quoted = _QUOTED.match(content)
+        raw = content[quoted.end() :] if quoted else content
+        mentions_me = "mentioned" in flags or self._own.search(raw) is not None
+        text = _MENTION.sub(_named, self._own.sub("", raw)).strip()
+        command = command_of(text, signs=SIGNS)
+        external_id = f"{id}:{edited}-{crc32(content.encode(errors='replace')):x}" if edited else str(id)
+        heard = Overheard(
+            chat_id=str(address),
+            external_id=external_id,
+            private=private,
+            mentions_me=mentions_me,
+            answers_me=quoted is not None and quoted[2] == str(self._bot.id),
+            command=command,
+            by_bot=by_bot,
+        )
+        if not self._hearing.hears(heard):
+            return None
+        files = tuple(_file(*found.groups()) for found in _UPLOAD.finditer(raw) if ".." not in unquote(found[2]))[:_MOST_FILES]
+        text = _UPLOAD.sub("", text).strip() if files else text
+        if not (text or files or quoted or mentions_me):
+            return None
+        name = value_at(message, "sender_full_name")
+        return InboundMessage(
+            external_id=external_id,
+            address=address,
+            sender=Sender(id=str(sender), name=name if isinstance(name, str) else str(sender)),
+            private=private,
+            text=text or ("" if files or quoted else f"@{self._bot.name}"),
+            quote=self._quote(quoted) if quoted else None,
+            files=files,
+            command=command,
+            trusted=not by_bot,
+            message_id=str(id),
+            at=datetime.fromtimestamp(edited or time, UTC),
+        )
+
+    def _address(self, message: Any) -> tuple[Address | None, bool]:
+        """(the chat, whether it is between two)."""
+        match value_at(message, "type"):
+            case "stream" | "channel":
+                channel, topic = number_at(message, "stream_id"), value_at(message, "subject")
+                if not channel or not isinstance(topic, str):
+                    return None, False
+                return Address(channel="zulip", chat_id=f"c{channel}", thread_id=topic[:60].strip() or None), False
+            case "private" | "direct":
+                there: Any = value_at(message, "display_recipient")
+                users = {number_at(each, "id") for each in cast("list[Any]", there)} if isinstance(there, list) else set[int]()
+                others = sorted(users - {self._bot.id, 0})
+                if not others or len(others) > 50:
+                    return None, False
+                return Address(channel="zulip", chat_id=",".join(map(str, others))), len(others) == 1
+            case _:
+                return None, False
+
+    def _quote(self, quoted: re.Match[str]) -> Quote:
+        author_id = "" if quoted[2] == str(self._bot.id) else quoted[2]
+        return Quote(text=_MENTION.sub(_named, quoted[4]), author=quoted[1], author_id=author_id)
+
+
+def number_at(value: Any, name: str) -> int:
+    """A positive number of JSON; 0: there is none."""
+    found = value_at(value, name)
+    return found if isinstance(found, int) and not isinstance(found, bool) and 0 < found < _LATEST else 0
+
+
+def _named(found: re.Match[str]) -> str:
+    name, sign = found[2], found[1].rstrip("_")
+    return sign + no_address(name.partition("|")[0] if sign == "@" else name)
+
+
+def _file(name: str, path: str) -> InboundFile:
+    shown = display_name(name or unquote(path), "file")
+    kind = "image" if shown.rpartition(".")[2].lower() in _IMAGES else "document"
+    return InboundFile(name=shown, kind=kind, media_type="application/octet-stream", size=None, ref=f"/{path}")

@@ -1,0 +1,87 @@
+"""IRC as the contract suite of channels sees it: the stand-in, and the channel that talks to it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from assistant.contracts.addresses import Address
+from assistant.contracts.channels import Channel, ChannelContext
+from assistant.testing.channel_suite import ChannelPlatform, Failure, FolderFiles, Said, Seen
+from channels.irc.adapter import IrcChannel
+from channels.irc.kind import KIND
+from channels.irc.settings import IrcSettings
+from tests.doubles.irc_server import IrcServer
+
+
+class IrcPlatform(ChannelPlatform):
+    kind = KIND
+    address = Address(channel="irc", chat_id="anna")
+    bad_addresses = (
+        Address(channel="irc", chat_id="two words"),
+        Address(channel="irc", chat_id="0anna"),
+        Address(channel="irc", chat_id="#a,b"),
+        Address(channel="irc", chat_id="anna", thread_id="1"),
+    )
+    receives = True
+    abilities = frozenset({"groups", "bots"})
+    failures = frozenset({"refuse", "limit", "lose", "hold", "unauthorized", "blocked"})
+    group = Address(channel="irc", chat_id="#room")
+    most_text = 4 * 400
+
+    def __init__(self, server: Any, folder: Path, **more: Any) -> None:
+        self.server = server
+        self.files = FolderFiles(folder)
+        section = {"enabled": True, "host": "127.0.0.1", "port": server.port, "tls": False, "channels": ["#room"], "lineSeconds": 0}
+        self.settings = IrcSettings.model_validate({**section, "trustNicks": True, **more})
+        self.channel: Channel = self.open()
+
+    def open(self) -> IrcChannel:
+        context = ChannelContext(files=self.files, version="1")
+        return IrcChannel(self.settings, context, pause=0.01, gather=0.05)
+
+    async def reopen(self) -> Channel:
+        await self.channel.close()
+        self.channel = self.open()
+        return self.channel
+
+    def seen(self) -> Sequence[Seen]:
+        return self.server.accepted
+
+    def fail(self, how: Failure) -> None:
+        self.server.fail(how)
+
+    def heal(self) -> None:
+        self.server.heal()
+
+    def write(self, said: Said) -> str:
+        assert isinstance(self.server, IrcServer)
+        id = said.id or f"p{len(self.server.got)}-{id_count()}"
+        text = f"nanobot: {said.text}" if said.mention else said.text
+        by = "nanobot" if said.by == "assistant" else "anna"
+        bot = {"bot": ""} if said.by == "bot" else {}
+        self.server.say(by, "#room" if said.group else "", text, msgid=id, **bot)
+        return id
+
+    def drop(self) -> None:
+        self.server.drop()
+
+    def garble(self) -> None:
+        for line in (
+            b"",
+            b"\xff\xfe\x00",
+            b":",
+            b"@",
+            b"@a=b",
+            b":x PRIVMSG",
+            b"PRIVMSG nanobot",
+            b":x!y@z PRIVMSG nanobot",
+            b"x" * 20_000,
+        ):
+            self.server.raw(line)
+
+
+_count = iter(range(1 << 30))
+
+
+def id_count() -> int:
+    return next(_count)

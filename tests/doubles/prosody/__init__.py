@@ -1,0 +1,107 @@
+"""A real prosody as a process of the tests' own, on loopback, with an account for each test."""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+PASSWORD = "pass-word"
+_PROGRAM = shutil.which("prosody", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+MISSING = "" if _PROGRAM else "prosody is not installed (Debian: prosody)"
+_CONFIG = """
+run_as_root = true
+data_path = "{base}/data"
+pidfile = "{base}/pid"
+plugin_paths = {{ "{plugins}" }}
+log = {{ {{ levels = {{ min = "warn" }}, to = "file", filename = "{base}/log" }} }}
+certificates = "{base}"
+interfaces = {{ "127.0.0.1" }}
+c2s_ports = {{ {port} }}
+http_ports = {{ {http} }}
+http_interfaces = {{ "127.0.0.1" }}
+https_ports = {{}}
+modules_enabled = {{ "roster", "saslauth", "tls", "disco", "mam", "smacks", "ping", "pep", "witness" }}
+modules_disabled = {{ "s2s" }}
+witness_folder = "{base}"
+c2s_require_encryption = {tls}
+allow_unencrypted_plain_auth = true
+{certificate}
+disable_sasl_mechanisms = {{ {mechanisms} }}
+authentication = "internal_plain"
+default_storage = "memory"
+storage = {{ accounts = "internal" }}
+VirtualHost "localhost"
+Component "rooms.localhost" "muc"
+  modules_enabled = {{ "muc_mam" }}
+  muc_room_locking = false
+  muc_room_default_public_jids = true
+  muc_log_by_default = true
+Component "upload.localhost" "http_file_share"
+  http_host = "127.0.0.1"
+  http_external_url = "http://127.0.0.1:{http}/"
+  http_file_share_access = {{ "localhost" }}
+"""
+
+
+class Prosody:
+    def __init__(self, port: int, folder: Path) -> None:
+        self.port = port
+        self.folder = folder
+
+    def account(self, name: str) -> str:
+        """A new account; returns its address."""
+        (self.folder / "data/localhost/accounts" / f"{name}.dat").write_text(f'return {{ ["password"] = "{PASSWORD}"; }};\n')
+        return f"{name}@localhost"
+
+    def seen(self, name: str) -> list[str]:
+        """The stanzas that an account has sent."""
+        file = self.folder / f"seen-{name}"
+        return file.read_text().splitlines() if file.exists() else []
+
+    def fail(self, name: str, how: str) -> None:
+        """What the next message of an account meets; empty: nothing."""
+        (self.folder / f"fault-{name}").write_text(how)
+
+
+@contextmanager
+def running_prosody(port: int, http: int, *, certificate: tuple[Path, Path] | None = None) -> Generator[Prosody]:
+    assert _PROGRAM is not None, MISSING
+    with TemporaryDirectory(prefix="prosody-") as name:
+        folder = Path(name)
+        (folder / "data/localhost/accounts").mkdir(parents=True)
+        tls = f'ssl = {{ certificate = "{certificate[0]}", key = "{certificate[1]}" }}' if certificate else ""
+        config = _CONFIG.format(
+            base=folder,
+            plugins=Path(__file__).parent,
+            port=port,
+            http=http,
+            tls="true" if certificate else "false",
+            certificate=tls,
+            mechanisms='"PLAIN"' if certificate else '"SCRAM-SHA-1", "SCRAM-SHA-256"',  # whose rounds take 50 ms of Python
+        )
+        (folder / "prosody.cfg.lua").write_text(config)
+        line = [_PROGRAM, "-F", "--config", str(folder / "prosody.cfg.lua")]
+        process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            _wait(port, process, folder / "log")
+            yield Prosody(port, folder)
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + 15
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+            return
+        except OSError:
+            if process.poll() is not None or time.monotonic() > end:
+                raise AssertionError(log.read_text() if log.exists() else "prosody did not start") from None
+            time.sleep(0.02)

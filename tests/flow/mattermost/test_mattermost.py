@@ -1,0 +1,261 @@
+"""Mattermost beyond the contract suite: its key, its refusals, threads, presses, hostile posts, what was missed."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import pytest
+
+from assistant.contracts.addresses import Address
+from assistant.contracts.channels import ChannelFailed, PlatformCall, SendFailed, SendLater, SendRefused, SendUnclear
+from assistant.contracts.inbox import InboundMessage
+from assistant.contracts.outbox import Button
+from assistant.testing.platform import FolderFiles, RecordingLink, event_to
+from assistant.testing.platform import send as send_parts
+from channels.mattermost.adapter import MattermostChannel
+from channels.mattermost.wire import mattermost_parts
+from tests.doubles.mattermost_server import ADA, BOT, DIRECT, EVE, ROOM, MattermostServer, id_of, refusal
+from tests.flow.mattermost.conftest import Connected
+
+TO = Address(channel="mattermost", chat_id=ROOM)
+CALLBACK = "https://nanobot.example.org/channels/mattermost"
+
+
+class Platform:
+    """What `send` of the contract suite needs."""
+
+    def __init__(self, channel: MattermostChannel, address: Address = TO) -> None:
+        self.channel = channel
+        self.address = address
+
+
+async def send(channel: MattermostChannel, text: str = "w1", address: Address = TO, **more: Any) -> str | None:
+    event = more.pop("event", None)
+    [receipt] = await send_parts(Platform(channel, address), text, event=event, **more)  # pyright: ignore[reportArgumentType] - it has what is used
+    return receipt.message_id
+
+
+async def test_the_key_holds_when_the_server_has_forgotten_it(server: MattermostServer, connected: Connected) -> None:
+    """`pending_post_id` counts for 30 seconds; after that the adapter looks the post up."""
+    began = datetime.now(UTC)
+    async with connected() as (channel, _):
+        server.fail("lose")
+        with pytest.raises(SendUnclear):
+            await send(channel)
+        server.pending.clear()
+        first = await send(channel, again=began)
+        assert list(server.accepted) == [first]
+        await send(channel, "w2", key="other", again=began)
+    assert [each.text for each in server.accepted.values()] == ["w1", "w2"]
+
+
+@pytest.mark.parametrize(
+    ("status", "id", "kind", "code"),
+    [
+        (403, "api.context.permissions.app_error", SendRefused, "forbidden"),
+        (404, "app.channel.get.existing.app_error", SendRefused, "chat_not_found"),
+        (400, "api.post.create_post.can_not_post_to_deleted.error", SendRefused, "chat_archived"),
+        (400, "api.post.create_post.can_not_post_in_restricted_dm.error", SendRefused, "blocked"),
+        (400, "model.post.is_valid.message_length.app_error", SendRefused, "too_long"),
+        (401, "api.context.session_expired.app_error", SendLater, "unauthorized"),
+        (429, "", SendLater, "flood_wait"),
+        (500, "api.post.deduplicate_create_post.pending", SendUnclear, "not_now"),
+        (500, "app.post.save.app_error", SendUnclear, "server_error"),
+        (502, "", SendUnclear, "server_error"),
+        (503, "", SendLater, "server_error"),
+    ],
+)
+async def test_each_refusal_is_told_apart(
+    server: MattermostServer, connected: Connected, status: int, id: str, kind: type[SendFailed], code: str
+) -> None:
+    async with connected() as (channel, _):
+        server.refusing["/api/v4/posts"] = refusal(status, id)
+        with pytest.raises(kind) as failed:
+            await send(channel)
+    assert failed.value.trouble.code == code
+    assert "w1" not in failed.value.trouble.words
+
+
+@pytest.mark.parametrize(
+    ("markdown", "written"),
+    [
+        ("@all @ada a@b.org", "@\u200ball @\u200bada a@b.org"),
+        ("**b** *i* ~~s~~", "**b** *i* ~~s~~"),
+        ("# T\n\n- a", "# T\n- a"),
+        ("\\*not bold\\*", "\\*not bold\\*"),
+    ],
+)
+def test_markdown_pings_no_one(markdown: str, written: str) -> None:
+    [part] = mattermost_parts(markdown, 1000)
+    assert part.text == written
+
+
+async def test_a_user_is_written_to_in_direct_messages(server: MattermostServer, connected: Connected) -> None:
+    async with connected() as (channel, _):
+        await send(channel, address=replace(TO, chat_id=ADA))
+        with pytest.raises(SendRefused):
+            await send(channel, address=replace(TO, chat_id=id_of("nobody")))
+    assert [each.chat_id for each in server.accepted.values()] == [DIRECT]
+
+
+async def test_where_no_button_can_call_they_are_written(server: MattermostServer, connected: Connected) -> None:
+    async with connected() as (channel, _):
+        await send(channel, event=event_to(TO, "w1", buttons=((Button(text="yes"), Button(text="page", url="https://example.org/")),)))
+    [shown] = server.accepted.values()
+    assert "yes" in shown.text
+    assert "https://example.org/" in shown.text
+    assert shown.buttons == ()
+
+
+async def test_a_mention_begins_a_thread_in_which_no_mention_is_needed(server: MattermostServer, connected: Connected) -> None:
+    async with connected() as (channel, link):
+        root = server.add({"channel_id": ROOM, "message": "@nanobot hello"})
+        first = await link.next()
+        server.add({"channel_id": ROOM, "message": "@nanobots, not you; mail nanobot@example.org"})
+        server.add({"channel_id": ROOM, "message": "and this", "root_id": root})
+        second = await link.next()
+        server.add({"channel_id": ROOM, "message": "Assistant, are you there? @ada"})
+        third = await link.next()
+        own = await send(channel, "a thread of its own")
+        server.add({"channel_id": ROOM, "message": "answer", "root_id": own})
+        fourth = await link.next()
+    assert first.text == "hello"
+    assert first.address == second.address == replace(TO, thread_id=root)
+    assert (second.text, second.sender.name, second.sender.id) == ("and this", "ada", ADA)
+    assert third.text == ", are you there? @ada"
+    assert fourth.address.thread_id == own
+
+
+async def test_what_it_is_called_into_is_quoted_once(server: MattermostServer, connected: Connected) -> None:
+    file = {"id": id_of("file"), "name": "a.pdf", "mime_type": "application/pdf", "size": 3}
+    root = server.add({"channel_id": ROOM, "user_id": EVE, "message": "a plan", "metadata": {"files": [file]}}, told=False)
+    async with connected() as (_, link):
+        server.add({"channel_id": ROOM, "message": "@nanobot what do you think?", "root_id": root})
+        quote = (await link.next()).quote
+        server.add({"channel_id": ROOM, "message": "so?", "root_id": root})
+        assert (await link.next()).quote is None
+    assert quote is not None
+    assert (quote.text, quote.author, quote.author_id, [each.name for each in quote.files]) == ("a plan", "eve", EVE, ["a.pdf"])
+
+
+HOSTILE: list[dict[str, object]] = [
+    {"id": "../../x"},
+    {"user_id": ["x"]},
+    {"user_id": ""},
+    {"channel_id": 7},
+    {"create_at": "soon"},
+    {"create_at": 1 << 70},
+    {"create_at": True},
+    {"message": {"a": 1}},
+    {"message": None},
+    {"root_id": "../x"},
+    {"type": "system_join_channel"},
+    {"delete_at": 5},
+    {"message": "", "metadata": {"files": {"id": 7}}},
+    {"message": "", "metadata": {"files": [None, {"id": "../x", "size": -1}]}},
+    {"message": "", "metadata": {"embeds": [None, {"type": "permalink", "data": []}]}},
+]
+
+
+@pytest.mark.parametrize(
+    "change",
+    HOSTILE,
+    ids=str,
+)
+async def test_a_hostile_post_brings_nothing_and_holds_up_nothing(
+    server: MattermostServer, connected: Connected, change: dict[str, object]
+) -> None:
+    post = {"id": id_of("p"), "user_id": ADA, "channel_id": DIRECT, "create_at": 1, "message": "w1", "type": ""} | change
+    async with connected() as (_, link):
+        server.frame(json.dumps({"event": "posted", "data": {"post": json.dumps(post), "channel_type": "D"}}))
+        server.add({"message": "w2"})
+        assert (await link.next()).text == "w2"
+
+
+async def test_what_was_missed_is_fetched_also_in_chats_that_are_new(server: MattermostServer, connected: Connected) -> None:
+    async with connected() as (_, link):
+        server.add({"message": "w1"})
+        await link.next()
+    root = server.add({"channel_id": ROOM, "message": "@nanobot w2"}, told=False)
+    server.add({"channel_id": ROOM, "message": "w3", "root_id": root}, told=False)
+    server.add({"message": "w4"}, told=False)
+    again = RecordingLink()
+    again.last = link.last
+    async with connected(again) as (_, again):
+        said = [(await again.next()).text for _ in range(3)]
+    assert sorted(said) == ["w2", "w3", "w4"]
+
+
+async def test_a_press_after_a_message_makes_no_one_read_the_past(server: MattermostServer, connected: Connected) -> None:
+    """The last thing from a chat was a press, which has no time."""
+    server.posts[server.add({"message": "old"}, told=False)] |= {"create_at": 1, "update_at": 1}
+    link = RecordingLink()
+    link.last = {DIRECT: f"{id_of('p')}:press:abc"}
+    async with connected(link) as (_, link):
+        server.add({"message": "new"})
+        assert (await link.next()).text == "new"
+
+
+async def press(channel: MattermostChannel, body: object) -> int:
+    raw = body if isinstance(body, bytes) else orjson.dumps(body)
+    return (await channel.called(PlatformCall(method="POST", query={}, headers={}, body=raw, url=CALLBACK))).status
+
+
+async def test_a_press_counts_only_with_its_signature_and_once(server: MattermostServer, connected: Connected) -> None:
+    async with connected(callbackUrl=CALLBACK) as (channel, link):
+        id = await send(channel, event=event_to(TO, "w1", buttons=((Button(text="yes"),),)))
+        assert id is not None
+        [attachment] = server.posts[id]["props"]["attachments"]
+        context = attachment["actions"][0]["integration"]["context"]
+        good = {"user_id": ADA, "channel_id": ROOM, "post_id": id, "trigger_id": "t1", "context": context}
+        for wrong in (
+            b"",
+            b"[",
+            b"{}",
+            b"7",
+            {**good, "context": {**context, "value": "do:/approve x"}},
+            {**good, "context": {"value": "say:x"}},
+        ):
+            assert await press(channel, wrong) == 401
+        for odd in ({**good, "user_id": "../x"}, {**good, "user_id": BOT}, {**good, "channel_id": "../../x"}, {**good, "post_id": 7}):
+            assert await press(channel, odd) in (200, 503)
+        assert [await press(channel, good), await press(channel, good)] == [200, 200]
+        first, second = await link.next(), await link.next()
+        assert await press(channel, {**good, "trigger_id": "t2"}) == 200
+        third = await link.next()
+    assert link.kept.empty()
+    assert (first.text, first.chosen, first.private, first.sender.name) == ("yes", True, False, "ada")
+    assert first.external_id == second.external_id != third.external_id
+
+
+async def test_an_edit_takes_the_buttons_away(server: MattermostServer, connected: Connected) -> None:
+    async with connected(callbackUrl=CALLBACK) as (channel, _):
+        id = await send(channel, event=event_to(TO, "w1", buttons=((Button(text="yes"),),)))
+        await send(channel, event=event_to(TO, "w2", replaces=id))
+    assert [(each.text, each.buttons) for each in server.accepted.values()] == [("w2", ())]
+
+
+async def test_words_arrive_where_files_are_switched_off(server: MattermostServer, connected: Connected, files: FolderFiles) -> None:
+    async with connected() as (channel, _):
+        server.refusing["/api/v4/files"] = refusal(501, "api.file.attachments.disabled.app_error")
+        await send(channel, event=event_to(TO, "w1", media=(files.put("a.pdf", b"x"),)))
+    assert [(each.text, each.files) for each in server.accepted.values()] == [("w1", ())]
+
+
+async def test_a_token_that_is_not_accepted_is_told(server: MattermostServer, connected: Connected) -> None:
+    async with connected() as (channel, _):
+        assert await channel.identity() == f"@nanobot ({BOT}) on {server.url}"
+        server.fail("unauthorized")
+        with pytest.raises(ChannelFailed) as failed:
+            await channel.identity()
+        assert failed.value.fatal
+
+
+async def test_bots_words_are_material(server: MattermostServer, connected: Connected) -> None:
+    attachment = {"pretext": "build", "text": "failed"}
+    async with connected(allowBots=True) as (_, link):
+        server.add({"message": "", "type": "slack_attachment", "props": {"from_webhook": "true", "attachments": [attachment]}})
+        message: InboundMessage = await link.next()
+    assert (message.text, message.trusted) == ("build\nfailed", False)

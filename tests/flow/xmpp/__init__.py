@@ -1,0 +1,1 @@
+"""XMPP: what a stanza says, and a real prosody between the channel and a person."""
