@@ -94,10 +94,8 @@ class DiscordChannel:
     async def identity(self) -> str:
         try:
             me = await self._rest.me()
-        except PlatformError as error:
+        except (PlatformError, SendFailed) as error:
             raise channel_failure(error) from error
-        except SendFailed as error:
-            raise ChannelFailed(str(error)) from error
         tag = me.get("discriminator", "0")
         return f"{me.get('username')}{'' if tag == '0' else f'#{tag}'} ({me.get('id')})"
 

@@ -5,7 +5,7 @@ import logging
 import random
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -16,11 +16,11 @@ import discord
 from assistant.contracts.channels import ChannelFailed, ChannelLink
 from assistant.contracts.errors import traceback_location
 from assistant.contracts.inbox import COMMANDS, WITH_ARGUMENTS, InboundMessage
-from assistant.contracts.util import backoff
 from channels.discord.http import UNREADABLE, DiscordHttp
 from channels.discord.inbound import position
-from channels.discord.rest import DiscordRest, Waits, retry_after
-from channels.kit.http import Answered, PlatformError
+from channels.discord.rest import DiscordRest, Waits
+from channels.kit.http import PlatformError
+from channels.kit.missed import MissedMessages
 
 log = logging.getLogger(__name__)
 _HECTIC, _HECTIC_WITHIN = 20, 60.0
@@ -99,10 +99,7 @@ class GatewayClient(discord.Client):
         return self._connection.create_message(channel=channel, data=data)
 
     async def setup_hook(self) -> None:
-        await self._register()
-
-    async def _register(self) -> None:
-        """The slash commands, unless they are known. Without them, the same words can be written."""
+        """Registers the slash commands, unless they are known. Without them, the same words can be written."""
         words = {"type": _STRING, "name": "words", "description": "What belongs to it", "required": False}
         wanted = [
             {"name": name, "description": about, "type": 1, **({"options": [words]} if name in WITH_ARGUMENTS else {})}
@@ -203,7 +200,7 @@ OLDEST: Final = timedelta(hours=24)
 """Older messages get no answer; the inbox recognises repeats for 48 h."""
 _OVERLAP: Final = timedelta(seconds=60)
 """Messages of different threads may arrive out of the order of their ids; repeats are recognised by id."""
-_MOST_CHATS, _SIDE_BY_SIDE, _PAGE, _MOST_PAGES, _TRIES = 500, 8, 100, 50, 4
+_PAGE: Final = 100
 Read = Callable[[discord.Message], InboundMessage | None]
 
 
@@ -223,7 +220,7 @@ class CatchUp:
     def __init__(self, rest: DiscordRest, pause: float) -> None:
         """`pause`: seconds before the first retry of a failed request."""
         self._rest = rest
-        self._pause = pause
+        self._missed = MissedMessages("discord", pause=pause)
         self._handled = 0
 
     def handled(self, external_id: str) -> None:
@@ -233,18 +230,7 @@ class CatchUp:
     async def missed(self, client: GatewayClient, link: ChannelLink, read: Read) -> Sequence[InboundMessage]:
         """In the order of their ids. A channel that can't be read after several tries is left out and logged. Raises StoreUnavailable."""
         seen = {chat: position(external_id) for chat, external_id in (await link.last_seen()).items()}
-        asked = self._asked(client, seen)
-        gate = asyncio.Semaphore(_SIDE_BY_SIDE)
-
-        async def ask(one: _Asked) -> list[InboundMessage]:
-            async with gate:
-                return await self._read_channel(client, one, read)
-
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(ask(one)) for one in asked]
-        found = [message for task in tasks for message in task.result()]
-        if asked:
-            log.info("discord.caught_up chats=%d messages=%d", len(asked), len(found))
+        found = await self._missed.of_chats(self._asked(client, seen), partial(self._read_channel, client, read))
         return sorted(found, key=lambda message: position(message.external_id))
 
     def _asked(self, client: GatewayClient, seen: dict[str, int]) -> list[_Asked]:
@@ -263,58 +249,37 @@ class CatchUp:
                 after = max(oldest, seen.get(str(chat), known_until) - overlap)
                 if (channel.last_message_id or 0) > after:
                     asked[channel.id] = _Asked(id=channel.id, after=after, last=0, channel=channel)
-        if len(asked) > _MOST_CHATS:
-            log.warning("discord.missed_unread chats=%d", len(asked) - _MOST_CHATS)
-        return list(asked.values())[:_MOST_CHATS]
+        return list(asked.values())
 
-    async def _read_channel(self, client: GatewayClient, asked: _Asked, read: Read) -> list[InboundMessage]:
+    async def _read_channel(self, client: GatewayClient, read: Read, asked: _Asked) -> list[InboundMessage]:
         channel = asked.channel or await self._private(client, asked)
         if channel is None:
             return []
-        found: list[InboundMessage] = []
-        after = asked.after
-        for _ in range(_MOST_PAGES):
+
+        def page(after: int) -> Awaitable[list[Any]]:
             query = {"limit": str(_PAGE), "after": str(after)}
-            page: list[Any] = await self._ask(asked, f"/channels/{asked.id}/messages", query) or []
-            for data in reversed(page):
-                try:
-                    message = read(client.make_message(channel, data))
-                except UNREADABLE as error:
-                    log.error("discord.unreadable message=%s error=%s", data.get("id"), traceback_location(error))  # noqa: TRY400 - no words
-                    continue
-                if message is not None:
-                    found.append(message)
-            if len(page) < _PAGE:
-                return found
-            after = int(page[0]["id"])
-        log.warning("discord.missed_unread channel=%s after=%d", asked.id, after)
+            return self._rest.call("GET", f"/channels/{asked.id}/messages", params=query)
+
+        found: list[InboundMessage] = []
+        for data in await self._missed.since(str(asked.id), asked.after, page, size=_PAGE, place=lambda message: int(message["id"])):
+            try:
+                message = read(client.make_message(channel, data))
+            except UNREADABLE as error:
+                log.error("discord.unreadable message=%s error=%s", data.get("id"), traceback_location(error))  # noqa: TRY400 - no words
+                continue
+            if message is not None:
+                found.append(message)
         return found
 
     async def _private(self, client: GatewayClient, asked: _Asked) -> discord.PartialMessageable | None:
         """The channel, if it holds direct messages (and is not of an unavailable server) and has something new."""
-        about = await self._ask(asked, f"/channels/{asked.id}", {})
+        about: Any = await self._missed.ask(str(asked.id), lambda: self._rest.call("GET", f"/channels/{asked.id}"))
         if about is None or about["type"] != discord.ChannelType.private.value:
             return None
         newest = int(about.get("last_message_id") or 0)
         if newest <= asked.after or newest == asked.last:
             return None
         return client.get_partial_messageable(asked.id, type=discord.ChannelType.private)
-
-    async def _ask(self, asked: _Asked, path: str, query: Mapping[str, str]) -> Any:
-        """The answer; None: forbidden, not found, or no answer."""
-        for attempt in range(_TRIES):
-            wait = backoff(attempt + 1, first=self._pause)
-            try:
-                return await self._rest.call("GET", path, params=query)
-            except Answered as error:
-                if error.status in (403, 404):
-                    return None
-                wait = min(retry_after(error) or wait, 60)
-            except PlatformError as error:
-                log.info("discord.asked_in_vain channel=%s error=%s", asked.id, type(error).__name__)
-            await asyncio.sleep(wait)
-        log.warning("discord.missed_unread channel=%s after=%d", asked.id, asked.after)
-        return None
 
 
 def _readable(client: GatewayClient) -> list[Any]:

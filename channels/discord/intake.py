@@ -99,9 +99,8 @@ class DiscordIntake:
 
     async def _missed(self, client: GatewayClient) -> Sequence[InboundMessage]:
         def read(message: discord.Message) -> InboundMessage | None:
-            channel = message.channel
-            parent = str(channel.parent_id) if isinstance(channel, discord.Thread) else None
-            return read_message(message, client.me, self._settings, parent, self._hearing)
+            parent = str(message.channel.parent_id) if isinstance(message.channel, discord.Thread) else None
+            return self._read(client, message, parent)
 
         return await self._intake.until_stored(self._link, partial(self._catch_up.missed, client, self._link, read))
 

@@ -1,6 +1,5 @@
 """What Discord's answers mean: for a send, for the form of a message, for the connection."""
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Final
@@ -53,7 +52,8 @@ def send_failure(error: PlatformError) -> SendFailed:
         return SendLater("flood_wait", f"Discord asks to wait {wait:.0f} s.", retry_after=wait, counts=False, whole_channel=whole)
     if status == 429 or (status == 403 and error.body is None):
         # Discord's proxy: too many requests from this address. More of them make the ban longer.
-        wait = _seconds_in(error.headers.get("retry-after"))
+        told = error.headers.get("retry-after", "")
+        wait = float(told) if re.fullmatch(r"\d{1,7}(?:\.\d+)?", told, re.ASCII) else _TURNED_AWAY_WAIT
         return SendLater(
             "turned_away", "Discord's network turns this address away for some time.", retry_after=wait, counts=False, whole_channel=True
         )
@@ -68,14 +68,6 @@ def send_failure(error: PlatformError) -> SendFailed:
     if not words:
         return SendRefused(code, f"Discord refused it: {said} (code {error.code})." if said else f"Discord refused it with {status}.")
     return SendRefused(code, f"{words.rstrip('.')} (Discord: {said}, code {error.code})." if said else words)
-
-
-def _seconds_in(header: str | None) -> float:
-    try:
-        seconds = float(header or "")
-    except ValueError:
-        return _TURNED_AWAY_WAIT
-    return seconds if 0 <= seconds < math.inf else _TURNED_AWAY_WAIT
 
 
 _ABOUT: Final[Mapping[str, tuple[Piece, ...]]] = {
@@ -115,12 +107,16 @@ def blamed(error: PlatformError) -> Blame | None:
     return (ANY_BUT_KIND, words) if error.status == 400 else None
 
 
-def channel_failure(error: PlatformError) -> ChannelFailed:
-    if isinstance(error, Answered) and error.status == 401:
-        return ChannelFailed(TOKEN_WORDS, fatal=True)
-    if isinstance(error, Answered):
-        return ChannelFailed(f"Discord answered with {error.status}.")
-    return refusals.channel_failure(error, "Discord")
+def channel_failure(error: PlatformError | SendFailed) -> ChannelFailed:
+    match error:
+        case Answered(status=401):
+            return ChannelFailed(TOKEN_WORDS, fatal=True)
+        case Answered():
+            return ChannelFailed(f"Discord answered with {error.status}.")
+        case SendFailed():
+            return ChannelFailed(str(error))
+        case _:
+            return refusals.channel_failure(error, "Discord")
 
 
 def connection_failure(error: discord.DiscordException | aiohttp.ClientError | OSError) -> ChannelFailed:

@@ -2,34 +2,25 @@
 
 import asyncio
 import contextlib
-import math
 import time
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from io import BytesIO
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-import aiohttp
-import orjson
 from discord.http import Route
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import SendLater, SendRefused
 from channels.discord.kind import is_snowflake
 from channels.discord.settings import DiscordSettings
-from channels.kit.http import Answered, PlatformAnswer, PlatformError, PlatformHttp, Unanswered, value_at
+from channels.kit.http import Answered, PlatformAnswer, PlatformHttp, Unanswered, multipart, seconds_in, value_at
+from channels.kit.limits import HeaderLimit, Latest, repeated
 
-T = TypeVar("T")
 UNKNOWN_CHANNEL: Final = "10003"
 _THREADS, _POSTS = (10, 11, 12), (15, 16)
 """Types of channels: threads, and those that hold posts only (forums and media channels)."""
-_MOST_KNOWN: Final = 4096
-_LONGEST_SLEEP: Final = 1.0
-"""Seconds that a call sleeps for a rate limit; for a longer one it fails, and the outbox waits."""
-_AGAIN: Final = frozenset({500, 502, 504, 524})
 _FILE_SECONDS: Final = 50.0
 _UNTOLD: Final = timedelta(seconds=2)
 _MOST_REFUSALS, _REFUSALS_WINDOW = 1000, 600.0
@@ -59,28 +50,6 @@ class Waits:
     """In which an interaction can be answered; Discord allows three."""
 
 
-class _Limit:
-    """Of one kind of call to one channel, as the headers of its answers tell. https://discord.com/developers/docs/topics/rate-limits"""
-
-    left, until = math.inf, 0.0
-
-    async def take(self) -> None:
-        """Raises Answered (429) where it is used up for more than a second: Discord need not be asked."""
-        wait = self.until - time.monotonic()
-        if self.left <= 0 and wait > _LONGEST_SLEEP:
-            raise Answered(429, "the limit is used up", retry_after=wait, body={"retry_after": wait})
-        if self.left <= 0:
-            await asyncio.sleep(max(wait, 0.0))
-        if self.until <= time.monotonic():
-            self.left = math.inf
-        self.left -= 1
-
-    def note(self, headers: Mapping[str, str]) -> None:
-        with contextlib.suppress(KeyError, ValueError):
-            self.left = int(headers["x-ratelimit-remaining"])
-            self.until = time.monotonic() + float(headers["x-ratelimit-reset-after"])
-
-
 class DiscordRest:
     def __init__(self, settings: DiscordSettings, version: str, waits: Waits) -> None:
         """Raises ChannelFailed if the proxy can't be used."""
@@ -100,11 +69,11 @@ class DiscordRest:
         self._login = asyncio.Lock()
         self._refused_until = 0.0
         self._refusals_since, self._refusals = time.monotonic(), 0
-        self._limits: OrderedDict[str, _Limit] = OrderedDict()
-        self._parents: OrderedDict[str, str | None] = OrderedDict()
+        self._limits: Latest[str, HeaderLimit] = Latest()
+        self._parents: Latest[str, str | None] = Latest()
         """thread → its channel; a channel that is no thread → None."""
-        self._forums: OrderedDict[str, bool] = OrderedDict()
-        self._private: OrderedDict[str, str] = OrderedDict()
+        self._forums: Latest[str, bool] = Latest()
+        self._private: Latest[str, str] = Latest()
         """user → the channel of their direct messages."""
 
     async def call(
@@ -120,25 +89,8 @@ class DiscordRest:
         """The JSON of the answer. Repeated after an error of the server: a message has a nonce, nearly all else may be done twice. Raises
         PlatformError; Unanswered where an earlier try may have been carried out."""
         key = f"{method} {'/'.join(path.split('/')[:4])}"
-        limit = self._limits.get(key) or _keep(self._limits, key, _Limit())
-        doubt = False
-        for left in reversed(range(tries)):
-            try:
-                return await self._once(limit, method, path, json, files, params)
-            except Answered as error:
-                wait = retry_after(error)
-                if left and error.status == 429 and wait is not None and wait <= _LONGEST_SLEEP:
-                    await asyncio.sleep(wait)
-                elif left and error.status in _AGAIN:
-                    doubt = True
-                    await asyncio.sleep(self._waits.again)
-                elif doubt and error.status < 500:
-                    raise Unanswered("an error of the server came first") from error
-                else:
-                    raise
-            except PlatformError as error:
-                raise (Unanswered(str(error)) if doubt else error) from None
-        raise AssertionError("the last try returns or raises")
+        limit = self._limits[key] = self._limits.get(key) or HeaderLimit()
+        return await repeated(lambda: self._once(limit, method, path, json, files, params), tries=tries, pause=self._waits.again)
 
     async def ask(self, method: str, path: str, json: object = None) -> Any:
         """The same for a question before a message: what is not answered is SendLater, and no doubt about the message."""
@@ -184,7 +136,7 @@ class DiscordRest:
         return self._parents.get(channel_id)
 
     def learn(self, channel_id: str, parent: str | None) -> None:
-        _keep(self._parents, channel_id, parent)
+        self._parents[channel_id] = parent
 
     def holds_posts(self, channel_id: str) -> bool:
         """Whether it is known as a channel that takes posts only."""
@@ -193,7 +145,7 @@ class DiscordRest:
     async def learn_posts(self, channel_id: str) -> bool:
         """Whether this channel, which takes no messages, takes posts. Raises as `ask`."""
         if value_at(await self.ask("GET", f"/channels/{channel_id}"), "type") in _POSTS:
-            _keep(self._forums, channel_id, True)
+            self._forums[channel_id] = True
         return channel_id in self._forums
 
     async def reopen(self, thread_id: str, error: Answered) -> None:
@@ -207,19 +159,24 @@ class DiscordRest:
         """The channel of a user's direct messages, for a chat_id that is no channel. Raises `error` if it is no user either."""
         if error.code != UNKNOWN_CHANNEL or user_id in self._private or not is_snowflake(user_id):
             raise error
-        return _keep(self._private, user_id, str(value_at(await self.ask("POST", "/users/@me/channels", {"recipient_id": user_id}), "id")))
+        opened = await self.ask("POST", "/users/@me/channels", {"recipient_id": user_id})
+        self._private[user_id] = str(value_at(opened, "id"))
+        return self._private[user_id]
 
     async def close(self) -> None:
         await self.http.close()
 
     async def _once(
-        self, limit: _Limit, method: str, path: str, json: object, files: Sequence[tuple[str, bytes]], params: Mapping[str, str] | None
+        self, limit: HeaderLimit, method: str, path: str, json: object, files: Sequence[tuple[str, bytes]], params: Mapping[str, str] | None
     ) -> Any:
         left = self._refusals_since + _REFUSALS_WINDOW - time.monotonic()
         if self._refusals >= _MOST_REFUSALS and left > 0:
             raise Answered(429, "too many requests were refused", retry_after=left, body={"retry_after": left}, headers=GLOBAL)
         await limit.take()
-        body: dict[str, Any] = {"form": _form(json, files), "seconds": _FILE_SECONDS} if files else {"json": json}
+        body: dict[str, Any] = {"json": json}
+        if files:
+            uploads = [(f"files[{place}]", name, "application/octet-stream", content) for place, (name, content) in enumerate(files)]
+            body = {"form": multipart({"payload_json": json}, uploads), "seconds": _FILE_SECONDS}
         try:
             answer: PlatformAnswer = await self.http.call(method, path, params=params, **body)
         except Answered as error:
@@ -227,7 +184,8 @@ class DiscordRest:
             self._note(error.status, error.headers)
             words = self.http.redact("\n".join([str(error.at("message") or error.words), *_nested(error.at("errors"))]))
             code = str(error.at("code") or "")
-            raise Answered(error.status, words, code=code, retry_after=error.retry_after, body=error.body, headers=error.headers) from None
+            wait = retry_after(error) or error.retry_after
+            raise Answered(error.status, words, code=code, retry_after=wait, body=error.body, headers=error.headers) from None
         limit.note(answer.headers)
         self._note(answer.status, answer.headers)
         return answer.json() if answer.body else None
@@ -247,8 +205,7 @@ class DiscordRest:
 
 def retry_after(error: Answered) -> float | None:
     """The seconds that Discord itself asks to wait; None: it does not, or a proxy in front of it speaks."""
-    wait = error.at("retry_after")
-    return float(wait) if isinstance(wait, int | float) and 0 <= wait < math.inf else None
+    return seconds_in(error.at("retry_after"))
 
 
 def _nested(errors: object, path: str = "") -> Iterator[str]:
@@ -259,20 +216,3 @@ def _nested(errors: object, path: str = "") -> Iterator[str]:
             yield f"In {path}: {' '.join(messages)}"
         for name, inner in found.items():
             yield from _nested(inner, f"{path}.{name}".lstrip(".")) if name != "_errors" else ()
-
-
-def _form(json: object, files: Sequence[tuple[str, bytes]]) -> aiohttp.FormData:
-    form = aiohttp.FormData(quote_fields=False)
-    form.add_field("payload_json", orjson.dumps(json).decode(), content_type="application/json")
-    for place, (name, content) in enumerate(files):
-        quoted = name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
-        form.add_field(f"files[{place}]", BytesIO(content), filename=quoted, content_type="application/octet-stream")
-    return form
-
-
-def _keep(known: OrderedDict[str, T], key: str, value: T) -> T:
-    known[key] = value
-    known.move_to_end(key)
-    while len(known) > _MOST_KNOWN:
-        known.popitem(last=False)
-    return value

@@ -3,8 +3,9 @@
 An adapter passes them on as material (`InboundMessage.trusted` is false): they give no commands, and get no code to be let in.
 """
 
-from collections import OrderedDict
 from typing import Final
+
+from channels.kit.limits import Latest
 
 MOST_IN_A_ROW: Final = 3
 """Messages of bots that are read in a chat before a person has to write to the assistant there."""
@@ -19,7 +20,7 @@ class BotTurns:
 
     def __init__(self, allowed: bool) -> None:
         self._allowed = allowed
-        self._since_person: OrderedDict[str, set[str]] = OrderedDict()
+        self._since_person: Latest[str, set[str]] = Latest(_MOST_CHATS)
         """chat → the messages of bots that were read."""
 
     def may(self, chat_id: str, external_id: str, *, by_bot: bool, own: bool) -> bool:
@@ -32,10 +33,7 @@ class BotTurns:
             return True
         if not self._allowed:
             return False
-        read = self._since_person.setdefault(chat_id, set())
-        self._since_person.move_to_end(chat_id)
-        while len(self._since_person) > _MOST_CHATS:
-            self._since_person.popitem(last=False)
+        read = self._since_person[chat_id] = self._since_person.get(chat_id, set())
         if external_id not in read and len(read) >= MOST_IN_A_ROW:
             return False
         read.add(external_id)

@@ -1,12 +1,17 @@
-"""Calls of a platform to `/channels/<name>`: signatures, times, repeats."""
+"""Calls of a platform to `/channels/<name>`: signatures, times, and for whom they are."""
 
+import asyncio
 import base64
 import hmac
 import re
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from hashlib import sha1, sha256
 from typing import Final
 
-from assistant.contracts.channels import PlatformCall, PlatformReply
+from aiohttp import web
+
+from assistant.contracts.channels import ChannelFailed, ChannelLink, PlatformCall, PlatformReply
 
 MOST_SECONDS: Final = 300
 """The largest difference between the platform's clock and ours."""
@@ -39,3 +44,38 @@ def is_recent(timestamp: str, now: float) -> bool:
 def header(call: PlatformCall, name: str) -> str:
     """Empty: there is none. `name`: lower-case."""
     return call.headers.get(name, "")
+
+
+class HeldLink:
+    """The link of a channel that does nothing but wait for calls."""
+
+    def __init__(self) -> None:
+        self.now: ChannelLink | None = None
+        """None: the channel does not run now (`NOT_NOW`)."""
+
+    async def hold(self, link: ChannelLink) -> None:
+        """Until it is cancelled."""
+        self.now = link
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.now = None
+
+
+@asynccontextmanager
+async def listening(
+    host: str, port: int, path: str, called: Callable[[web.Request], Awaitable[web.Response]], *, most_bytes: int = 1_000_000
+) -> AsyncGenerator[None]:
+    """A port of the channel's own for the platform's POSTs. Raises ChannelFailed where it is taken."""
+    app = web.Application(client_max_size=most_bytes)
+    app.router.add_post(path, called)
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=5)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            raise ChannelFailed(f"The webhook can't listen on {host}:{port}: {error.strerror}.") from error
+        yield
+    finally:
+        await runner.cleanup()

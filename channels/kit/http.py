@@ -142,8 +142,9 @@ class PlatformHttp:
         self.redact = Redactor(secrets)
         self._sessions: dict[ProxyRoute, aiohttp.ClientSession] = {}
         self._closed = False
+        self._base_route: ProxyRoute | None = None
         if self.base:
-            self._route(self.base)
+            self._base_route = self._route(self.base)
 
     async def call(
         self,
@@ -291,6 +292,8 @@ class PlatformHttp:
         return self._headers if self.base and URL(url).origin() == URL(self.base).origin() else {}
 
     def _route(self, url: str) -> ProxyRoute:
+        if self._base_route is not None and url.startswith(f"{self.base}/"):
+            return self._base_route
         try:
             return route_to(url, self._proxy)
         except UnusableProxy as error:
@@ -314,6 +317,24 @@ class PlatformHttp:
         wait = seconds_until(answer.headers.get("retry-after"), datetime.now(UTC))
         words = _said(body).encode("utf-8", "replace").decode().replace("\x00", "").strip()
         return Answered(answer.status, self.redact(words or f"status {answer.status}"), retry_after=wait, body=body, headers=answer.headers)
+
+
+def seconds_in(value: object) -> float | None:
+    """The seconds of a wait in JSON, a month at most; None: it is none."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < math.inf:
+        return None
+    return min(float(value), _LONGEST_WAIT)
+
+
+def multipart(fields: Mapping[str, Any], files: Sequence[tuple[str, str, str, bytes]]) -> aiohttp.FormData:
+    """A form with files: (field, name, media type, content) each. Fields that are no text are sent as JSON."""
+    form = aiohttp.FormData(quote_fields=False)
+    for name, value in fields.items():
+        form.add_field(name, value if isinstance(value, str) else orjson.dumps(value).decode())
+    for field, name, media_type, content in files:
+        quoted = name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")  # as browsers write it
+        form.add_field(field, BytesIO(content), filename=quoted, content_type=media_type)
+    return form
 
 
 def size_of_limit(most_bytes: int) -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final, TypeVar
@@ -11,6 +10,7 @@ from assistant.contracts.channels import ChannelLink
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.inbox import InboundMessage
 from assistant.contracts.util import backoff
+from channels.kit.limits import Latest
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -27,15 +27,13 @@ class Intake:
         """`pause`: seconds before the first retry of `keep`."""
         self._channel = channel
         self._pause = pause
-        self._tries: OrderedDict[str, int] = OrderedDict()
+        self._tries: Latest[str, int] = Latest(_MOST_KNOWN)
 
     async def accept(self, link: ChannelLink, message: InboundMessage) -> str:
         """Store a message of a platform that sends it again until it is acknowledged: acknowledge it when this returns. Returns its id; empty: its
         sender may not write, or it was given up. Raises StoreUnavailable: don't acknowledge it."""
         key = message.external_id
         tries = self._tries[key] = self._tries.get(key, 0) + 1
-        while len(self._tries) > _MOST_KNOWN:
-            self._tries.popitem(last=False)
         if tries > _MOST_TRIES:
             log.error("%s.message_given_up id=%s tries=%d", self._channel, key, _MOST_TRIES)
             self._tries.pop(key, None)

@@ -81,7 +81,7 @@ class TelegramChannel:
         except PlatformError as error:
             raise channel_failure(error) from error
         link.connected(_shown(me))
-        await Polling(self._api, intake, link, _shown(me)).run()
+        await Polling(self._api, intake).run(link, _shown(me))
 
     async def close(self) -> None:
         await self._api.close()

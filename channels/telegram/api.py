@@ -1,22 +1,16 @@
 """Telegram's Bot API: https://core.telegram.org/bots/api. The SDK reads updates; calls are made by `channels.kit.http`."""
 
 import logging
-import math
 from collections.abc import Mapping
-from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-import aiohttp
-import orjson
-
 from assistant.contracts.outbox import Media
-from channels.kit.http import Answered, PlatformHttp, Unanswered, value_at
+from channels.kit.http import Answered, PlatformHttp, Unanswered, multipart, seconds_in, value_at
 from channels.telegram.settings import TelegramSettings
 
 READ_SECONDS: Final = 20.0
-_LONGEST_WAIT: Final = 30 * 86_400.0
 ALLOWED_UPDATES: Final = ("message", "edited_message", "callback_query")
 # The SDK logs what it could not read, which may be a person's words.
 logging.getLogger("telegram").setLevel(logging.CRITICAL)
@@ -66,38 +60,23 @@ class TelegramApi:
         self, http: PlatformHttp, method: str, files: Mapping[str, Upload] | None, seconds: float | None, params: Mapping[str, Any]
     ) -> Any:
         given = {name: value for name, value in params.items() if value is not None}
-        body: dict[str, Any] = {"form": _form(given, files)} if files else {"json": given}
+        body: dict[str, Any] = {"json": given}
+        if files:
+            body = {"form": multipart(given, [(name, media.name, media.media_type, content) for name, (media, content) in files.items()])}
         try:
             answer: Any = await http.json("POST", f"/bot{self._token}/{method}", seconds=seconds, **body)
         except Answered as error:
             words = error.words.removeprefix("Bad Request: ").removeprefix("Forbidden: ")
-            wait = _wait(error.at("parameters", "retry_after"))
+            wait = seconds_in(error.at("parameters", "retry_after"))
             raise Answered(error.status, words, retry_after=wait, body=error.body) from None
         if not isinstance(answer, dict) or "result" not in answer:
             raise Unanswered("the answer holds no result")
         return answer["result"]  # pyright: ignore[reportUnknownVariableType] - JSON of the platform
 
 
-def message_id(result: Any) -> str:
+def id_of(result: Any) -> str:
     """Of a message that Telegram gives back, or of the first of several."""
     number = value_at(result[0] if isinstance(result, list) and result else result, "message_id")
     if not isinstance(number, int):
         raise Unanswered("the answer holds no message")
     return str(number)
-
-
-def _form(params: Mapping[str, Any], files: Mapping[str, Upload]) -> aiohttp.FormData:
-    form = aiohttp.FormData(quote_fields=False)
-    for name, value in params.items():
-        form.add_field(name, value if isinstance(value, str) else orjson.dumps(value).decode())
-    for name, (media, content) in files.items():
-        quoted = media.name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")  # as browsers write it
-        form.add_field(name, BytesIO(content), filename=quoted, content_type=media.media_type)
-    return form
-
-
-def _wait(value: object) -> float | None:
-    """Seconds, a month at most; None: the value is no wait."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or not value >= 0:
-        return None
-    return min(value, _LONGEST_WAIT) if math.isfinite(value) else None

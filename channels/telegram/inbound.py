@@ -1,7 +1,6 @@
 """Telegram's updates as messages."""
 
 import re
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -14,6 +13,7 @@ from assistant.contracts.inbox import FileKind, InboundFile, InboundMessage, Quo
 from assistant.contracts.util import display_name, replace_surrogates
 from channels.kit.commands import addressed_command, pressed
 from channels.kit.hearing import Hearing, Overheard
+from channels.kit.limits import Latest
 from channels.telegram.words import Content, markdown_of, own_words
 
 _MOST_NAME: Final = 128
@@ -110,7 +110,6 @@ def _origin(origin: telegram.MessageOrigin) -> tuple[str, str]:
             return _HIDDEN, ""
 
 
-_REMEMBERED: Final = 2000
 _MENTIONS: Final[list[str | None]] = [MessageEntity.MENTION, MessageEntity.TEXT_MENTION]
 
 
@@ -127,7 +126,7 @@ class Reader:
         self._hearing = hearing
         self._presses_in_groups = presses_in_groups
         self._name = re.compile(rf"[ \t]*{re.escape(me.name)}(?!\w)", re.IGNORECASE)
-        self._said: OrderedDict[tuple[int, int], int] = OrderedDict()
+        self._said: Latest[tuple[int, int], int] = Latest(2000)
         """(chat, message) → the hash of its text, to recognise edits that did not change it."""
 
     def read(self, update: Update) -> InboundMessage | None:
@@ -153,8 +152,6 @@ class Reader:
         files = tuple(file for message in messages for file in files_of(message))
         for message in messages:
             self._said[message.chat.id, message.message_id] = _hash(message)
-        while len(self._said) > _REMEMBERED:
-            self._said.popitem(last=False)
         if sender is None or not (text or files):
             return None
         author = forwarded_from(first)

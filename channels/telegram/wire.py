@@ -2,7 +2,6 @@
 
 import logging
 import re
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from html import escape
 from pathlib import Path
@@ -17,9 +16,10 @@ from assistant.contracts.util import replace_surrogates
 from channels.kit.commands import button_value
 from channels.kit.forms import Blame
 from channels.kit.http import Answered, PlatformError, value_at
+from channels.kit.limits import Latest
 from channels.kit.planning import ButtonRules, MessageRules
 from channels.kit.sender import Post
-from channels.telegram.api import TelegramApi, Upload, message_id
+from channels.telegram.api import TelegramApi, Upload, id_of
 from channels.telegram.refusals import blamed, refused_as, send_failure
 from channels.telegram.settings import TelegramSettings
 from channels.text.blocks import utf16
@@ -45,7 +45,6 @@ _FETCH_BYTES: Final = 20_000_000
 _TOO_LARGE: Final = "it is larger than the 20 MB that Telegram lets bots fetch"
 _PREVIEW_SECONDS: Final = 2.0
 """For one call of a preview: the answer waits for `close`."""
-_MOST_MOVED: Final = 1000
 
 
 def _shown_as(media: Media) -> str:
@@ -93,15 +92,10 @@ class TelegramWire:
         self._api = api
         self._settings = settings
         self._links = {"is_disabled": not settings.link_previews}
-        self._moved: OrderedDict[str, str] = OrderedDict()
+        self.moved: Latest[str, str] = Latest(1000)
         """old id → new id of groups that became supergroups; saves a request for each message."""
         self.tell_moved: Callable[[str, str], Awaitable[None]] | None = None
         """Told (old id, new id) of such a group; None: the channel has not run."""
-
-    def moved(self, chat_id: str, now: str) -> None:
-        self._moved[chat_id] = now
-        if len(self._moved) > _MOST_MOVED:
-            self._moved.popitem(last=False)
 
     async def post(self, post: Post) -> str | None:
         form, part = post.form, post.form.part
@@ -109,16 +103,16 @@ class TelegramWire:
         if not part.media:
             more: dict[str, Any] = {"link_preview_options": self._links, "reply_markup": _keyboard(part.buttons)}
             more |= _words(post, "text", _MOST_TEXT)
-            return message_id(await self._call("sendMessage", post.sending.address, **where, **more))
+            return id_of(await self._call("sendMessage", post.sending.address, **where, **more))
         caption = _words(post, "caption", _MOST_CAPTION)
         files: dict[str, Upload] = {f"f{place}": (media, post.contents[media.digest]) for place, media in enumerate(part.media)}
         if len(files) > 1:
             items: list[dict[str, Any]] = [{"type": "photo", "media": f"attach://{name}"} for name in files]
             items[0] |= caption
-            return message_id(await self._call("sendMediaGroup", post.sending.address, files, media=items, **where))
+            return id_of(await self._call("sendMediaGroup", post.sending.address, files, media=items, **where))
         kind = "Document" if form.as_documents else _shown_as(part.media[0])
         file = {kind.lower(): "attach://f0", "reply_markup": _keyboard(part.buttons)}
-        return message_id(await self._call(f"send{kind}", post.sending.address, files, **where, **file, **caption))
+        return id_of(await self._call(f"send{kind}", post.sending.address, files, **where, **file, **caption))
 
     async def edit(self, post: Post, message_id: str) -> bool:
         more = {"link_preview_options": self._links, "reply_markup": _keyboard(post.form.part.buttons)}
@@ -169,7 +163,7 @@ class TelegramWire:
     async def show(self, address: Address, text: str, *, reply_to: str | None, message_id: str | None) -> str | None:
         more: dict[str, Any] = {"seconds": _PREVIEW_SECONDS, "text": text, "link_preview_options": self._links}
         if message_id is None:
-            return _id_of(await self._call("sendMessage", address, **_where(address.thread_id, reply_to), **more))
+            return id_of(await self._call("sendMessage", address, **_where(address.thread_id, reply_to), **more))
         return message_id if await self._edit(address, message_id, **more) else None
 
     async def _edit(self, address: Address, message_id: str, **params: Any) -> bool:
@@ -186,7 +180,7 @@ class TelegramWire:
         """To the chat of this address, wherever it has moved."""
         chat_id = address.chat_id
         try:
-            return await self._api.call(method, files, chat_id=self._moved.get(chat_id, chat_id), **params)
+            return await self._api.call(method, files, chat_id=self.moved.get(chat_id, chat_id), **params)
         except Answered as error:
             now = error.at("parameters", "migrate_to_chat_id")
             if not isinstance(now, int):
@@ -197,15 +191,12 @@ class TelegramWire:
 
     async def _follow(self, chat_id: str, now: str) -> None:
         log.info("telegram.group_moved chat=%s", chat_id)
-        self.moved(chat_id, now)
+        self.moved[chat_id] = now
         if self.tell_moved is not None:
             try:
                 await self.tell_moved(chat_id, now)
             except StoreUnavailable:  # the group's own message tells it again
                 log.warning("telegram.move_not_kept chat=%s", chat_id)
-
-
-_id_of = message_id
 
 
 def _where(thread_id: str | None, reply_to: str | None) -> dict[str, Any]:

@@ -1,0 +1,77 @@
+"""What an adapter remembers of its calls: the latest of anything, rate limits as answers tell them, and whether a repeat is in doubt."""
+
+import asyncio
+import contextlib
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, TypeVar
+
+from channels.kit.http import Answered, PlatformError, Unanswered
+
+K = TypeVar("K")
+V = TypeVar("V")
+_LONGEST_SLEEP: Final = 1.0
+"""Seconds that a call sleeps for a rate limit; for a longer one it fails, and the outbox waits."""
+_AGAIN: Final = frozenset({500, 502, 504, 524})
+
+
+class Latest(OrderedDict[K, V]):
+    """A dictionary of the latest entries: what a platform sends must not make it grow without end."""
+
+    def __init__(self, most: int = 4096) -> None:
+        super().__init__()
+        self._most = most
+
+    def __setitem__(self, key: K, value: V) -> None:
+        super().__setitem__(key, value)
+        self.move_to_end(key)
+        if len(self) > self._most:
+            self.popitem(last=False)
+
+
+class HeaderLimit:
+    """The limit of one kind of call, by the headers X-RateLimit-Remaining and X-RateLimit-Reset-After of its answers."""
+
+    left, until = math.inf, 0.0
+
+    async def take(self) -> None:
+        """Raises Answered (429) where it is used up for more than a second: the platform need not be asked."""
+        wait = self.until - time.monotonic()
+        if self.left <= 0 and wait > _LONGEST_SLEEP:
+            raise Answered(429, "the limit is used up", retry_after=wait, body={"retry_after": wait})
+        if self.left <= 0:
+            await asyncio.sleep(max(wait, 0.0))
+        if self.until <= time.monotonic():
+            self.left = math.inf
+        self.left -= 1
+
+    def note(self, headers: Mapping[str, str]) -> None:
+        """`headers`: by lower-case name."""
+        with contextlib.suppress(KeyError, ValueError):
+            self.left = int(headers["x-ratelimit-remaining"])
+            self.until = time.monotonic() + float(headers["x-ratelimit-reset-after"])
+
+
+async def repeated(call: Callable[[], Awaitable[V]], *, tries: int, pause: float) -> V:
+    """Make a call that may be repeated: after an error of the server, and where the platform asks to wait a second at most. Raises PlatformError;
+    Unanswered where an earlier try may have been carried out."""
+    doubt = False
+    for left in reversed(range(tries)):
+        try:
+            return await call()
+        except Answered as error:
+            wait = error.retry_after
+            if left and error.status == 429 and wait is not None and wait <= _LONGEST_SLEEP:
+                await asyncio.sleep(wait)
+            elif left and error.status in _AGAIN:
+                doubt = True
+                await asyncio.sleep(pause)
+            elif doubt and error.status < 500:
+                raise Unanswered("an error of the server came first") from error
+            else:
+                raise
+        except PlatformError as error:
+            raise (Unanswered(str(error)) if doubt else error) from None
+    raise AssertionError("the last try returns or raises")

@@ -1,0 +1,71 @@
+"""Messages that came while there was no connection, on platforms that tell a chat's messages since a place."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, TypeVar
+
+from assistant.contracts.util import backoff
+from channels.kit.http import Answered, PlatformError
+
+T = TypeVar("T")
+C = TypeVar("C")
+log = logging.getLogger(__name__)
+_MOST_CHATS, _SIDE_BY_SIDE, _MOST_PAGES, _TRIES = 500, 8, 50, 4
+_LONGEST_WAIT: Final = 60.0
+
+
+class MissedMessages:
+    """Reads many chats, a few at once. A chat that can't be read after several tries is left out and logged: it holds up no other."""
+
+    def __init__(self, channel: str, *, pause: float = 1.0) -> None:
+        """`pause`: seconds before the first retry of a failed request."""
+        self._channel = channel
+        self._pause = pause
+
+    async def of_chats(self, chats: Sequence[C], read: Callable[[C], Awaitable[Sequence[T]]]) -> list[T]:
+        """What `read` finds in each of the first 500 chats."""
+        if len(chats) > _MOST_CHATS:
+            log.warning("%s.missed_unread chats=%d", self._channel, len(chats) - _MOST_CHATS)
+        gate = asyncio.Semaphore(_SIDE_BY_SIDE)
+
+        async def one(chat: C) -> Sequence[T]:
+            async with gate:
+                return await read(chat)
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(chat)) for chat in chats[:_MOST_CHATS]]
+        found = [message for task in tasks for message in task.result()]
+        if chats:
+            log.info("%s.caught_up chats=%d messages=%d", self._channel, len(chats), len(found))
+        return found
+
+    async def since(
+        self, chat: str, after: int, page: Callable[[int], Awaitable[Sequence[Any]]], *, size: int, place: Callable[[Any], int]
+    ) -> list[Any]:
+        """The messages after a place, the oldest first. `page`: up to `size` of them after a place, the newest first. `place`: of a message."""
+        found: list[Any] = []
+        for _ in range(_MOST_PAGES):
+            messages = await self.ask(chat, lambda after=after: page(after)) or []
+            found += reversed(messages)
+            if len(messages) < size:
+                return found
+            after = place(messages[0])
+        log.warning("%s.missed_unread chat=%s after=%d", self._channel, chat, after)
+        return found
+
+    async def ask(self, chat: str, question: Callable[[], Awaitable[T]]) -> T | None:
+        """The answer; None: forbidden, not found, or no answer."""
+        for attempt in range(_TRIES):
+            wait = backoff(attempt + 1, first=self._pause)
+            try:
+                return await question()
+            except Answered as error:
+                if error.status in (403, 404):
+                    return None
+                wait = min(error.retry_after or wait, _LONGEST_WAIT)
+            except PlatformError as error:
+                log.info("%s.asked_in_vain chat=%s error=%s", self._channel, chat, type(error).__name__)
+            await asyncio.sleep(wait)
+        log.warning("%s.missed_unread chat=%s", self._channel, chat)
+        return None
