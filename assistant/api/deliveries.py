@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import orjson
 from fastapi import Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from starlette.types import Receive, Scope
 
 from assistant.access.addressees import Addressees
@@ -39,8 +39,14 @@ _ID_SCHEMA: Final = {"anyOf": [{"type": "string", "minLength": 1, "maxLength": _
 DeliveryId = Annotated[
     str, Field(strict=False, coerce_numbers_to_str=True, min_length=1, max_length=_LONGEST_ID), WithJsonSchema(_ID_SCHEMA)
 ]
-_EITHER_TEXT: Final[JsonValue] = {"anyOf": [{"required": ["text"]}, {"required": ["content"]}]}
-_EITHER_RECEIVER: Final[JsonValue] = {"anyOf": [{"required": ["to"]}, {"required": ["channel", "chat_id"]}]}
+_EITHER_TEXT: Final[dict[str, Any]] = {"anyOf": [{"required": ["text"]}, {"required": ["content"]}]}
+_NOT_GIVEN: Final[dict[str, Any]] = {"type": "null"}
+_EITHER_RECEIVER: Final[dict[str, Any]] = {
+    "oneOf": [
+        {"required": ["to"], "properties": {"to": {"type": "string"}, "channel": _NOT_GIVEN, "chat_id": _NOT_GIVEN}},
+        {"required": ["channel", "chat_id"], "properties": {"to": _NOT_GIVEN, "channel": {"type": "string"}, "chat_id": _ID_SCHEMA}},
+    ]
+}
 
 
 class DeliveryRequest(BaseModel):

@@ -45,7 +45,8 @@ SET_LINK = "UPDATE identities SET person = :person, source = :source WHERE ident
 MOVE_LINKS = "UPDATE identities SET person = :person WHERE person = :other"
 INHERIT = """
     UPDATE people SET name = CASE WHEN name = '' THEN (SELECT other.name FROM people AS other WHERE other.id = :other) ELSE name END,
-        zone = COALESCE(zone, (SELECT other.zone FROM people AS other WHERE other.id = :other))
+        zone = COALESCE(zone, (SELECT other.zone FROM people AS other WHERE other.id = :other)),
+        prefers = COALESCE(prefers, (SELECT other.prefers FROM people AS other WHERE other.id = :other))
     WHERE id = :person AND EXISTS (SELECT 1 FROM people AS other WHERE other.id = :other)"""
 REMOVE_PERSON = "DELETE FROM people WHERE id = :other"
 REMOVE_CODES = "DELETE FROM link_codes WHERE person = :other"

@@ -26,7 +26,7 @@ from assistant.contracts.outbox import OutboundEvent, OutboundPart, Receipt
 from channels.irc.connection import IrcConnection
 from channels.irc.inbound import IrcReader
 from channels.irc.lines import LINES, IrcLine, line_parts, lower, room_for
-from channels.irc.settings import NICK, ROOM, IrcSettings
+from channels.irc.settings import ACCOUNT, NICK, ROOM, IrcSettings
 from channels.kit.hearing import Hearing
 from channels.kit.intake import Intake
 from channels.kit.planning import MessageRules, plan_message
@@ -88,7 +88,7 @@ class IrcChannel:
             await self._intake.keep(link, message)
 
     async def send(self, sending: Sending) -> Receipt:
-        target = sending.address.chat_id
+        target, account = sending.address.chat_id.removeprefix(ACCOUNT), sending.address.chat_id.startswith(ACCOUNT)
         if not (ROOM.fullmatch(target) or NICK.fullmatch(target)):
             raise SendRefused("not_found", "That is no channel or nick of IRC.")
         try:
@@ -96,6 +96,9 @@ class IrcChannel:
                 connection = await self._connected()
                 if ROOM.fullmatch(target) and (refusal := await self._join(connection, target, self._key(target))) is not None:
                     raise _failure(refusal, target)
+                if account and lower(await connection.account_of(target)) != lower(target):
+                    words = f"No one under the nick {target} is logged in to that account."
+                    raise SendLater("offline", words, retry_after=_AWAY, counts=False)
         except ChannelFailed as error:
             raise SendLater("unauthorized" if error.fatal else "network", str(error), counts=False, whole_channel=True) from error
         except TimeoutError:

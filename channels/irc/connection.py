@@ -192,7 +192,9 @@ class IrcConnection:
                         raise ChannelFailed(f"The nick {settings.nick} and those like it are in use.")
                     self._put("NICK", wanted)
                 case "432":
-                    raise ChannelFailed(f"{settings.host} does not take the nick {wanted}.", fatal=True)
+                    raise ChannelFailed(
+                        f"{settings.host} does not take the nick {wanted}: {self._said(line)}", fatal=wanted == settings.nick
+                    )
                 case "ERROR":
                     raise ChannelFailed(f"{settings.host} ended the connection: {self._said(line)}")
                 case "001":

@@ -13,12 +13,12 @@ from assistant.contracts.inbox import InboundMessage, Sender
 from assistant.contracts.util import new_id
 from channels.irc.connection import IrcConnection
 from channels.irc.lines import IrcLine, lower, without_style
-from channels.irc.settings import ROOM, IrcSettings
+from channels.irc.settings import ACCOUNT, ROOM, IrcSettings
 from channels.kit.commands import command_of
 from channels.kit.hearing import Hearing, Overheard
 
 _FULL: Final = 350
-"""Bytes of a line that a client has probably cut; the next one goes on with it."""
+"""Bytes of a line that a client has probably cut; the next one continues it."""
 _MOST_LINES: Final = 100
 _MOST_BATCHES: Final = 50
 _ACTION: Final = re.compile(r"\x01ACTION (.*?)\x01?", re.DOTALL)
@@ -143,7 +143,7 @@ class IrcReader:
         """The sender's account, else the mask that lets them in. None: neither can be trusted."""
         account = line.tags.get("account") or ("" if "account-tag" in self._connection.caps else await self._account(line))
         if account:
-            return f"account:{lower(account)}"
+            return f"{ACCOUNT}{lower(account)}"
         if not self._settings.trust_nicks:
             return None
         masks = [each for each in (*self._settings.owners, *self._settings.allow_from) if "!" in each]

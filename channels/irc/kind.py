@@ -6,16 +6,24 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.channels import Channel, ChannelContext, ChannelKind, Need
 from assistant.contracts.errors import InvalidAddress
 from channels.irc.lines import lower
-from channels.irc.settings import NICK, ROOM, IrcSettings
+from channels.irc.settings import ACCOUNT, NICK, ROOM, IrcSettings
 
 
 def check_address(settings: IrcSettings, address: Address) -> Address:
-    """A chat is a channel ("#room") or a nick. Raises InvalidAddress."""
+    """A chat is a channel ("#room"), a nick (of a mask, its nick), or an account ("account:anna": who is logged in to it, under the nick of that
+    name). Raises InvalidAddress."""
     if address.thread_id is not None:
         raise InvalidAddress("IRC has no threads.", param="thread_id")
-    if not (ROOM.fullmatch(address.chat_id) or NICK.fullmatch(address.chat_id)):
-        raise InvalidAddress("An IRC chat_id is a channel (#room) or a nick.", param="chat_id")
-    return Address(channel=address.channel, chat_id=lower(address.chat_id))
+    chat, _, _ = address.chat_id.partition("!")
+    if not (ROOM.fullmatch(chat) or NICK.fullmatch(chat.removeprefix(ACCOUNT))):
+        raise InvalidAddress("An IRC chat_id is a channel (#room), a nick, or an account (account:anna).", param="chat_id")
+    return Address(channel=address.channel, chat_id=lower(chat))
+
+
+def _named(settings: IrcSettings) -> list[str]:
+    people = (each.partition("!")[0] for each in (*settings.allow_from, *settings.owners))
+    known = [lower(each) for each in people if NICK.fullmatch(each.removeprefix(ACCOUNT))]
+    return [*(lower(room.split(" ")[0]) for room in settings.channels), *known]
 
 
 def open_channel(settings: IrcSettings, context: ChannelContext) -> Channel:
@@ -30,7 +38,7 @@ KIND: Final = ChannelKind(
     about="Channels and queries on one IRC server; text only.",
     settings=IrcSettings,
     check_address=check_address,
-    named=lambda settings: [lower(room.split(" ")[0]) for room in settings.channels],
+    named=_named,
     open=open_channel,
     needs=(
         Need(key="host", asks="The server.", default="irc.libera.chat"),

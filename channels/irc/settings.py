@@ -10,6 +10,7 @@ from channels.settings import GroupPolicy, OptionalText, SecretText
 
 NICK: Final = re.compile(r"[A-Za-z\[\]\\`_^{|}][A-Za-z0-9\[\]\\`_^{|}-]{0,63}")
 ROOM: Final = re.compile(r"[#&][^\s,:\x00-\x20]{1,63}")
+ACCOUNT: Final = "account:"
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 
@@ -65,6 +66,6 @@ class IrcSettings(ChannelSettings):
         for entry in (*self.allow_from, *self.owners):
             if "!" in entry and not self.trust_nicks:
                 raise ValueError(f"{entry!r} is a mask, which others can take: write account:…, or set trustNicks")
-            if entry != "*" and not entry.startswith("account:") and "!" not in entry:
+            if entry != "*" and not entry.startswith(ACCOUNT) and "!" not in entry:
                 raise ValueError(f'{entry!r} is no sender: "account:anna", or with trustNicks a mask "anna!*@host"')
         return self

@@ -1,5 +1,6 @@
-"""Calls of a platform to `/channels/<name>`, or to a port of the channel: signatures and times."""
+"""Calls of a platform to `/channels/<name>`: signatures, times, and for whom they are."""
 
+import asyncio
 import base64
 import hmac
 import re
@@ -10,7 +11,7 @@ from typing import Final
 
 from aiohttp import web
 
-from assistant.contracts.channels import ChannelFailed, PlatformCall, PlatformReply
+from assistant.contracts.channels import ChannelFailed, ChannelLink, PlatformCall, PlatformReply
 
 MOST_SECONDS: Final = 300
 """The largest difference between the platform's clock and ours."""
@@ -43,6 +44,22 @@ def is_recent(timestamp: str, now: float) -> bool:
 def header(call: PlatformCall, name: str) -> str:
     """Empty: there is none. `name`: lower-case."""
     return call.headers.get(name, "")
+
+
+class HeldLink:
+    """The link of a channel that does nothing but wait for calls."""
+
+    def __init__(self) -> None:
+        self.now: ChannelLink | None = None
+        """None: the channel does not run now (`NOT_NOW`)."""
+
+    async def hold(self, link: ChannelLink) -> None:
+        """Until it is cancelled."""
+        self.now = link
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.now = None
 
 
 @asynccontextmanager

@@ -142,8 +142,9 @@ class PlatformHttp:
         self.redact = Redactor(secrets)
         self._sessions: dict[ProxyRoute, aiohttp.ClientSession] = {}
         self._closed = False
+        self._base_route: ProxyRoute | None = None
         if self.base:
-            self._route(self.base)
+            self._base_route = self._route(self.base)
 
     async def call(
         self,
@@ -291,6 +292,8 @@ class PlatformHttp:
         return self._headers if self.base and URL(url).origin() == URL(self.base).origin() else {}
 
     def _route(self, url: str) -> ProxyRoute:
+        if self._base_route is not None and url.startswith(f"{self.base}/"):
+            return self._base_route
         try:
             return route_to(url, self._proxy)
         except UnusableProxy as error:

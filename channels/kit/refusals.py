@@ -22,6 +22,11 @@ def send_failure(error: PlatformError, platform: str, *, setting: str = "its key
             return SendUnclear("no_answer", f"No answer came from {platform} ({error}); the message may have arrived.")
 
 
+def not_sent(error: PlatformError, platform: str) -> SendLater:
+    """The failure of a call before the one that posts (an upload): it may be repeated, whatever became of it."""
+    return SendLater("network", f"{platform} did not answer ({error}); nothing was posted.", counts=False)
+
+
 def _of_answer(error: Answered, platform: str, setting: str) -> SendFailed:
     match error.status:
         case 429:

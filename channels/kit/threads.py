@@ -1,11 +1,11 @@
 """Which threads the assistant is in, on platforms whose threads hang on any message."""
 
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from channels.kit.http import PlatformError
+from channels.kit.values import Latest
 
 _MOST: Final = 4096
 
@@ -24,26 +24,20 @@ class KnownThreads:
     def __init__(self, look: Callable[[str, str], Awaitable[KnownThread]]) -> None:
         """`look`: (chat, thread) → what the platform tells. Raises PlatformError."""
         self._look = look
-        self._known: OrderedDict[tuple[str, str], bool] = OrderedDict()
+        self._known = Latest[bool](_MOST)
 
     async def about(self, chat_id: str, thread_id: str) -> KnownThread:
         """Where the platform does not tell: as a thread of others, which is asked about again."""
-        known = self._known.get((chat_id, thread_id))
+        known = self._known.get(f"{chat_id} {thread_id}")
         if known is not None:
             return KnownThread(mine=known)
         try:
             found = await self._look(chat_id, thread_id)
         except PlatformError:
             return KnownThread(mine=False)
-        self._keep(chat_id, thread_id, mine=found.mine)
+        self._known.put(f"{chat_id} {thread_id}", found.mine)
         return KnownThread(mine=found.mine, first=None if found.mine else found.first)
 
     def asked(self, chat_id: str, thread_id: str) -> None:
         """The assistant is in this thread from now on."""
-        self._keep(chat_id, thread_id, mine=True)
-
-    def _keep(self, chat_id: str, thread_id: str, *, mine: bool) -> None:
-        self._known[chat_id, thread_id] = mine
-        self._known.move_to_end((chat_id, thread_id))
-        while len(self._known) > _MOST:
-            self._known.popitem(last=False)
+        self._known.put(f"{chat_id} {thread_id}", True)

@@ -1,12 +1,13 @@
 """What a platform's JSON holds, whatever it holds: each reads what it can and raises nothing. And a memory of the latest of something."""
 
 from collections import OrderedDict
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from assistant.contracts.util import replace_surrogates
 from channels.kit.http import value_at
 
 V = TypeVar("V")
+_LARGEST: Final = 1 << 45
 
 
 def text_at(value: Any, *path: str | int) -> str:
@@ -19,6 +20,17 @@ def list_at(value: Any, *path: str | int) -> list[Any]:
     """Empty: it is not there, or is no list."""
     found = value_at(value, *path)
     return found if isinstance(found, list) else []  # pyright: ignore[reportUnknownVariableType] - JSON of a platform
+
+
+def objects_at(value: Any, *path: str | int) -> list[dict[str, Any]]:
+    """The objects of a list."""
+    return [each for each in list_at(value, *path) if isinstance(each, dict)]
+
+
+def number_at(value: Any, *path: str | int) -> int:
+    """A whole number from 1 to 2⁴⁵ (a time in milliseconds, an id); 0: it is not there, or is none."""
+    found = value_at(value, *path)
+    return found if isinstance(found, int) and not isinstance(found, bool) and 0 < found < _LARGEST else 0
 
 
 def place_words(place: Any, *names: str) -> str:

@@ -9,7 +9,7 @@ import orjson
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext, ChannelLink, Limit, PlatformCall, PlatformReply
-from channels.kit.calls import DONE, FORBIDDEN, NOT_NOW, header, hmac_base64, same
+from channels.kit.calls import DONE, FORBIDDEN, NOT_NOW, HeldLink, header, hmac_base64, same
 from channels.kit.conversation import ChatConversation
 from channels.kit.hearing import Hearing
 from channels.kit.http import PlatformError, PlatformHttp
@@ -54,7 +54,7 @@ class LineChannel:
         self._intake = Intake(self.name, pause=pause)
         self._reader = LineReader(Hearing(settings.groups), self._wire.memory)
         self._names: Latest[str] = Latest(_MOST_NAMES)
-        self._link: ChannelLink | None = None
+        self._link = HeldLink()
         self._order = asyncio.Lock()
 
     def limits(self, address: Address) -> Sequence[Limit]:
@@ -70,11 +70,7 @@ class LineChannel:
 
     async def run(self, link: ChannelLink) -> None:
         link.connected(await self.identity())
-        self._link = link
-        try:
-            await asyncio.Event().wait()
-        finally:
-            self._link = None
+        await self._link.hold(link)
 
     async def close(self) -> None:
         await self._http.close()
@@ -83,7 +79,7 @@ class LineChannel:
         """https://developers.line.biz/en/docs/messaging-api/verify-webhook-signature/"""
         if call.method != "POST" or not same(hmac_base64(self._secret, call.body), header(call, "x-line-signature")):
             return FORBIDDEN
-        link = self._link
+        link = self._link.now
         if link is None:
             return NOT_NOW
         try:

@@ -1,6 +1,7 @@
 """Which room an address means: a room, a room's alias, or the direct chat with a person."""
 
 import asyncio
+from collections import OrderedDict
 from typing import Any, Final
 
 from assistant.contracts.channels import SendRefused
@@ -11,17 +12,26 @@ from channels.matrix.rooms import texts_in
 _DIRECT: Final = "m.direct"
 """The account's list of direct chats. https://spec.matrix.org/latest/client-server-api/#mdirect"""
 
+_MOST_MOVED: Final = 500
+
 
 class Places:
     def __init__(self, api: MatrixApi) -> None:
         self._api = api
         self._lock = asyncio.Lock()
+        self._moved: OrderedDict[str, str] = OrderedDict()
+
+    def moved(self, room: str, now: str) -> None:
+        """What is under way to a room that was upgraded goes to the new one."""
+        self._moved[room] = now
+        while len(self._moved) > _MOST_MOVED:
+            self._moved.popitem(last=False)
 
     async def room_of(self, chat_id: str) -> str:
         """Raises PlatformError, SendRefused."""
         match chat_id[:1]:
             case "!":
-                return chat_id
+                return self._moved.get(chat_id, chat_id)
             case "#":
                 return str(value_at(await self._api.call("GET", path_of("directory", "room", chat_id)), "room_id"))
             case "@":

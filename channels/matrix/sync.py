@@ -278,6 +278,7 @@ class Syncing:
             log.warning("matrix.upgrade_not_followed room=%s reason=%s", room.id, error)
             return
         if value_at(made, "predecessor", "room_id") == room.id:
+            self._places.moved(room.id, new)
             await self._link.moved(room.id, new)
 
     def _say_connected(self) -> None:

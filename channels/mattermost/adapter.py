@@ -18,8 +18,9 @@ from channels.kit.intake import Intake
 from channels.kit.planning import plan_message
 from channels.kit.sender import PartSender
 from channels.kit.sockets import JsonSocket, json_socket
-from channels.mattermost.api import PLATFORM, SETTING, MattermostApi, connection_failure, objects_in, posts_in
-from channels.mattermost.inbound import MattermostReader, text_at, time_at
+from channels.kit.values import number_at, objects_at, text_at
+from channels.mattermost.api import PLATFORM, SETTING, MattermostApi, connection_failure, posts_in
+from channels.mattermost.inbound import MattermostReader
 from channels.mattermost.settings import MattermostSettings
 from channels.mattermost.wire import MOST_TEXT, MattermostWire, mattermost_parts, rules_for, sign
 
@@ -155,9 +156,9 @@ class MattermostChannel:
     async def _missed(self, seen: Mapping[str, int], newest: int) -> AsyncGenerator[tuple[Any, str]]:
         """(post, type of its channel): the posts and edits since the last accepted one of each channel; in channels that never wrote before, since
         the newest of all."""
-        channels = objects_in(await self._api.http.json("GET", "/users/me/channels"))
-        behind = [each for each in channels if time_at(each, "last_post_at") > seen.get(text_at(each, "id"), newest)]
-        for channel in sorted(behind, key=lambda each: -time_at(each, "last_post_at"))[:_MOST_CHATS]:
+        channels = objects_at(await self._api.http.json("GET", "/users/me/channels"))
+        behind = [each for each in channels if number_at(each, "last_post_at") > seen.get(text_at(each, "id"), newest)]
+        for channel in sorted(behind, key=lambda each: -number_at(each, "last_post_at"))[:_MOST_CHATS]:
             id = text_at(channel, "id")
             try:
                 found = await self._api.http.json("GET", f"/channels/{id}/posts", params={"since": str(seen.get(id, newest))})
@@ -171,7 +172,7 @@ class MattermostChannel:
 
 
 def _written(post: Any) -> int:
-    return max(time_at(post, "create_at"), time_at(post, "edit_at"))
+    return max(number_at(post, "create_at"), number_at(post, "edit_at"))
 
 
 def _position(external_id: str) -> int:

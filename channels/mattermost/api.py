@@ -1,18 +1,17 @@
 """Mattermost's REST API, and what its answers mean. https://developers.mattermost.com/api-documentation/"""
 
 import re
-from collections import OrderedDict
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, cast
 
-from assistant.contracts.channels import ChannelContext, ChannelFailed, SendFailed, SendLater, SendRefused, SendUnclear
+from assistant.contracts.channels import ChannelContext, ChannelFailed, SendFailed, SendRefused, SendUnclear
 from assistant.contracts.util import no_address
 from channels.kit.forms import ANY_BUT_KIND, Blame, Piece
 from channels.kit.http import Answered, PlatformError, PlatformHttp, Unanswered, value_at
-from channels.kit.refusals import channel_failure, send_failure
+from channels.kit.refusals import channel_failure, not_sent, send_failure
+from channels.kit.values import Latest, objects_at, text_at
 from channels.mattermost.kind import ID
 from channels.mattermost.settings import MattermostSettings
 
@@ -62,8 +61,8 @@ class MattermostApi:
             headers={"Authorization": f"Bearer {settings.secret}"},
             base=f"{settings.server_url.rstrip('/')}/api/v4",
         )
-        self._names: OrderedDict[str, str] = OrderedDict()
-        self._chats: OrderedDict[str, tuple[str, str]] = OrderedDict()
+        self._names = Latest[str](_MOST)
+        self._chats = Latest[tuple[str, str]](_MOST)
         self._bot: MattermostBot | None = None
 
     async def bot(self, *, fresh: bool = False) -> MattermostBot:
@@ -71,10 +70,10 @@ class MattermostApi:
         if self._bot is None or fresh:
             answer = await self.http.call("GET", "/users/me")
             found = answer.json()
-            name, keys = str(value_at(found, "username") or ""), value_at(found, "notify_props", "mention_keys")
-            calls = [f"@{name}", *[key.strip() for key in keys.split(",")]] if isinstance(keys, str) else [f"@{name}"]
+            name = text_at(found, "username")
+            calls = [f"@{name}", *[key.strip() for key in text_at(found, "notify_props", "mention_keys").split(",")]]
             self._bot = MattermostBot(
-                id=str(value_at(found, "id") or ""),
+                id=text_at(found, "id"),
                 username=name,
                 calls=tuple(dict.fromkeys(call.lower() for call in calls if len(call) > 1)),
                 now=_milliseconds(answer.headers.get("date")),
@@ -83,26 +82,30 @@ class MattermostApi:
 
     async def name_of(self, user_id: str) -> str:
         """A user's name; the id where it is not known now."""
-        if user_id not in self._names:
-            try:
-                found = await self.http.json("GET", f"/users/{user_id}", seconds=_LOOK_SECONDS)
-            except PlatformError:
-                return user_id
-            _keep(self._names, user_id, no_address(str(value_at(found, "username") or user_id))[:100])
-        return self._names[user_id]
+        if (known := self._names.get(user_id)) is not None:
+            return known
+        try:
+            found = await self.http.json("GET", f"/users/{user_id}", seconds=_LOOK_SECONDS)
+        except PlatformError:
+            return user_id
+        name = no_address(text_at(found, "username") or user_id)[:100]
+        self._names.put(user_id, name)
+        return name
 
     async def chat_of(self, chat_id: str) -> tuple[str, str]:
         """(the channel's id, its type: "D" direct, "G" group, "O" open, "P" private); of a user's id that of their direct messages. Raises
         PlatformError or SendFailed."""
         if not ID.fullmatch(chat_id):
             raise SendRefused("chat_not_found", "There is no such chat.")
-        if chat_id not in self._chats:
-            try:
-                found = await self._channel(chat_id)
-            except Unanswered as error:  # it posts nothing, and may be repeated
-                raise not_sent(error) from error
-            _keep(self._chats, chat_id, (str(value_at(found, "id") or chat_id), str(value_at(found, "type") or "")))
-        return self._chats[chat_id]
+        if (known := self._chats.get(chat_id)) is not None:
+            return known
+        try:
+            found = await self._channel(chat_id)
+        except Unanswered as error:
+            raise not_sent(error, PLATFORM) from error
+        chat = text_at(found, "id") or chat_id, text_at(found, "type")
+        self._chats.put(chat_id, chat)
+        return chat
 
     async def _channel(self, id: str) -> Any:
         try:
@@ -116,12 +119,6 @@ class MattermostApi:
                 raise error from None
 
 
-def _keep(kept: OrderedDict[str, Any], key: str, value: object) -> None:
-    kept[key] = value
-    while len(kept) > _MOST:
-        kept.popitem(last=False)
-
-
 def _milliseconds(date: str | None) -> int:
     """Of a Date header; of this machine's clock without one."""
     try:
@@ -131,20 +128,10 @@ def _milliseconds(date: str | None) -> int:
     return int(at.timestamp() * 1000)
 
 
-def objects_in(value: Any) -> list[Mapping[str, Any]]:
-    """The objects of a list."""
-    return [each for each in cast("list[Any]", value) if isinstance(each, dict)] if isinstance(value, list) else []
-
-
-def posts_in(answer: Any) -> list[Mapping[str, Any]]:
+def posts_in(answer: Any) -> list[dict[str, Any]]:
     """The posts of a list of them, as they come."""
     posts = value_at(answer, "posts")
-    return objects_in(list(cast("dict[str, Any]", posts).values())) if isinstance(posts, dict) else []
-
-
-def not_sent(error: PlatformError) -> SendLater:
-    """The failure of a call before the one that posts."""
-    return SendLater("network", f"{PLATFORM} did not answer ({error}); nothing was posted.", counts=False)
+    return objects_at(list(cast("dict[str, Any]", posts).values())) if isinstance(posts, dict) else []
 
 
 def failure_of(error: PlatformError) -> SendFailed:

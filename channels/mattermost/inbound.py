@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.inbox import FileKind, InboundFile, InboundMessage, Quote, Sender
@@ -13,6 +13,7 @@ from channels.kit.commands import command_of, pressed
 from channels.kit.hearing import Hearing, Overheard
 from channels.kit.http import value_at
 from channels.kit.threads import KnownThread, KnownThreads
+from channels.kit.values import list_at, number_at, text_at
 from channels.mattermost.api import MattermostApi, MattermostBot, posts_in
 from channels.mattermost.kind import ID
 from channels.mattermost.settings import MattermostSettings
@@ -21,22 +22,9 @@ SIGNS: Final = "/!"
 """Mattermost's clients keep "/" for themselves."""
 _WORDS_OF_PEOPLE: Final = frozenset({"", "me", "slack_attachment"})
 _KINDS: Final[dict[str, FileKind]] = {"image": "image", "video": "video", "audio": "audio"}
-_LATEST: Final = 1 << 45
-"""Milliseconds that a time may have: the year 3084."""
 _MOST_LISTED: Final = 20
 _MOST_QUOTED: Final = 4000
 _LOOK_SECONDS: Final = 3.0
-
-
-def text_at(value: Any, *path: str | int) -> str:
-    """A text deep in JSON; empty: there is none."""
-    found = value_at(value, *path)
-    return found if isinstance(found, str) else ""
-
-
-def time_at(post: Any, name: str) -> int:
-    found = value_at(post, name)
-    return found if isinstance(found, int) and not isinstance(found, bool) and 0 < found < _LATEST else 0
 
 
 class MattermostReader:
@@ -54,7 +42,7 @@ class MattermostReader:
     async def post(self, post: Any, kind: str, sender_name: str = "") -> InboundMessage | None:
         """A post, or an edit of one; None: it is not for the assistant. `kind`: the channel's type."""
         id, chat, sender, root = [text_at(post, name) for name in ("id", "channel_id", "user_id", "root_id")]
-        made, edited = time_at(post, "create_at"), time_at(post, "edit_at")
+        made, edited = number_at(post, "create_at"), number_at(post, "edit_at")
         known = ID.fullmatch(id) and ID.fullmatch(chat) and ID.fullmatch(sender) and (not root or ID.fullmatch(root))
         if not known or not made or sender == self._bot.id or text_at(post, "type") not in _WORDS_OF_PEOPLE or value_at(post, "delete_at"):
             return None
@@ -134,7 +122,9 @@ class MattermostReader:
     async def _quote(self, post: Any, first: Mapping[str, Any] | None) -> Quote | None:
         """The post that it links to; else the first post of a thread that the assistant comes into."""
         embeds = [
-            value_at(each, "data", "post") for each in _list(value_at(post, "metadata", "embeds")) if text_at(each, "type") == "permalink"
+            value_at(each, "data", "post")
+            for each in list_at(post, "metadata", "embeds")[:_MOST_LISTED]
+            if text_at(each, "type") == "permalink"
         ]
         shown, kind = (embeds[0], "forward") if embeds else (first, "reply")
         author, words, files = text_at(shown, "user_id"), text_at(shown, "message"), _files(shown)
@@ -145,20 +135,16 @@ class MattermostReader:
         return quote if kind == "reply" else Quote(text=quote.text, author=quote.author, kind="forward", author_id=quote.author_id)
 
 
-def _list(value: Any) -> list[Any]:
-    return cast("list[Any]", value)[:_MOST_LISTED] if isinstance(value, list) else []
-
-
 def _attached(post: Any) -> list[str]:
     """The words of a bot's message attachments. https://docs.mattermost.com/developers/integrate/reference/message-attachments"""
-    attachments = _list(value_at(post, "props", "attachments"))
+    attachments = list_at(post, "props", "attachments")[:_MOST_LISTED]
     said = [[text_at(each, name) for name in ("pretext", "title", "text")] or [text_at(each, "fallback")] for each in attachments]
     return [line for lines in said for line in lines if line]
 
 
 def _files(post: Any) -> tuple[InboundFile, ...]:
     found: list[InboundFile] = []
-    for each in _list(value_at(post, "metadata", "files")):
+    for each in list_at(post, "metadata", "files")[:_MOST_LISTED]:
         id, media_type, size = text_at(each, "id"), text_at(each, "mime_type") or "application/octet-stream", value_at(each, "size")
         if ID.fullmatch(id):
             name = display_name(text_at(each, "name") or "file", "file")

@@ -16,8 +16,9 @@ from channels.kit.commands import button_value
 from channels.kit.forms import Blame
 from channels.kit.http import Answered, PlatformError, Unanswered, value_at
 from channels.kit.planning import ButtonRules, MessageRules
+from channels.kit.refusals import not_sent
 from channels.kit.sender import Post
-from channels.mattermost.api import PLATFORM, MattermostApi, blame_of, failure_of, not_sent, posts_in
+from channels.mattermost.api import PLATFORM, MattermostApi, blame_of, failure_of, posts_in
 from channels.mattermost.settings import MattermostSettings
 from channels.text.blocks import FormattedPart
 from channels.text.markdown import Dialect, markdown_parts
@@ -120,7 +121,7 @@ class MattermostWire:
             answer = await self._api.http.json("GET", f"/channels/{chat}/posts", params={"since": str(since)})
             me = (await self._api.bot()).id
         except Unanswered as error:
-            raise not_sent(error) from error
+            raise not_sent(error, PLATFORM) from error
         for post in posts_in(answer):
             if post.get("user_id") == me and value_at(post, "props", _KEY) == key:
                 return str(post.get("id"))
@@ -140,7 +141,7 @@ class MattermostWire:
         try:
             answer = await self._api.http.json("POST", "/files", params={"channel_id": chat, "filename": name}, data=content)
         except Unanswered as error:
-            raise not_sent(error) from error
+            raise not_sent(error, PLATFORM) from error
         return str(value_at(answer, "file_infos", 0, "id"))
 
     def _buttons(self, rows: ButtonRows) -> Mapping[str, Any]:

@@ -34,6 +34,8 @@ RULES: Final = MessageRules(
 )
 _MOST_REMEMBERED: Final = 1000
 _MOST_QUOTED: Final = 2000
+_MOST_BY_HTTP: Final = 11 * 1024 * 1024
+"""Bytes of a file; in base64 an answer holds no more."""
 OWN: Final = "me"
 
 
@@ -90,6 +92,9 @@ class SignalWire:
                 raise too_large
             await asyncio.to_thread(shutil.copyfile, folder / id, into)
             return
+        if (file.size or 0) > _MOST_BY_HTTP and self._settings.daemon.startswith("http"):
+            words = "signal-cli can't hand out so large a file by HTTP: name its folder as channels.signal.attachmentsDir."
+            raise SendRefused("too_large", words)
         try:
             found = await self.call("getAttachment", id=id, **receiver(chat))
             content = base64.b64decode(str(value_at(found, "data")), validate=True)

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -21,12 +20,12 @@ from channels.kit.http import PlatformError, value_at
 from channels.kit.intake import Intake
 from channels.kit.sender import PartSender
 from channels.kit.sockets import JsonSocket, json_socket
+from channels.kit.values import Latest, text_at
 from channels.slack.api import PLATFORM, SlackApi
 from channels.slack.inbound import SlackReader
 from channels.slack.missed import missed_events
 from channels.slack.settings import SlackSettings
 from channels.slack.wire import MOST_TEXT, SlackWire, plan
-from channels.slack.words import text_at
 from channels.text.slack import slack_parts
 
 log = logging.getLogger(__name__)
@@ -67,7 +66,7 @@ class SlackChannel:
         self._hearing = Hearing(settings.groups, allow_bots=settings.allow_bots)
         self._clock = clock
         self._live: tuple[ChannelLink, SlackReader] | None = None
-        self._hinted: OrderedDict[str, float] = OrderedDict()
+        self._hinted = Latest[float](_MOST_HINTED)
 
     def limits(self, address: Address) -> Sequence[Limit]:
         """One a second in a chat, short bursts allowed. https://docs.slack.dev/apis/web-api/rate-limits"""
@@ -140,6 +139,7 @@ class SlackChannel:
         if kind == "events_api" and text_at(event, "type") == "channel_id_changed":
             old, new = text_at(event, "old_channel_id"), text_at(event, "new_channel_id")
             if old and new:
+                self._api.renamed(old, new)
                 await link.moved(old, new)
             return
         match kind:
@@ -157,12 +157,10 @@ class SlackChannel:
     async def _hint(self, message: InboundMessage) -> None:
         """Tell a stranger in a channel, and no one else there, how to be let in: codes are for direct messages."""
         id, now = message.sender.id, self._clock()
-        if not message.trusted or now - self._hinted.get(id, -_QUIET_SECONDS) < _QUIET_SECONDS:
+        last = self._hinted.get(id)
+        if not message.trusted or (last is not None and now - last < _QUIET_SECONDS):
             return
-        self._hinted[id] = now
-        self._hinted.move_to_end(id)
-        while len(self._hinted) > _MOST_HINTED:
-            self._hinted.popitem(last=False)
+        self._hinted.put(id, now)
         try:
             await self._wire.whisper(message.address, id, _HINT)
         except PlatformError as error:

@@ -4,7 +4,6 @@ Every answer is a 200 with `ok`, but for rate limits (429) and failures of the s
 """
 
 import re
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,7 +14,8 @@ from assistant.contracts.channels import ChannelContext, ChannelFailed, SendFail
 from assistant.contracts.util import no_address
 from channels.kit.forms import ANY_BUT_KIND, Blame, Piece
 from channels.kit.http import Answered, PlatformError, PlatformHttp, Unanswered, value_at
-from channels.kit.refusals import channel_failure, send_failure
+from channels.kit.refusals import channel_failure, not_sent, send_failure
+from channels.kit.values import Latest, text_at
 from channels.slack.settings import SlackSettings
 
 PLATFORM: Final = "Slack"
@@ -83,8 +83,8 @@ class SlackApi:
             headers=headers,
             base=settings.api_base,
         )
-        self._names: OrderedDict[str, str] = OrderedDict()
-        self._opened: OrderedDict[str, str] = OrderedDict()
+        self._names = Latest[str](_MOST_NAMES)
+        self._opened = Latest[str](_MOST_NAMES)
         self._me: Me | None = None
 
     @property
@@ -116,7 +116,7 @@ class SlackApi:
             found = await self.call("auth.test")
         except PlatformError as error:
             raise connection_failure(error, _SETTING) from error
-        user, bot = str(value_at(found, "user_id") or ""), str(value_at(found, "bot_id") or "")
+        user, bot = text_at(found, "user_id"), text_at(found, "bot_id")
         self._me = Me(user_id=user, bot_id=bot, detail=f"@{value_at(found, 'user')} ({user}) in {value_at(found, 'team')}")
         return self._me
 
@@ -130,9 +130,8 @@ class SlackApi:
 
     async def name_of(self, user_id: str) -> str:
         """A member's name, as shown; the id where it is not known now."""
-        if user_id in self._names:
-            self._names.move_to_end(user_id)
-            return self._names[user_id]
+        if (known := self._names.get(user_id)) is not None:
+            return known
         try:
             found = await self.call("users.info", user=user_id, seconds=_LOOK_SECONDS)
         except Answered:
@@ -140,33 +139,28 @@ class SlackApi:
         except PlatformError:
             return user_id
         user = value_at(found, "user")
-        names = (value_at(user, "profile", "display_name"), value_at(user, "real_name"), value_at(user, "name"))
-        name = next((each for each in names if isinstance(each, str) and each.strip()), user_id)
-        _keep(self._names, user_id, no_address(name)[:100])
-        return self._names[user_id]
+        names = (text_at(user, "profile", "display_name"), text_at(user, "real_name"), text_at(user, "name"))
+        name = next((each for each in names if each.strip()), user_id)
+        shown = no_address(name)[:100]
+        self._names.put(user_id, shown)
+        return shown
 
     async def chat_of(self, chat_id: str) -> str:
         """The id of a conversation; of a member's direct messages for a member's id. Raises PlatformError."""
-        if not chat_id.startswith(("U", "W")):
-            return chat_id
-        if chat_id not in self._opened:
-            try:
-                found = await self.call("conversations.open", users=chat_id)
-            except Unanswered as error:  # it posts nothing, and may be repeated
-                raise not_sent(error) from error
-            _keep(self._opened, chat_id, str(value_at(found, "channel", "id") or chat_id))
-        return self._opened[chat_id]
+        known = self._opened.get(chat_id)
+        if known is not None or not chat_id.startswith(("U", "W")):
+            return known or chat_id
+        try:
+            found = await self.call("conversations.open", users=chat_id)
+        except Unanswered as error:
+            raise not_sent(error, PLATFORM) from error
+        opened = text_at(found, "channel", "id") or chat_id
+        self._opened.put(chat_id, opened)
+        return opened
 
-
-def _keep(kept: OrderedDict[str, str], key: str, value: str) -> None:
-    kept[key] = value
-    while len(kept) > _MOST_NAMES:
-        kept.popitem(last=False)
-
-
-def not_sent(error: PlatformError) -> SendLater:
-    """The failure of a call before the one that posts."""
-    return SendLater("network", f"{PLATFORM} did not answer ({error}); nothing was posted.", counts=False)
+    def renamed(self, chat_id: str, now: str) -> None:
+        """A channel has another id: what is on its way to the old one goes there."""
+        self._opened.put(chat_id, now)
 
 
 def connection_failure(error: PlatformError, setting: str) -> ChannelFailed:

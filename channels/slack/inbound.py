@@ -11,13 +11,15 @@ from channels.kit.commands import command_of, pressed
 from channels.kit.hearing import Hearing, Overheard
 from channels.kit.http import value_at
 from channels.kit.threads import KnownThread, KnownThreads
+from channels.kit.values import objects_at, text_at
 from channels.slack.api import Me, SlackApi
 from channels.slack.settings import SlackSettings
-from channels.slack.words import files_of, forwarded, objects_at, said, text_at
+from channels.slack.words import files_of, forwarded, said
 
 SIGNS: Final = "/!"
 """Slack's clients keep "/" for themselves."""
-_TS: Final = re.compile(r"[0-9]{1,12}\.[0-9]{1,9}")
+_TS: Final = re.compile(r"[0-9]{1,11}\.[0-9]{1,9}")
+"""Seconds, to the year 5138."""
 _CHAT: Final = re.compile(r"[CDG][A-Z0-9]{1,30}")
 _MEMBER: Final = re.compile(r"[UWB][A-Z0-9]{1,30}")
 _WORDS_OF_PEOPLE: Final = frozenset({"", "file_share", "thread_broadcast", "me_message", "bot_message"})
@@ -43,7 +45,7 @@ class SlackReader:
         if text_at(event, "subtype") != "message_changed":
             return await self._message(event, event)
         inner, before = value_at(event, "message"), value_at(event, "previous_message")
-        if not text_at(inner, "edited", "ts") or text_at(inner, "text") == text_at(before, "text"):
+        if not _TS.fullmatch(text_at(inner, "edited", "ts")) or text_at(inner, "text") == text_at(before, "text"):
             return None  # a preview of a link was added
         return await self._message(inner, event, edited=text_at(inner, "edited", "ts"))
 

@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Final
 
 from channels.kit.http import Answered, PlatformError
+from channels.kit.values import objects_at, text_at
 from channels.slack.api import KEY_CODES, SlackApi, connection_failure
-from channels.slack.words import objects_at, text_at
 
 log = logging.getLogger(__name__)
 _MOST_CHATS: Final = 40

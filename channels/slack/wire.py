@@ -17,8 +17,9 @@ from channels.kit.commands import button_value
 from channels.kit.forms import Blame
 from channels.kit.http import Answered, PlatformError, Unanswered, value_at
 from channels.kit.planning import ButtonRules, MessageRules, plan_message
+from channels.kit.refusals import not_sent
 from channels.kit.sender import Post
-from channels.slack.api import GONE, PLATFORM, SlackApi, blame_of, failure_of, not_sent
+from channels.slack.api import GONE, PLATFORM, SlackApi, blame_of, failure_of
 from channels.slack.settings import SlackSettings
 from channels.text.slack import slack_parts
 
@@ -165,7 +166,7 @@ class SlackWire:
                 place = await self._api.call("files.getUploadURLExternal", filename=media.name, length=len(content))
                 await self._api.http.call("POST", str(value_at(place, "upload_url")), data=content)
             except Unanswered as error:
-                raise not_sent(error) from error
+                raise not_sent(error, PLATFORM) from error
             uploaded.append({"id": str(value_at(place, "file_id")), "title": media.name})
         answer = await self._api.call(
             "files.completeUploadExternal",

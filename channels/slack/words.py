@@ -5,11 +5,12 @@ https://docs.slack.dev/messaging/formatting-message-text/#rich-layouts, https://
 
 import re
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from assistant.contracts.inbox import FileKind, InboundFile
 from assistant.contracts.util import display_name, no_address
 from channels.kit.http import value_at
+from channels.kit.values import objects_at, text_at
 from channels.text.blocks import shows
 
 _ENTITY: Final = re.compile(r"<([^<>\s][^<>]*)>")
@@ -21,19 +22,7 @@ _MOST_NAMES: Final = 20
 """Members whose names are looked up for one message."""
 
 
-def objects_at(value: Any, *path: str | int) -> list[dict[str, Any]]:
-    """The objects of a list deep in JSON."""
-    found: Any = value_at(value, *path)
-    return [each for each in cast("list[Any]", found) if isinstance(each, dict)] if isinstance(found, list) else []
-
-
 NameOf = Callable[[str], Awaitable[str]]
-
-
-def text_at(value: Any, *path: str | int) -> str:
-    """A text deep in JSON; empty: there is none."""
-    found = value_at(value, *path)
-    return found if isinstance(found, str) else ""
 
 
 async def said(text: str, name_of: NameOf, *, me: str = "") -> str:

@@ -13,7 +13,7 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext, ChannelLink, Limit, PlatformCall, PlatformReply
 from assistant.contracts.inbox import FileKind, InboundFile, InboundMessage, Sender
 from assistant.contracts.util import replace_surrogates
-from channels.kit.calls import FORBIDDEN, NOT_NOW, header, hmac_base64, same
+from channels.kit.calls import FORBIDDEN, NOT_NOW, HeldLink, header, hmac_base64, same
 from channels.kit.commands import command_of
 from channels.kit.conversation import ChatConversation
 from channels.kit.http import PlatformError, PlatformHttp, value_at
@@ -64,7 +64,7 @@ class SmsChannel:
         self.send = PartSender(self._wire, context.files, channel=self.name).send
         self.conversation = ChatConversation(wire=self._wire)
         self._intake = Intake(self.name, pause=pause)
-        self._link: ChannelLink | None = None
+        self._link = HeldLink()
         self._order = asyncio.Lock()
 
     def limits(self, address: Address) -> Sequence[Limit]:
@@ -85,11 +85,7 @@ class SmsChannel:
         except PlatformError as error:
             raise channel_failure(error, PLATFORM, setting="channels.sms.authToken") from error
         link.connected(detail)
-        self._link = link
-        try:
-            await asyncio.Event().wait()
-        finally:
-            self._link = None
+        await self._link.hold(link)
 
     async def close(self) -> None:
         await self._http.close()
@@ -102,7 +98,7 @@ class SmsChannel:
             return FORBIDDEN
         if call.method != "POST" or not self._is_signed(call, fields):
             return FORBIDDEN
-        link = self._link
+        link = self._link.now
         if link is None:
             return NOT_NOW
         form = {name: replace_surrogates(value) for name, value in fields}

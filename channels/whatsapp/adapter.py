@@ -8,14 +8,15 @@ from typing import Any, Final
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext, ChannelLink, Limit, PlatformCall, PlatformReply, Sending
 from assistant.contracts.outbox import Receipt
-from channels.kit.calls import DONE, FORBIDDEN, NOT_NOW, header, hmac_hex, same
+from channels.kit.calls import DONE, FORBIDDEN, NOT_NOW, HeldLink, header, hmac_hex, same
 from channels.kit.conversation import ChatConversation
 from channels.kit.http import PlatformError, PlatformHttp, value_at
 from channels.kit.intake import Intake
 from channels.kit.refusals import channel_failure
 from channels.kit.sender import PartSender
 from channels.kit.values import list_at, text_at
-from channels.whatsapp.inbound import WhatsAppReader, changed_number, person_of, values_of
+from channels.whatsapp.inbound import WhatsAppReader, changed_number, person_of, time_of, values_of
+from channels.whatsapp.kind import CHAT
 from channels.whatsapp.refusals import PLATFORM, WINDOW_CLOSED, refused
 from channels.whatsapp.settings import WhatsAppSettings
 from channels.whatsapp.window import AnswerWindows
@@ -57,7 +58,8 @@ class WhatsAppChannel:
         self.conversation = ChatConversation(wire=self._wire, react_emoji=settings.react_emoji, typing_seconds=_TYPING)
         self._intake = Intake(self.name, pause=pause)
         self._reader = WhatsAppReader()
-        self._link: ChannelLink | None = None
+        self._link = HeldLink()
+        self._detail = ""
         self._order = asyncio.Lock()
 
     def limits(self, address: Address) -> Sequence[Limit]:
@@ -76,12 +78,9 @@ class WhatsAppChannel:
         return f"{text_at(found, 'verified_name')} ({text_at(found, 'display_phone_number')})".strip()
 
     async def run(self, link: ChannelLink) -> None:
-        link.connected(await self.identity())
-        self._link = link
-        try:
-            await asyncio.Event().wait()
-        finally:
-            self._link = None
+        self._detail = await self.identity()
+        link.connected(self._detail)
+        await self._link.hold(link)
 
     async def send(self, sending: Sending) -> Receipt:
         receipt = await self._sender.send(sending)
@@ -98,7 +97,7 @@ class WhatsAppChannel:
             return self._verified(call)
         if not same(f"sha256={hmac_hex(self._secret, call.body)}", header(call, "x-hub-signature-256")):
             return FORBIDDEN
-        link = self._link
+        link = self._link.now
         if link is None:
             return NOT_NOW
         async with self._order:
@@ -133,7 +132,10 @@ class WhatsAppChannel:
             return
         accepted = await self._intake.accept(link, found)
         self._wire.wrote(person, found.external_id)
+        waited = await self._windows.closed(person)
         await self._windows.wrote(person, found.at, keep=bool(accepted))
+        if waited:
+            link.connected(self._detail)  # what waited for the person's answer is sent now
 
     async def _person(self, message: Any) -> str:
         """The sender's number; where it is hidden, the number that the person was known by before, else their id."""
@@ -156,6 +158,6 @@ class WhatsAppChannel:
         code = value_at(error, "code")
         words = text_at(error, "error_data", "details") or text_at(error, "title") or "it did not arrive"
         trouble = refused(code if isinstance(code, int) else 0, words).trouble
-        if code == WINDOW_CLOSED and (chat := text_at(status, "recipient_id")):
-            await self._windows.shut(chat)
+        if code == WINDOW_CLOSED and CHAT.fullmatch(chat := text_at(status, "recipient_id")):
+            await self._windows.shut(chat, time_of(status))
         await link.undelivered(id, trouble.code, trouble.words)

@@ -13,7 +13,7 @@ from assistant.contracts.util import display_name
 from channels.kit.commands import command_of, pressed
 from channels.kit.http import value_at
 from channels.kit.values import Latest, list_at, place_words, text_at
-from channels.whatsapp.settings import bare
+from channels.whatsapp.kind import CHAT
 
 _FILES: Final[dict[str, tuple[FileKind, str]]] = {
     "image": ("image", "photo.jpg"),
@@ -74,7 +74,7 @@ class WhatsAppReader:
             command=press[1] if press else None if forwarded else command_of(text),
             chosen=press is not None,
             message_id=id,
-            at=_time(message),
+            at=time_of(message),
         )
 
     def _quote(self, message: Any) -> Quote | None:
@@ -84,8 +84,8 @@ class WhatsAppReader:
 
 def person_of(message: Any) -> tuple[str, str]:
     """(phone number, business-scoped user id) of a message's sender; each may be empty."""
-    number = bare(text_at(message, "from"))
-    return number if number.isdigit() and len(number) <= 20 else "", text_at(message, "from_user_id")[:_MOST_ID]
+    number, id = text_at(message, "from"), text_at(message, "from_user_id")
+    return number if number.isdigit() and CHAT.fullmatch(number) else "", id if CHAT.fullmatch(id) else ""
 
 
 def changed_number(message: Any) -> str:
@@ -93,7 +93,7 @@ def changed_number(message: Any) -> str:
     if text_at(message, "type") != "system" or text_at(message, "system", "type") not in ("user_changed_number", "customer_changed_number"):
         return ""
     now = text_at(message, "system", "wa_id") or text_at(message, "system", "new_wa_id")
-    return now if now.isascii() and now.isdigit() else ""
+    return now if CHAT.fullmatch(now) else ""
 
 
 def _name(value: Any) -> str:
@@ -101,7 +101,7 @@ def _name(value: Any) -> str:
     return (text_at(profile, "name") or text_at(profile, "username"))[:_MOST_NAME]
 
 
-def _time(message: Any) -> datetime:
+def time_of(message: Any) -> datetime:
     written = text_at(message, "timestamp")
     known = written.isascii() and written.isdigit() and len(written) <= 10
     return datetime.fromtimestamp(int(written), UTC) if known else datetime.now(UTC)

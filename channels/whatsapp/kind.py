@@ -9,7 +9,7 @@ from assistant.contracts.channels import Channel, ChannelContext, ChannelFailed,
 from assistant.contracts.errors import InvalidAddress
 from channels.whatsapp.settings import WhatsAppSettings, bare
 
-_CHAT: Final = re.compile(r"[0-9]{6,20}|[A-Z]{2}\.(?:ENT\.)?[A-Za-z0-9]{1,128}")
+CHAT: Final = re.compile(r"[0-9]{6,20}|[A-Z]{2}\.(?:ENT\.)?[A-Za-z0-9]{1,128}")
 """A phone number, or a business-scoped user id.
 https://developers.facebook.com/documentation/business-messaging/whatsapp/business-scoped-user-ids/"""
 
@@ -18,7 +18,7 @@ def check_address(settings: WhatsAppSettings, address: Address) -> Address:
     if address.thread_id is not None:
         raise InvalidAddress("WhatsApp has no threads.", param="thread_id")
     chat = bare(address.chat_id)
-    if not _CHAT.fullmatch(chat):
+    if not CHAT.fullmatch(chat):
         raise InvalidAddress('A chat of WhatsApp is a phone number with the country\'s code ("491701234567").', param="chat_id")
     return replace(address, chat_id=chat)
 

@@ -36,9 +36,12 @@ class AnswerWindows:
             self._wrote[chat] = at
         return datetime.now(UTC) - at > WINDOW
 
-    async def shut(self, chat: str) -> None:
-        """WhatsApp says that it is closed."""
-        at = datetime.now(UTC) - 2 * WINDOW
+    async def shut(self, chat: str, said: datetime) -> None:
+        """WhatsApp said then that it is closed; a person who wrote after that has opened it."""
+        before = self._wrote.get(chat)
+        if before is not None and before > said:
+            return
+        at = said - 2 * WINDOW
         self._wrote[chat] = at
         await self._notes.keep(f"wrote:{chat}", at.isoformat())
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
@@ -47,7 +48,6 @@ _MOST_BUTTON: Final = 20
 _MOST_BUTTON_BODY: Final = 1024
 """More, or longer ones, become a list. https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/interactive-list-messages"""
 _MOST_KNOWN: Final = 4096
-_ASK_AGAIN: Final = 600.0
 
 
 def kind_of(media: Media) -> str:
@@ -98,7 +98,7 @@ class WhatsAppWire:
         except Answered as error:
             if code_of(error) != WINDOW_CLOSED:
                 raise
-            await self._windows.shut(chat)
+            await self._windows.shut(chat, datetime.now(UTC))
             return await self._reopen(post)
 
     async def arrived(self, key: str, message_id: str) -> None:
@@ -207,7 +207,7 @@ class WhatsAppWire:
                 return sent
             await self._windows.ask(chat)
         words = "More than 24 hours passed since the person wrote. The beginning went out as a template; the message waits for an answer."
-        raise SendLater("window_closed", words, retry_after=_ASK_AGAIN, counts=False)
+        raise SendLater("window_closed", words, counts=False)
 
     async def _call(self, body: Mapping[str, Any]) -> str | None:
         answer = await self._http.json("POST", f"{self._own}/messages", json=body)

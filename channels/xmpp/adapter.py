@@ -31,6 +31,8 @@ _CURSOR: Final = "cursor"
 _OVERLAP: Final = timedelta(seconds=60)
 _OLDEST: Final = timedelta(days=7)
 _MOST_WAITING: Final = 10_000
+_ENTERING: Final = 5.0
+"""Seconds that rooms may take, before the chats with persons are read."""
 _QUIET: Final = 60.0
 """Seconds without a message after which the connection is tried."""
 
@@ -96,18 +98,20 @@ class XmppChannel:
         since = max(datetime.fromisoformat(kept) - _OVERLAP, now - _OLDEST) if kept is not None else None
         if kept is None:
             await self._notes.keep(_CURSOR, now.isoformat())
-        for room in self._settings.rooms:
-            await self._enter(link, room, since)
+        entering = [asyncio.ensure_future(self._enter(link, room, since)) for room in self._settings.rooms]
         if since is not None:
             await self._catch_up(link, client, since)
         client.send_presence()
+        if entering:
+            await asyncio.wait(entering, timeout=_ENTERING)
         link.connected(str(client.boundjid.bare))
         ended = asyncio.ensure_future(self._session.ended.wait())
         try:
             while not ended.done():
                 await self._next(link, client, ended)
         finally:
-            ended.cancel()
+            for task in (ended, *entering):
+                task.cancel()
         raise ChannelFailed(f"The connection to {PLATFORM.lower().removeprefix('the ')} broke.")
 
     async def _next(self, link: ChannelLink, client: Any, ended: "asyncio.Task[Literal[True]]") -> None:
@@ -129,9 +133,9 @@ class XmppChannel:
         """A room that can't be entered keeps no one from the others."""
         try:
             await self._session.join(room, **({"since": since} if since is not None else {"maxstanzas": 0}))
-        except Answered as error:
-            log.warning("xmpp.room_not_entered room=%s code=%s", room, error.code)
-            link.degraded(f"{room} can't be entered: {error.words}")
+        except PlatformError as error:
+            log.warning("xmpp.room_not_entered room=%s", room)
+            link.degraded(f"{room} can't be entered: {error}.")
 
     async def _catch_up(self, link: ChannelLink, client: Any, since: datetime) -> None:
         """What came while it was away, of the account's archive. https://xmpp.org/extensions/xep-0313.html"""
@@ -211,12 +215,12 @@ class XmppChannel:
 
     def _member(self, said: Stanza) -> str:
         """The bare address of who wrote in a room, where the room shows it; else the room's own id of them; empty: neither is known. Never the
-        nick, which others may take."""
-        client = self._session.connected
-        jid = client.plugin["xep_0045"].get_jid_property(jid_of(said.sender), said.nick, "jid") if client is not None else None
-        if jid:
-            return str(jid_of(str(jid)).bare).lower()
-        return f"{said.sender}#{said.occupant}" if said.occupant else ""
+        nick, which others may take: of what was written a while ago, by who has its nick now only if the room's id is the same."""
+        occupant = said.occupant if said.sender in self._session.stamping else ""
+        member = self._session.members.get(f"{said.sender}/{said.nick}")
+        if member is not None and member.jid and (member.occupant == occupant if occupant else said.at is None):
+            return member.jid
+        return f"{said.sender}#{occupant}" if occupant else ""
 
     def _without_name(self, body: str) -> tuple[str, bool]:
         """(without the name that it is addressed to, whether it names the assistant)."""

@@ -20,10 +20,12 @@ from slixmpp.xmlstream.matcher import StanzaPath
 
 from channels.kit.http import Answered, Unanswered, Unreached
 from channels.xmpp.settings import XmppSettings
+from channels.xmpp.stanzas import Member, member_in
 
 log = logging.getLogger(__name__)
 _SECONDS: Final = 20.0
 _PLUGINS: Final = ("xep_0030", "xep_0045", "xep_0059", "xep_0199", "xep_0198", "xep_0203", "xep_0313", "xep_0363")
+_MOST_MEMBERS: Final = 20_000
 _ERRORS: Final = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
 _STATUS: Final = {
     "not-authorized": 401,
@@ -70,6 +72,10 @@ class XmppSession:
         self._shown: set[str] = set()
         """Of those, the ids of messages to rooms."""
         self.rooms: set[str] = set()
+        self.members: dict[str, Member] = {}
+        """By room and nick."""
+        self.stamping: set[str] = set()
+        """Rooms that give each member an id (XEP-0421), and let no one write another."""
         self.ended = asyncio.Event()
 
     @property
@@ -118,6 +124,9 @@ class XmppSession:
         except TimeoutError:
             raise Unreached("the room does not answer") from None
         self.rooms.add(room)
+        info = await self.ask(client.plugin["xep_0030"].get_info(jid=JID(room)))
+        if "urn:xmpp:occupant-id:0" in info["disco_info"]["features"]:
+            self.stamping.add(room)
 
     async def ask(self, call: Any) -> Any:
         """The result of an IQ. Raises PlatformError; an IQ may be repeated."""
@@ -152,6 +161,7 @@ class XmppSession:
             client.ca_certs = own.ca_file
         client.auto_subscribe = False
         client.register_handler(Callback("nanobot messages", StanzaPath("message"), lambda stanza: self._received(stanza.xml)))
+        client.register_handler(Callback("nanobot members", StanzaPath("presence"), lambda stanza: self._present(stanza.xml)))
         outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         ends: dict[str, Exception | None] = {
             "session_start": None,
@@ -160,11 +170,17 @@ class XmppSession:
             "ssl_invalid_chain": Unreached("its certificate is not trusted"),
             "disconnected": Unreached("the connection broke"),
         }
-        for event, error in ends.items():
-            client.add_event_handler(event, partial(lambda error, _: _end(outcome, error), error))
-        client.add_event_handler("disconnected", lambda _: self._broke(client))  # pyright: ignore[reportUnknownLambdaType]
+
+        def happened(event: str, _: object) -> None:
+            _end(outcome, ends[event])
+            if event == "disconnected":
+                self._broke(client)
+
+        for event in ends:
+            client.add_event_handler(event, partial(happened, event))
         self.ended.clear()
-        self.rooms.clear()
+        for each in (self.rooms, self.members, self.stamping):
+            each.clear()
         client.connect(own.host, own.port) if own.host else client.connect()
         try:
             async with asyncio.timeout(_SECONDS):
@@ -189,6 +205,13 @@ class XmppSession:
         self.ended.set()
         for waiter in self._waiting.values():
             _end(waiter, Unanswered("the connection broke"))
+
+    def _present(self, presence: Element) -> None:
+        place, member = member_in(presence)
+        if member is None:
+            self.members.pop(place, None)
+        elif place.partition("/")[0] in self._settings.rooms and len(self.members) < _MOST_MEMBERS:
+            self.members[place] = member
 
     def _received(self, stanza: Element) -> None:
         id = stanza.get("id", "")

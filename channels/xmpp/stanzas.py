@@ -19,6 +19,7 @@ _FORWARDED: Final = "{urn:xmpp:forward:0}forwarded"
 _DELAY: Final = "{urn:xmpp:delay}delay"
 _OOB: Final = "{jabber:x:oob}x"
 _REPLY: Final = "{urn:xmpp:reply:0}reply"
+_MUC: Final = "{http://jabber.org/protocol/muc#user}"
 _FALLBACK: Final = "{urn:xmpp:fallback:0}"
 _PICTURES: Final = {"jpg": "jpeg", "jpeg": "jpeg", "png": "png", "gif": "gif", "webp": "webp"}
 _MOST_CHARS: Final = 200_000
@@ -49,6 +50,28 @@ class Stanza:
     """When it was sent, where it was kept for a while."""
 
 
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Who has a nick in a room now."""
+
+    jid: str
+    """The bare address; empty: the room hides it."""
+    occupant: str
+
+
+def member_in(presence: Element) -> tuple[str, Member | None]:
+    """(the room and nick, who has it; None: the one who had it has left)."""
+    item = presence.find(f"{_MUC}x/{_MUC}item")
+    jid = item.get("jid", "").partition("/")[0].lower() if item is not None else ""
+    gone = presence.get("type", "") != "" or item is None
+    return presence.get("from", ""), None if gone else Member(jid, _occupant(presence))
+
+
+def _occupant(stanza: Element) -> str:
+    found = stanza.find("{urn:xmpp:occupant-id:0}occupant-id")
+    return found.get("id", "") if found is not None else ""
+
+
 def archived(stanza: Element, own: str) -> Element | None:
     """The message in a result of our own archive (XEP-0313), with the time that it was stored at. None: it is no such result."""
     result = stanza.find(_ARCHIVE)
@@ -67,12 +90,10 @@ def read_stanza(stanza: Element) -> Stanza | None:
     kind = stanza.get("type", "normal")
     sender, _, nick = stanza.get("from", "").partition("/")
     body = clean(stanza.findtext(f"{_CLIENT}body") or "")[:_MOST_CHARS]
-    if (
-        kind not in ("chat", "normal", "groupchat")
-        or "@" not in sender
-        or stanza.find("{http://jabber.org/protocol/muc#user}x") is not None
-    ):
+    if kind not in ("chat", "normal", "groupchat") or "@" not in sender:
         return None
+    if kind != "groupchat" and stanza.find(f"{_MUC}x") is not None:
+        return None  # invitations, and what members of a room write in private
     urls = [url.strip() for each in stanza.findall(_OOB) if (url := each.findtext("{jabber:x:oob}url"))]
     if body.strip() in urls:
         body = ""
@@ -84,7 +105,6 @@ def read_stanza(stanza: Element) -> Stanza | None:
     stored_id = stored.get("id", "") if stored is not None and (not in_room or stored.get("by") == sender) else ""
     unique = (origin.get("id", "") if origin is not None else "") or stored_id or own_id
     reply = stanza.find(_REPLY)
-    occupant = stanza.find("{urn:xmpp:occupant-id:0}occupant-id")
     words, quote = _without_fallback(stanza, body) if reply is not None else (body, "")
     return Stanza(
         sender=sender.lower(),
@@ -92,7 +112,7 @@ def read_stanza(stanza: Element) -> Stanza | None:
         in_room=in_room,
         id=(stored_id if in_room else "") or own_id,
         key=sha256(f"{sender.lower()} {nick if in_room else ''} {unique or body}".encode()).hexdigest()[:40],
-        occupant=occupant.get("id", "") if occupant is not None else "",
+        occupant=_occupant(stanza),
         body=words,
         quote=quote,
         files=tuple(map(_file, urls[:20])),

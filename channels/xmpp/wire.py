@@ -81,6 +81,9 @@ class XmppWire:
                 return SendRefused("chat_not_found" if error.at("stage") == "" else error.code or "refused", words)
 
     async def fetch(self, file: InboundFile, into: Path, most_bytes: int) -> None:
+        if not file.ref:
+            words = "The file is not at the sender's server or ours; channels.xmpp.fileHosts names further ones."
+            raise SendRefused("not_fetched", words)
         await self._http.download(file.ref, into, most_bytes)
 
     async def react(self, message: InboundMessage, emoji: str) -> None: ...

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext, ChannelLink, Limit
@@ -14,7 +14,8 @@ from channels.kit.http import Answered, PlatformError, value_at
 from channels.kit.intake import Intake
 from channels.kit.planning import plan_message
 from channels.kit.sender import PartSender
-from channels.zulip.inbound import ZulipReader, number_at
+from channels.kit.values import list_at, number_at, objects_at
+from channels.zulip.inbound import ZulipReader
 from channels.zulip.settings import ZulipSettings
 from channels.zulip.wire import MOST_TEXT, PLATFORM, RULES, ZulipWire, code_of, connection_failure, zulip_parts
 
@@ -109,7 +110,7 @@ class ZulipChannel:
         """https://zulip.com/api/get-events"""
         while True:
             found = await self._wire.call("GET", "/events", queue_id=queue.id, last_event_id=queue.last, seconds=queue.seconds)
-            for event in _objects(value_at(found, "events")):
+            for event in objects_at(found, "events"):
                 await self._take(link, reader, event)
                 id = event.get("id")
                 queue.last = max(queue.last, id if isinstance(id, int) else 0)
@@ -117,7 +118,7 @@ class ZulipChannel:
     async def _take(self, link: ChannelLink, reader: ZulipReader, event: Mapping[str, Any]) -> None:
         match event.get("type"):
             case "message":
-                message = await reader.message(event.get("message"), _flags(event))
+                message = await reader.message(event.get("message"), list_at(event, "flags"))
             case "update_message" if isinstance(event.get("content"), str) and event.get("rendering_only") is not True:
                 message = await self._edited(reader, event)
             case _:
@@ -134,7 +135,7 @@ class ZulipChannel:
                 raise
             return None
         message = value_at(found, "message")
-        return await reader.message(message, _flags(event), edited=number_at(event, "edit_timestamp"))
+        return await reader.message(message, list_at(event, "flags"), edited=number_at(event, "edit_timestamp"))
 
     async def _missed(self, link: ChannelLink, reader: ZulipReader, after: int) -> None:
         """https://zulip.com/api/get-messages"""
@@ -142,19 +143,10 @@ class ZulipChannel:
             found = await self._wire.call(
                 "GET", "/messages", anchor=str(after), num_before=0, num_after=_PAGE, include_anchor=False, apply_markdown=False
             )
-            for message in _objects(value_at(found, "messages")):
-                if (read := await reader.message(message, _flags(message))) is not None:
+            for message in objects_at(found, "messages"):
+                if (read := await reader.message(message, list_at(message, "flags"))) is not None:
                     await self._intake.keep(link, read)
                 after = max(after, number_at(message, "id"))
             if value_at(found, "found_newest") is not False:
                 return
         log.warning("zulip.not_caught_up platform=%s after=%d", PLATFORM, after)
-
-
-def _objects(value: Any) -> list[Mapping[str, Any]]:
-    return [each for each in cast("list[Any]", value) if isinstance(each, dict)] if isinstance(value, list) else []
-
-
-def _flags(event: Mapping[str, Any]) -> list[Any]:
-    flags = event.get("flags")
-    return cast("list[Any]", flags) if isinstance(flags, list) else []

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, cast
+from typing import Any, Final
 from urllib.parse import unquote
 from zlib import crc32
 
@@ -13,6 +13,7 @@ from assistant.contracts.util import display_name, no_address
 from channels.kit.commands import command_of
 from channels.kit.hearing import Hearing, Overheard
 from channels.kit.http import value_at
+from channels.kit.values import list_at, number_at
 from channels.zulip.settings import ZulipSettings
 from channels.zulip.wire import ZulipBot, ZulipWire
 
@@ -26,7 +27,8 @@ _QUOTED: Final = re.compile(
 """What "Quote message" of the clients writes. https://zulip.com/help/quote-or-forward-a-message"""
 _UPLOAD: Final = re.compile(r"!?\[([^\]\n]{0,255})\]\(/?(user_uploads/\d{1,12}/[\w./%+~-]{1,300})\)", re.ASCII)
 _MOST_FILES: Final = 20
-_LATEST: Final = 1 << 40
+_LATEST: Final = 1 << 36
+"""Seconds: the year 4147."""
 _IMAGES: Final = ("png", "jpg", "jpeg", "gif", "webp")
 
 
@@ -45,7 +47,12 @@ class ZulipReader:
         id, sender, time = number_at(message, "id"), number_at(message, "sender_id"), number_at(message, "timestamp")
         address, private = self._address(message)
         content = value_at(message, "content")
-        if not (id and sender and time) or address is None or not isinstance(content, str) or sender == self._bot.id:
+        if (
+            not (id and sender and 0 < time < _LATEST and edited < _LATEST)
+            or address is None
+            or not isinstance(content, str)
+            or sender == self._bot.id
+        ):
             return None
         if address.chat_id.startswith("c") and self._settings.allow_channels and address.chat_id[1:] not in self._settings.allow_channels:
             return None
@@ -95,8 +102,7 @@ class ZulipReader:
                     return None, False
                 return Address(channel="zulip", chat_id=f"c{channel}", thread_id=topic[:60].strip() or None), False
             case "private" | "direct":
-                there: Any = value_at(message, "display_recipient")
-                users = {number_at(each, "id") for each in cast("list[Any]", there)} if isinstance(there, list) else set[int]()
+                users = {number_at(each, "id") for each in list_at(message, "display_recipient")}
                 others = sorted(users - {self._bot.id, 0})
                 if not others or len(others) > 50:
                     return None, False
@@ -107,12 +113,6 @@ class ZulipReader:
     def _quote(self, quoted: re.Match[str]) -> Quote:
         author_id = "" if quoted[2] == str(self._bot.id) else quoted[2]
         return Quote(text=_MENTION.sub(_named, quoted[4]), author=quoted[1], author_id=author_id)
-
-
-def number_at(value: Any, name: str) -> int:
-    """A positive number of JSON; 0: there is none."""
-    found = value_at(value, name)
-    return found if isinstance(found, int) and not isinstance(found, bool) and 0 < found < _LATEST else 0
 
 
 def _named(found: re.Match[str]) -> str:

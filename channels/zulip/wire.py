@@ -3,7 +3,6 @@
 import base64
 import logging
 import re
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +12,14 @@ import aiohttp
 import orjson
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import ChannelContext, ChannelFailed, SendFailed, SendLater, SendRefused, SendUnclear
+from assistant.contracts.channels import ChannelContext, ChannelFailed, SendFailed, SendRefused, SendUnclear
 from assistant.contracts.inbox import InboundFile, InboundMessage
 from channels.kit.forms import ANY_BUT_KIND, Blame
 from channels.kit.http import Answered, PlatformError, PlatformHttp, Unanswered, value_at
 from channels.kit.planning import MessageRules
-from channels.kit.refusals import channel_failure, send_failure
+from channels.kit.refusals import channel_failure, not_sent, send_failure
 from channels.kit.sender import Post
+from channels.kit.values import Latest, number_at, text_at
 from channels.text.blocks import FormattedPart
 from channels.text.markdown import Dialect, markdown_parts
 from channels.zulip.settings import ZulipSettings
@@ -79,7 +79,7 @@ class ZulipWire:
             base=f"{self.site}/api/v1",
         )
         self._settings = settings
-        self._bots: OrderedDict[int, bool] = OrderedDict()
+        self._bots = Latest[bool](_MOST_USERS)
 
     async def call(
         self, method: str, path: str, more: Mapping[str, object] | None = None, *, seconds: float | None = None, **arguments: object
@@ -96,22 +96,20 @@ class ZulipWire:
             found = await self.call("GET", "/users/me")
         except PlatformError as error:
             raise connection_failure(error) from error
-        id = value_at(found, "user_id")
-        return ZulipBot(id=id if isinstance(id, int) else 0, name=str(value_at(found, "full_name") or ""))
+        return ZulipBot(id=number_at(found, "user_id"), name=text_at(found, "full_name"))
 
     async def is_bot(self, user_id: int) -> bool:
         """Raises PlatformError. Users whom Zulip does not show are its own bots."""
-        if user_id not in self._bots:
-            try:
-                found = await self.call("GET", f"/users/{user_id}")
-                self._bots[user_id] = value_at(found, "user", "is_bot") is True
-            except Answered as error:
-                if error.status != 400:
-                    raise
-                self._bots[user_id] = True
-            while len(self._bots) > _MOST_USERS:
-                self._bots.popitem(last=False)
-        return self._bots[user_id]
+        if (known := self._bots.get(str(user_id))) is not None:
+            return known
+        try:
+            is_bot = value_at(await self.call("GET", f"/users/{user_id}"), "user", "is_bot") is True
+        except Answered as error:
+            if error.status != 400:
+                raise
+            is_bot = True
+        self._bots.put(str(user_id), is_bot)
+        return is_bot
 
     async def post(self, post: Post) -> str | None:
         links = [await self._upload(media.name, post.contents[media.digest]) for media in post.form.part.media]
@@ -199,7 +197,7 @@ class ZulipWire:
         try:
             answer = await self.http.json("POST", "/user_uploads", form=form)
         except Unanswered as error:
-            raise SendLater("network", f"{PLATFORM} did not answer ({error}); nothing was posted.", counts=False) from error
+            raise not_sent(error, PLATFORM) from error
         except Answered as error:
             if error.status in (400, 403, 413):
                 raise Answered(error.status, error.words, code=_UPLOAD, body=error.body) from error

@@ -1,6 +1,7 @@
 """IRC as the contract suite of channels sees it: the stand-in, and the channel that talks to it."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ class IrcPlatform(ChannelPlatform):
         Address(channel="irc", chat_id="anna", thread_id="1"),
     )
     receives = True
-    abilities = frozenset({"groups", "bots"})
+    abilities = frozenset({"groups", "bots", "strangers", "clock"})
     failures = frozenset({"refuse", "limit", "lose", "hold", "unauthorized", "blocked"})
     group = Address(channel="irc", chat_id="#room")
     most_text = 4 * 400
@@ -35,9 +36,8 @@ class IrcPlatform(ChannelPlatform):
         self.settings = IrcSettings.model_validate({**section, "trustNicks": True, **more})
         self.channel: Channel = self.open()
 
-    def open(self) -> IrcChannel:
-        context = ChannelContext(files=self.files, version="1")
-        return IrcChannel(self.settings, context, pause=0.01, gather=0.05)
+    def open(self, **more: Any) -> IrcChannel:
+        return IrcChannel(self.settings, ChannelContext(files=self.files, version="1"), pause=0.01, gather=0.05, **more)
 
     async def reopen(self) -> Channel:
         await self.channel.close()
@@ -57,9 +57,10 @@ class IrcPlatform(ChannelPlatform):
         assert isinstance(self.server, IrcServer)
         id = said.id or f"p{len(self.server.got)}-{id_count()}"
         text = f"nanobot: {said.text}" if said.mention else said.text
-        by = "nanobot" if said.by == "assistant" else "anna"
+        by = {"assistant": "nanobot", "stranger": "ben"}.get(said.by, "anna")
         bot = {"bot": ""} if said.by == "bot" else {}
-        self.server.say(by, "#room" if said.group else "", text, msgid=id, **bot)
+        at = datetime.now(UTC) + timedelta(seconds=said.ahead)
+        self.server.say(by, "#room" if said.group else "", text, msgid=id, time=f"{at:%Y-%m-%dT%H:%M:%S}.000Z", **bot)
         return id
 
     def drop(self) -> None:

@@ -84,6 +84,9 @@ class IrcServer(IrcFaults):
         self.connections = 0
         self._clients: dict[asyncio.StreamWriter, str] = {}
         self._asked: dict[asyncio.StreamWriter, set[str]] = {}
+        self._ready: set[asyncio.StreamWriter] = set()
+        self._sasl = ""
+        self.joined = asyncio.Event()
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Self:
@@ -161,11 +164,15 @@ class IrcServer(IrcFaults):
                 self._asked[writer] = set(line.at(1).split())
                 put(f"CAP {nick} ACK :{line.at(1)}")
             case "CAP", _:
+                self._ready.add(writer)
                 self._welcome(writer, put)
             case "AUTHENTICATE", "PLAIN" | "EXTERNAL":
                 put("AUTHENTICATE +")
-            case "AUTHENTICATE", answer:
-                given = base64.b64decode(answer).decode().split("\0")[1:] if answer != "+" else []
+            case "AUTHENTICATE", piece if len(piece) == 400:
+                self._sasl += piece
+            case "AUTHENTICATE", piece:
+                answer, self._sasl = self._sasl + piece.removesuffix("+" * (piece == "+")), ""
+                given = base64.b64decode(answer).decode().split("\0")[1:]
                 right = self.password is not None and given == list(self.password)
                 put(f"903 {nick} :SASL authentication successful" if right else f"904 {nick} :SASL authentication failed")
             case "NICK", wanted if wanted in self.taken:
@@ -174,11 +181,12 @@ class IrcServer(IrcFaults):
                 if nick != "*":
                     writer.write(f":{nick}!~n@host.test NICK {wanted}\r\n".encode())
                 self._clients[writer] = wanted
-                if not self.caps and nick == "*":
+                if nick == "*":
                     self._welcome(writer, put)
             case "JOIN", room if room == "#closed":
                 put(f"473 {nick} {room} :Cannot join channel (+i)")
             case "JOIN", room:
+                self.joined.set()
                 writer.write(f":{nick}!~n@host.test JOIN {room}\r\n".encode())
             case "WHOIS", who:
                 if who in self.accounts:
@@ -211,6 +219,8 @@ class IrcServer(IrcFaults):
 
     def _welcome(self, writer: asyncio.StreamWriter, put: Any) -> None:
         nick = self._clients[writer]
+        if not nick or (self.caps and writer not in self._ready):
+            return
         if self.always == "unauthorized":
             put(f"464 {nick} :Password incorrect")
             return

@@ -8,12 +8,16 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.channels import Channel, ChannelContext
 from assistant.contracts.notes import NotesInMemory
 from assistant.testing.channel_suite import ChannelPlatform, Failure, FolderFiles, Said, Seen
+from assistant.testing.platform import Ability
 from channels.matrix.adapter import MatrixChannel
 from channels.matrix.kind import KIND
 from channels.matrix.settings import MatrixSettings
-from tests.doubles.matrix_server import ANNA, BOT, TOKEN
+from tests.doubles.matrix_server import ANNA, BOT, NOW, TOKEN
 
 DM, GROUP, ROOT = "!dm:test", "!group:test", "$root"
+
+
+_PLAIN = {"encryption": False, "preview": "edit"}
 
 
 class MatrixPlatform(ChannelPlatform):
@@ -26,7 +30,26 @@ class MatrixPlatform(ChannelPlatform):
         Address(channel="matrix", chat_id=DM, thread_id="1"),
     )
     receives = True
-    abilities = frozenset({"groups", "threads", "replies", "edits", "files", "files_in", "quotes_in", "edits_in", "bots", "reconnects"})
+    abilities: frozenset[Ability] = frozenset(
+        {
+            "groups",
+            "threads",
+            "replies",
+            "edits",
+            "files",
+            "files_in",
+            "quotes_in",
+            "edits_in",
+            "bots",
+            "reconnects",
+            "strangers",
+            "clock",
+            "previews",
+            "moves",
+            "typing",
+            "reactions",
+        }
+    )
     failures = frozenset(
         {"refuse", "limit", "lose", "hold", "server_error", "garbage", "unauthorized", "form", "files", "thread_gone", "edit_gone"}
     )
@@ -41,7 +64,9 @@ class MatrixPlatform(ChannelPlatform):
         self.files = FolderFiles(folder)
         self.notes = NotesInMemory()
         login = {} if more else {"accessToken": TOKEN}
-        self.settings = MatrixSettings.model_validate({"enabled": True, "homeserver": server.url, "encryption": False, **login, **more})
+        self.settings = MatrixSettings.model_validate(
+            {"enabled": True, "homeserver": server.url, "encryption": False, "preview": "edit", **login, **more}
+        )
         self.prepare()
         self.channel: Channel = self.open()
 
@@ -49,6 +74,7 @@ class MatrixPlatform(ChannelPlatform):
         """The rooms."""
         self.server.room(DM, ANNA)
         self.server.room(GROUP, ANNA, "@ben:test")
+        self.server.room("!stranger:test", "@mallory:test")
         self.server.say(GROUP, {"msgtype": "m.text", "body": "the first"}, id=ROOT)
 
     def open(self) -> MatrixChannel:
@@ -96,10 +122,26 @@ class MatrixPlatform(ChannelPlatform):
             content = {**content, "body": f"* {said.text}", "m.new_content": content}
         if relation:
             content["m.relates_to"] = relation
-        return self.say_in(room, content, by=self.bot if said.by == "assistant" else ANNA, id=said.id)
+        if said.by == "stranger":
+            room = "!stranger:test"
+        by = {"assistant": self.bot, "stranger": "@mallory:test"}.get(said.by, ANNA)
+        return self.say_in(room, content, by=by, id=said.id, ahead=said.ahead)
 
-    def say_in(self, room: str, content: Any, *, by: str = ANNA, id: str | None = None, kind: str = "m.room.message") -> str:
-        return self.server.say(room, content, by=by, id=id, kind=kind)
+    def say_in(
+        self, room: str, content: Any, *, by: str = ANNA, id: str | None = None, kind: str = "m.room.message", ahead: float = 0
+    ) -> str:
+        return self.server.say(room, content, by=by, id=id, kind=kind, origin_server_ts=NOW + int(ahead * 1000))
+
+    def move(self) -> Address:
+        self.server.room("!moved:test", ANNA, "@ben:test", create={"predecessor": {"room_id": GROUP}})
+        self.server.say(GROUP, {"body": "moved", "replacement_room": "!moved:test"}, kind="m.room.tombstone", state_key="")
+        return Address(channel="matrix", chat_id="!moved:test")
+
+    def typed(self) -> Sequence[str]:
+        return [path.split("/rooms/")[1].split("/")[0] for path, body in self.server.calls if body == {"typing": True, "timeout": 9000}]
+
+    def reacted(self) -> Sequence[str]:
+        return [body["m.relates_to"]["event_id"] for path, body in self.server.calls if "/send/m.reaction/" in path]
 
     def put_file(self, content: bytes) -> str:
         """Returns its address."""

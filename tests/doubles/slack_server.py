@@ -40,7 +40,7 @@ class SlackServer(ChannelServer):
 
     def __init__(self) -> None:
         super().__init__()
-        self.history: dict[str, list[dict[str, Any]]] = {"D0000001": [], "C0000001": [], "G0000001": []}
+        self.history: dict[str, list[dict[str, Any]]] = {"D0000001": [], "D0000002": [], "C0000001": [], "G0000001": []}
         self.calls: list[tuple[str, dict[str, str]]] = []
         """(method, arguments) of every call."""
         self.uploads: dict[str, tuple[str, bytes]] = {}
@@ -78,8 +78,8 @@ class SlackServer(ChannelServer):
             "blocked": lambda: refusal("messages_tab_disabled"),
         }
 
-    def next_ts(self) -> str:
-        return f"1700000000.{next(self._numbers):06}"
+    def next_ts(self, ahead: float = 0.0) -> str:
+        return f"{1_700_000_000 + ahead:.0f}.{next(self._numbers):06}"
 
     def push(self, kind: str, payload: Mapping[str, Any]) -> str:
         """An envelope for the app: "events_api", "interactive", "slash_commands"."""

@@ -81,11 +81,24 @@ class ZulipServer(ChannelServer):
         }
 
     def add(
-        self, content: str, *, sender: int = ADA, to: int | list[int] = 0, topic: str = "general", id: int = 0, told: bool = True
+        self,
+        content: str,
+        *,
+        sender: int = ADA,
+        to: int | list[int] = 0,
+        topic: str = "general",
+        id: int = 0,
+        told: bool = True,
+        ahead: float = 0.0,
     ) -> int:
         """A message of a person or a bot. `to`: a channel, or the users of a direct conversation; 0: the bot and the sender."""
         id = id or next(self._ids)
-        message: dict[str, Any] = {"id": id, "sender_id": sender, "sender_full_name": NAMES.get(sender, "x"), "timestamp": int(time.time())}
+        message: dict[str, Any] = {
+            "id": id,
+            "sender_id": sender,
+            "sender_full_name": NAMES.get(sender, "x"),
+            "timestamp": int(time.time() + ahead),
+        }
         message |= {"content": content, "flags": ["mentioned"] if f"@**{NAMES[BOT]}" in content else []}
         if isinstance(to, int) and to:
             message |= {"type": "stream", "stream_id": to, "subject": topic, "display_recipient": "general"}

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from assistant.contracts.addresses import parse_address
 from assistant.contracts.channels import ChannelStatus
 from assistant.contracts.inbox import Pairing, Sender
+from assistant.contracts.outbox import Claim, Origin, OutboundEvent, OutboundPart, Receipt, Settlement
 from assistant.store.database import StoreSettings
 from assistant.store.store import Store, open_store
 
@@ -208,3 +210,30 @@ async def test_a_message_to_a_channel_that_is_stopped_says_why_it_waits(nanobot:
         await store.close()
     assert done.returncode == 0, done.stderr
     assert "queued: the telegram channel is stopped (the token was revoked); it is sent once that is fixed" in done.stdout
+
+
+async def test_what_a_platform_reported_later_is_shown(nanobot: Nanobot) -> None:
+    nanobot.home.mkdir()
+    store = await open_store(StoreSettings(), nanobot.home)
+    now = datetime.now(UTC)
+    sent = OutboundEvent(
+        id="evt_" + "7" * 28,
+        address=parse_address(TO),
+        text="one|two|three",
+        expires_at=now + timedelta(days=1),
+        origin=Origin(kind="cli", owner="local"),
+    )
+    await store.outbox.enqueue([sent])
+    claim = await store.outbox.claim(sent.address.lane, timedelta(seconds=15))
+    assert isinstance(claim, Claim)
+    parts = [OutboundPart(text=text, plain=text) for text in ("one", "two", "three")]
+    assert await store.outbox.note(claim, plan=parts)
+    for place in range(3):
+        assert await store.outbox.note(claim, start=place, receipt=(place, Receipt(message_id=f"m{place}", at=now)))
+    assert await store.outbox.note(claim, settle=Settlement(state="sent"))
+    assert await store.outbox.delivered("telegram", "m0")
+    assert await store.outbox.delivered("telegram", "m1", read=True)
+    await store.close()
+    shown = (await asyncio.to_thread(nanobot, "deliveries", "show", sent.id)).stdout.splitlines()
+    ends = [line.partition(", message ")[2].split()[:2] for line in shown if line.startswith("part ")]
+    assert ends == [["m0,", "delivered"], ["m1,", "read"], ["m2"]]

@@ -17,7 +17,10 @@ from channels.mattermost.kind import KIND
 from channels.mattermost.settings import MattermostSettings
 from tests.doubles.mattermost_server import ADA, BOT, DIRECT, EVE, ROBOT, ROOM, TOKEN, MattermostServer, id_of
 
-AUTHORS: Final = {"person": ADA, "bot": ROBOT, "assistant": BOT}
+AUTHORS: Final = {"person": ADA, "stranger": EVE, "bot": ROBOT, "assistant": BOT}
+
+
+EVES: Final = id_of("evesdirect")
 
 
 class MattermostPlatform(ChannelPlatform):
@@ -31,7 +34,12 @@ class MattermostPlatform(ChannelPlatform):
         Address(channel="mattermost", chat_id=DIRECT, thread_id="1"),
     )
     receives = True
-    abilities = frozenset({"groups", "threads", "edits", "files", "buttons", "files_in", "quotes_in", "edits_in", "bots", "reconnects"})
+    abilities = frozenset(
+        {
+            *("groups", "threads", "edits", "files", "buttons", "files_in", "quotes_in", "edits_in", "bots", "reconnects"),
+            *("clock", "typing", "reactions", "previews", "strangers"),
+        }
+    )
     failures = frozenset(
         {"refuse", "limit", "lose", "hold", "server_error", "garbage", "unauthorized", "blocked", "files", "thread_gone", "edit_gone"}
     )
@@ -48,11 +56,13 @@ class MattermostPlatform(ChannelPlatform):
                 "serverUrl": server.url,
                 "token": TOKEN,
                 "replyInThread": False,
+                "preview": "edit",
                 "callbackUrl": "https://nanobot.example.org/channels/mattermost",
             }
         )
         self.channel: Channel = self._open()
         server.add({"id": self.thread_id, "channel_id": ROOM, "user_id": EVE, "message": "the thread"}, told=False)
+        server.channels[EVES] = "D"
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def _open(self) -> MattermostChannel:
@@ -76,12 +86,14 @@ class MattermostPlatform(ChannelPlatform):
         if said.edits is not None:
             self.server.edit(said.edits, said.text)
             return said.edits
-        chat = ROOM if said.group else DIRECT
+        chat = ROOM if said.group else EVES if said.by == "stranger" else DIRECT
         post: dict[str, Any] = {
             "channel_id": chat,
             "user_id": AUTHORS[said.by],
             "message": ("@nanobot " if said.mention else "") + said.text,
         }
+        if said.ahead:
+            post |= {"create_at": self.server.now() + int(said.ahead * 1000)}
         if said.by == "bot":
             post |= {"props": {"from_bot": "true"}}
         if said.quotes:
@@ -107,6 +119,12 @@ class MattermostPlatform(ChannelPlatform):
         assert isinstance(self.channel, MattermostChannel)
         call = PlatformCall(method="POST", query={}, headers={}, body=orjson.dumps(press), url=self.settings.callback_url)
         assert (await self.channel.called(call)).status == 200
+
+    def typed(self) -> Sequence[str]:
+        return [each["channel_id"] for each in self.server.typed]
+
+    def reacted(self) -> Sequence[str]:
+        return [each["post_id"] for each in self.server.reactions]
 
     def drop(self) -> None:
         self.server.drop()

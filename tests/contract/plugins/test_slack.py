@@ -24,6 +24,7 @@ from tests.doubles.slack_server import APP_TOKEN, BOT, BOT_ID, BOT_TOKEN, SECRET
 CHATS: Final = {False: ("D0000001", "im"), True: ("C0000001", "channel")}
 AUTHORS: Final = {
     "person": {"user": "U0000001"},
+    "stranger": {"user": "U0000002"},
     "bot": {"user": "U0000009", "bot_id": "B0000009"},
     "assistant": {"user": BOT, "bot_id": BOT_ID},
 }
@@ -40,7 +41,12 @@ class SlackPlatform(ChannelPlatform):
         Address(channel="slack", chat_id="C0000001", thread_id="12"),
     )
     receives = True
-    abilities = frozenset({"groups", "threads", "edits", "files", "buttons", "files_in", "quotes_in", "edits_in", "bots", "reconnects"})
+    abilities = frozenset(
+        {
+            *("groups", "threads", "edits", "files", "buttons", "files_in", "quotes_in", "edits_in", "bots", "reconnects"),
+            *("moves", "clock", "reactions", "previews", "strangers"),
+        }
+    )
     failures = frozenset(
         {"refuse", "limit", "lose", "hold", "server_error", "garbage", "unauthorized", "blocked", "files", "thread_gone", "edit_gone"}
     )
@@ -60,6 +66,7 @@ class SlackPlatform(ChannelPlatform):
                 "signingSecret": SECRET,
                 "apiBase": f"{server.url}/api",
                 "replyInThread": False,
+                "preview": "edit",
             }
         )
         self.channel: Channel = self._open()
@@ -82,7 +89,7 @@ class SlackPlatform(ChannelPlatform):
         self.server.heal()
 
     def write(self, said: Said) -> str:
-        chat, kind = CHATS[said.group]
+        chat, kind = CHATS[said.group] if said.by != "stranger" else ("D0000002", "im")
         history = self.server.history[chat]
         if said.edits is not None:
             before = next(each for each in history if each["ts"] == said.edits)
@@ -90,7 +97,7 @@ class SlackPlatform(ChannelPlatform):
             about = {"type": "message", "subtype": "message_changed", "channel": chat, "channel_type": kind}
             self.server.event(about | {"message": after, "previous_message": before})
             return said.edits
-        message: dict[str, Any] = {"type": "message", **AUTHORS[said.by], "ts": said.id or self.server.next_ts()}
+        message: dict[str, Any] = {"type": "message", **AUTHORS[said.by], "ts": said.id or self.server.next_ts(said.ahead)}
         message["text"] = (f"<@{BOT}> " if said.mention else "") + escaped(said.text)
         if said.quotes:
             parent = {"type": "message", "user": "U0000002", "text": escaped(said.quotes), "ts": self.server.next_ts()}
@@ -131,6 +138,14 @@ class SlackPlatform(ChannelPlatform):
             "actions": [button | {"action_ts": self.server.next_ts()}],
         }
         self.server.push("interactive", payload)
+
+    def move(self) -> Address:
+        self.server.history["G0000009"] = self.server.history.pop("C0000001")
+        self.server.event({"type": "channel_id_changed", "old_channel_id": "C0000001", "new_channel_id": "G0000009"})
+        return Address(channel="slack", chat_id="G0000009")
+
+    def reacted(self) -> Sequence[str]:
+        return [each["timestamp"] for each in self.server.arguments_of("reactions.add")]
 
     def acknowledged(self) -> bool:
         return not self.server.pending

@@ -32,19 +32,8 @@ class ZulipPlatform(ChannelPlatform):
     receives = True
     abilities = frozenset(
         {
-            "groups",
-            "threads",
-            "edits",
-            "files",
-            "files_in",
-            "quotes_in",
-            "edits_in",
-            "bots",
-            "reconnects",
-            "typing",
-            "reactions",
-            "previews",
-            "strangers",
+            *("groups", "threads", "edits", "files", "files_in", "quotes_in", "edits_in", "bots", "reconnects"),
+            *("clock", "typing", "reactions", "previews", "strangers"),
         }
     )
     failures = frozenset({"refuse", "limit", "lose", "hold", "server_error", "garbage", "unauthorized", "blocked", "files", "edit_gone"})
@@ -90,7 +79,7 @@ class ZulipPlatform(ChannelPlatform):
             text += f"\n[{name}]({path})"
         sender = AUTHORS[said.by]
         to: int | list[int] = CHANNEL if said.group else [EVE] if said.by == "stranger" else [ADA]
-        return str(self.server.add(text, sender=sender, to=to, topic=said.thread_id or "general", id=int(said.id or 0)))
+        return str(self.server.add(text, sender=sender, to=to, topic=said.thread_id or "general", id=int(said.id or 0), ahead=said.ahead))
 
     def acknowledged(self) -> bool:
         return not self.server.events

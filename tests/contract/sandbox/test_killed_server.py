@@ -29,7 +29,7 @@ asyncio.run(main(*sys.argv[1:]))
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(40):
         while not condition():  # noqa: ASYNC110 - each look is at the list of processes
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.01)
 
 
 async def test_a_killed_server_leaves_no_command(sandbox: MachineSandbox, house: House) -> None:

@@ -134,7 +134,7 @@ async def test_a_cancelled_command_is_gone(sandbox: MachineSandbox, house: House
     task = asyncio.create_task(python(sandbox, house, f"open('began','w')\nimport time; time.sleep(600)\n{mark}"))
     async with asyncio.timeout(20):
         while not left_over(mark):  # noqa: ASYNC110 - each look is at the list of processes
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -131,8 +131,9 @@ async def test_a_chat_that_was_separated_is_no_way_to_them(store: Store, clock: 
 async def test_a_person_who_was_joined_is_reached_under_the_old_id(store: Store, clock: TurnedClock) -> None:
     await anna(store, clock, "telegram:42")
     bert = await anna(store, clock, "discord:7")
+    await store.people.change(bert, prefers=[parse_address("ntfy:bert")])
     await store.links.join(bert, "telegram:42")
-    assert await reached(store, bert) == await reached(store, "telegram:42") == ["discord:7", "telegram:42"]
+    assert await reached(store, bert) == await reached(store, "telegram:42") == ["ntfy:bert", "discord:7", "telegram:42"]
 
 
 async def test_a_person_who_is_forgotten_is_reached_nowhere(store: Store, clock: TurnedClock) -> None:

@@ -80,7 +80,7 @@ class House:
         await self.model.until_ended(turns + 1)
         async with asyncio.timeout(10):
             while self.services.turns.at_work:  # noqa: ASYNC110 - the end of a turn has no event of its own here
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.002)
 
     async def state(self) -> list[object]:
         """Everything that a deed would change."""

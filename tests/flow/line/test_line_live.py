@@ -6,7 +6,7 @@ import httpx2
 
 from tests.contract.plugins.test_line import ADA
 from tests.doubles.line_server import NOW, SECRET, TOKEN, LineServer, call_of
-from tests.doubles.live_answers import first_sent
+from tests.doubles.live_answers import called, first_sent
 from tests.doubles.live_server import live_server, offline
 
 
@@ -20,7 +20,7 @@ async def test_a_message_is_answered(tmp_path: Path, server: LineServer) -> None
     config = {**offline(), "channels": {"line": {"enabled": True, "owners": [ADA], **keys}}}
     with live_server(tmp_path / "home", config=config) as live:
         async with httpx2.AsyncClient(base_url=live.url, timeout=30) as client:
-            assert (await client.post("/channels/line", content=call.body, headers=dict(call.headers))).status_code == 200
+            assert (await called(client, "line", call)).status_code == 200
             sent = await first_sent(client)
     [answer] = server.accepted.values()
     assert (answer.chat_id, ADA in answer.text) == (ADA, True)

@@ -49,6 +49,8 @@ async def _settle(home: Synapse) -> Town:
 
 
 class SynapsePlatform(MatrixPlatform):
+    abilities = MatrixPlatform.abilities - {"strangers", "clock", "moves", "typing", "reactions"}
+
     def __init__(self, town: Town, proxy: SynapseProxy, folder: Path) -> None:
         self.town, self.proxy = town, proxy
         self.address = Address(channel="matrix", chat_id=town.dm)
@@ -62,7 +64,9 @@ class SynapsePlatform(MatrixPlatform):
 
     def prepare(self) -> None: ...
 
-    def say_in(self, room: str, content: Any, *, by: str = "", id: str | None = None, kind: str = "m.room.message") -> str:
+    def say_in(
+        self, room: str, content: Any, *, by: str = "", id: str | None = None, kind: str = "m.room.message", ahead: float = 0
+    ) -> str:
         if id is not None:  # Synapse sends nothing again until the sync is repeated
             return id
         place = f"place{len(self._ids)}"

@@ -147,6 +147,7 @@ HOSTILE: list[dict[str, object]] = [
     {"channel_id": 7},
     {"create_at": "soon"},
     {"create_at": 1 << 70},
+    {"create_at": 1 << 46},
     {"create_at": True},
     {"message": {"a": 1}},
     {"message": None},

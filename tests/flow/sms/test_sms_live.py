@@ -5,7 +5,7 @@ from pathlib import Path
 import httpx2
 
 from tests.contract.plugins.test_sms import ADA
-from tests.doubles.live_answers import first_sent
+from tests.doubles.live_answers import called, first_sent
 from tests.doubles.live_server import live_server, offline
 from tests.doubles.twilio_server import ACCOUNT, NUMBER, TOKEN, URL, TwilioServer, call_of
 
@@ -16,7 +16,7 @@ async def test_a_message_is_answered(tmp_path: Path, twilio: TwilioServer) -> No
     call = call_of(MessageSid="SMin", From=ADA, To=NUMBER, Body="/id", NumMedia="0")
     with live_server(tmp_path / "home", config={**offline(), "channels": {"sms": channel}}) as server:
         async with httpx2.AsyncClient(base_url=server.url, timeout=30) as client:
-            reply = await client.post("/channels/sms", content=call.body, headers=dict(call.headers))
+            reply = await called(client, "sms", call)
             assert (reply.status_code, reply.text) == (200, "<Response/>")
             sent = await first_sent(client)
     [answer] = twilio.accepted.values()

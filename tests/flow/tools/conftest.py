@@ -92,7 +92,7 @@ class Desk:
         """Wait until a message was accepted, ten seconds at most."""
         async with asyncio.timeout(10):
             while not await self.kept():  # noqa: ASYNC110 - each look is a read of the store
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.002)
 
     async def said(self, *parts: str | Text | Document, session: str = "api:s") -> None:
         """A turn in which the user said this."""

@@ -81,16 +81,10 @@ async def test_a_person_who_hides_the_number_stays_the_same(platform: WhatsAppPl
     assert platform.server.bodies[-1]["recipient"] == "DE.2"
 
 
-async def test_a_changed_number_moves_the_chat(platform: WhatsAppPlatform, link: RecordingLink, monkeypatch: pytest.MonkeyPatch) -> None:
-    moves: list[tuple[str, str]] = []
-
-    async def moved(chat_id: str, now: str) -> None:
-        moves.append((chat_id, now))
-
-    monkeypatch.setattr(link, "moved", moved)
-    system = {"body": "Ada changed", "wa_id": "4915", "type": "user_changed_number"}
+async def test_a_changed_number_moves_the_chat(platform: WhatsAppPlatform, link: RecordingLink) -> None:
+    system = {"body": "Ada changed", "wa_id": "4915112345", "type": "user_changed_number"}
     await take(platform, {**FROM, "id": "a", "type": "system", "system": system})
-    assert moves == [(ADA, "4915")]
+    assert link.chats_moved == [(ADA, "4915112345")]
 
 
 @pytest.mark.parametrize("kind", ["reaction", "unsupported", "order", "ephemeral"])
@@ -118,6 +112,8 @@ HOSTILE: list[Any] = [
 MESSAGES: list[Any] = [
     {"id": "x" * 10_000, "type": "text", "text": {"body": "x"}},
     {"id": "a", "type": "text", "text": "x"},
+    {"id": "a", "type": "text", "text": {"body": "x"}, "from_user_id": "x" * 1000},
+    {"id": "a", "type": "text", "text": {"body": "x"}, "from": "9" * 1000},
     {"id": "a", "type": "text", "text": {"body": ["x"]}},
     {"id": "a", "type": "image", "image": {"id": 7}},
     {"id": "a", "type": "interactive", "interactive": {"button_reply": {"id": "evil", "title": "x"}}},

@@ -7,13 +7,9 @@ import httpx2
 
 from assistant.contracts.channels import PlatformCall
 from tests.contract.plugins.test_whatsapp import ADA
-from tests.doubles.live_answers import first_sent
+from tests.doubles.live_answers import called, first_sent
 from tests.doubles.live_server import live_server, offline
 from tests.doubles.whatsapp_server import NOW, PHONE, SECRET, TOKEN, WhatsAppServer, call_of
-
-
-async def post(client: httpx2.AsyncClient, call: PlatformCall) -> int:
-    return (await client.post("/channels/whatsapp", content=call.body, headers=dict(call.headers))).status_code
 
 
 async def test_a_message_is_answered(tmp_path: Path, whatsapp: WhatsAppServer) -> None:
@@ -23,8 +19,9 @@ async def test_a_message_is_answered(tmp_path: Path, whatsapp: WhatsAppServer) -
     with live_server(tmp_path / "home", config={**offline(), "channels": {"whatsapp": channel}}) as server:
         async with httpx2.AsyncClient(base_url=server.url, timeout=30) as client:
             for _ in range(2):  # Meta's calls may come twice
-                assert await post(client, call_of(message)) == 200
-            assert await post(client, PlatformCall(method="POST", query={}, headers={}, body=b"{}", url="")) == 401
+                assert (await called(client, "whatsapp", call_of(message))).status_code == 200
+            forged = PlatformCall(method="POST", query={}, headers={}, body=b"{}", url="")
+            assert (await called(client, "whatsapp", forged)).status_code == 401
             query = {"hub.mode": "subscribe", "hub.verify_token": "v", "hub.challenge": "77"}
             assert (await client.get("/channels/whatsapp", params=query)).text == "77"
             sent = await first_sent(client)

@@ -59,7 +59,9 @@ async def test_the_beginning_of_a_long_text_is_sent_once_and_the_rest_waits(plat
         assert (later.value.trouble.code, later.value.counts) == ("window_closed", False)
     [body] = platform.server.bodies
     assert len(body["template"]["components"][0]["parameters"][0]["text"]) == 60
+    link.up.clear()
     await wrote(platform, timedelta(minutes=1))
+    assert link.up.is_set(), "what waits is sent at once"
     await send(platform, "word " * 100)
     assert platform.server.bodies[-1]["type"] == "text"
 
@@ -95,6 +97,9 @@ async def test_statuses_tell_what_became_of_a_message(platform: WhatsAppPlatform
     assert [(id, code) for id, code, _ in link.lost] == [(receipt.message_id, "undeliverable"), ("wamid.other", "window_closed")]
     with pytest.raises(SendRefused):
         await send(platform)
+    await wrote(platform, timedelta(minutes=1))
+    await platform.whatsapp.called(call_of(statuses=(late,)))
+    await send(platform)
 
 
 async def test_a_status_tells_that_an_unclear_message_arrived(platform: WhatsAppPlatform, link: RecordingLink) -> None:

@@ -6,10 +6,13 @@ from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 from xml.etree.ElementTree import fromstring
 
+from aiohttp import web
 from slixmpp import JID, ClientXMPP
+from slixmpp.xmlstream.handler import Callback
+from slixmpp.xmlstream.matcher import StanzaPath
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import Channel, ChannelContext
@@ -38,8 +41,18 @@ class Person:
         self.client.enable_plaintext, self.client.enable_starttls, self.client.enable_direct_tls = True, False, False
         self.port = port
         self.heard: list[Any] = []
-        self.client.add_event_handler("message", self.heard.append)
         self.receipts: set[str] = set()
+        self.said = ""
+        self.receipt, self.words = asyncio.Event(), asyncio.Event()
+        self.client.register_handler(Callback("all", StanzaPath("message"), self._hear))
+
+    def _hear(self, message: Any) -> None:
+        self.heard.append(message)
+        if (receipt := message.xml.find("{urn:xmpp:receipts}received")) is not None:
+            self.receipts.add(receipt.get("id"))
+            self.receipt.set()
+        if message["body"]:
+            self.words.set()
 
     async def connect(self) -> None:
         started = asyncio.ensure_future(self.client.wait_until("session_start", 10))
@@ -53,20 +66,22 @@ class Person:
 
     def say(self, to: str, text: str, *, id: str, room: bool = False, url: str = "", **more: Any) -> None:
         message = self.client.make_message(mto=JID(to), mbody=text or url, mtype="groupchat" if room else "chat")
-        message["id"] = id
+        message["id"] = self.said = id
         add(message.xml, "{urn:xmpp:sid:0}origin-id", id=id)
         add(message.xml, "{urn:xmpp:receipts}request")
         if url:
             add(add(message.xml, "{jabber:x:oob}x"), "{jabber:x:oob}url", url)
         for tag, attributes in more.get("children", ()):
-            add(message.xml, tag, **attributes)
+            child = add(message.xml, tag, **{name: value for name, value in attributes.items() if name != "end"})
+            if "end" in attributes:
+                add(child, "{urn:xmpp:fallback:0}body", start="0", end=attributes["end"])
         message.send()
 
 
 class XmppPlatform(ChannelPlatform):
     kind = KIND
     receives = True
-    abilities = frozenset({"groups", "replies", "edits", "files", "edits_in", "reconnects"})
+    abilities = frozenset({"groups", "replies", "edits", "files", "files_in", "quotes_in", "edits_in", "reconnects"})
     failures = frozenset({"refuse", "limit", "lose", "hold", "server_error", "unauthorized", "blocked"})
     most_text = 5000
     most_file = 10_485_760
@@ -83,6 +98,8 @@ class XmppPlatform(ChannelPlatform):
         self.bad_addresses = tuple(
             Address(channel="xmpp", chat_id=chat) for chat in ("anna", "anna@localhost/phone", "a b@localhost", "@localhost", self.bot)
         )
+        self.uploads: dict[str, bytes] = {}
+        self.uploads_url = ""
         self.files = FolderFiles(folder)
         self.notes = NotesInMemory()
         given: dict[str, object] = {
@@ -93,6 +110,7 @@ class XmppPlatform(ChannelPlatform):
             "port": relay.port,
             "rooms": [self.room],
             "nick": "helper",
+            "fileHosts": ["127.0.0.1"],
         }
         self.settings = XmppSettings.model_validate(given | settings)
         self.channel: Channel = self._open()
@@ -131,10 +149,18 @@ class XmppPlatform(ChannelPlatform):
 
     def write(self, said: Said) -> str:
         id = said.id or f"m{next(_NUMBERS)}"
-        url = said.files[0][0] if said.files else ""
+        url = ""
+        for name, content in said.files:
+            self.uploads[name] = content
+            url = f"{self.uploads_url}/{quote(name)}"
         to = self.room if said.group else self.bot
         text = f"helper: {said.text}" if said.mention else said.text
         children: list[tuple[str, dict[str, str]]] = []
+        if said.quotes:
+            quoted = f"> {said.quotes}\n"
+            text = quoted + text
+            children.append(("{urn:xmpp:reply:0}reply", {"id": "x", "to": self.bot}))
+            children.append(("{urn:xmpp:fallback:0}fallback", {"for": "urn:xmpp:reply:0", "end": str(len(quoted))}))
         if said.answers_us:
             children.append(("{urn:xmpp:reply:0}reply", {"id": "x", "to": f"{self.room}/helper"}))
         if said.edits:
@@ -143,7 +169,7 @@ class XmppPlatform(ChannelPlatform):
         return id
 
     def acknowledged(self) -> bool:
-        return any("urn:xmpp:receipts" in str(each) and "received" in str(each) for each in self.person.heard)
+        return self.person.said in self.person.receipts
 
     def drop(self) -> None:
         self.relay.drop()
@@ -177,13 +203,28 @@ def _seen(stanza: Any) -> Seen:
 
 
 @asynccontextmanager
+async def serving(files: dict[str, bytes]) -> AsyncGenerator[str]:
+    """The place that a person's server keeps files at."""
+
+    async def give(request: web.Request) -> web.Response:
+        return web.Response(body=files[request.match_info["name"]])
+
+    app = web.Application()
+    app.router.add_get("/{name}", give)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
+
+
+@asynccontextmanager
 async def xmpp_platform(prosody: Prosody, folder: Path, **settings: object) -> AsyncGenerator[XmppPlatform]:
     async with breaking_wire(prosody.port) as relay:
         platform = XmppPlatform(prosody, relay, folder, **settings)
         await platform.person.connect()
         await platform.person.client.plugin["xep_0045"].join_muc_wait(JID(platform.room), "anna", maxstanzas=0, timeout=10)
-        try:
+        async with serving(platform.uploads) as platform.uploads_url:
             yield platform
-        finally:
             await platform.channel.close()
             await platform.person.close()

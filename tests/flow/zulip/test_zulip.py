@@ -148,6 +148,7 @@ HOSTILE: list[dict[str, object]] = [
     {"sender_id": 1 << 70},
     {"timestamp": "soon"},
     {"timestamp": 1e30},
+    {"timestamp": 1 << 40},
     {"content": None},
     {"content": ["w1"]},
     {"type": "huddle"},
