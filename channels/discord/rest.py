@@ -16,7 +16,8 @@ from assistant.contracts.channels import SendLater, SendRefused
 from channels.discord.kind import is_snowflake
 from channels.discord.settings import DiscordSettings
 from channels.kit.http import Answered, PlatformAnswer, PlatformHttp, Unanswered, multipart, seconds_in, value_at
-from channels.kit.limits import HeaderLimit, Latest, repeated
+from channels.kit.limits import HeaderLimit, repeated
+from channels.kit.values import Latest
 
 UNKNOWN_CHANNEL: Final = "10003"
 _THREADS, _POSTS = (10, 11, 12), (15, 16)
@@ -69,11 +70,11 @@ class DiscordRest:
         self._login = asyncio.Lock()
         self._refused_until = 0.0
         self._refusals_since, self._refusals = time.monotonic(), 0
-        self._limits: Latest[str, HeaderLimit] = Latest()
-        self._parents: Latest[str, str | None] = Latest()
+        self._limits: Latest[HeaderLimit] = Latest()
+        self._parents: Latest[str | None] = Latest()
         """thread → its channel; a channel that is no thread → None."""
-        self._forums: Latest[str, bool] = Latest()
-        self._private: Latest[str, str] = Latest()
+        self._forums: Latest[bool] = Latest()
+        self._private: Latest[str] = Latest()
         """user → the channel of their direct messages."""
 
     async def call(

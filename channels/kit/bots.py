@@ -5,7 +5,7 @@ An adapter passes them on as material (`InboundMessage.trusted` is false): they 
 
 from typing import Final
 
-from channels.kit.limits import Latest
+from channels.kit.values import Latest
 
 MOST_IN_A_ROW: Final = 3
 """Messages of bots that are read in a chat before a person has to write to the assistant there."""
@@ -20,7 +20,7 @@ class BotTurns:
 
     def __init__(self, allowed: bool) -> None:
         self._allowed = allowed
-        self._since_person: Latest[str, set[str]] = Latest(_MOST_CHATS)
+        self._since_person: Latest[set[str]] = Latest(_MOST_CHATS)
         """chat → the messages of bots that were read."""
 
     def may(self, chat_id: str, external_id: str, *, by_bot: bool, own: bool) -> bool:

@@ -10,7 +10,7 @@ from assistant.contracts.channels import ChannelLink
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.inbox import InboundMessage
 from assistant.contracts.util import backoff
-from channels.kit.limits import Latest
+from channels.kit.values import Latest
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ class Intake:
         """`pause`: seconds before the first retry of `keep`."""
         self._channel = channel
         self._pause = pause
-        self._tries: Latest[str, int] = Latest(_MOST_KNOWN)
+        self._tries: Latest[int] = Latest(_MOST_KNOWN)
 
     async def accept(self, link: ChannelLink, message: InboundMessage) -> str:
         """Store a message of a platform that sends it again until it is acknowledged: acknowledge it when this returns. Returns its id; empty: its

@@ -1,34 +1,18 @@
-"""What an adapter remembers of its calls: the latest of anything, rate limits as answers tell them, and whether a repeat is in doubt."""
+"""What an adapter knows of its calls: rate limits as answers tell them, and whether a repeat is in doubt."""
 
 import asyncio
 import contextlib
 import math
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeVar
 
 from channels.kit.http import Answered, PlatformError, Unanswered
 
-K = TypeVar("K")
 V = TypeVar("V")
 _LONGEST_SLEEP: Final = 1.0
 """Seconds that a call sleeps for a rate limit; for a longer one it fails, and the outbox waits."""
 _AGAIN: Final = frozenset({500, 502, 504, 524})
-
-
-class Latest(OrderedDict[K, V]):
-    """A dictionary of the latest entries: what a platform sends must not make it grow without end."""
-
-    def __init__(self, most: int = 4096) -> None:
-        super().__init__()
-        self._most = most
-
-    def __setitem__(self, key: K, value: V) -> None:
-        super().__setitem__(key, value)
-        self.move_to_end(key)
-        if len(self) > self._most:
-            self.popitem(last=False)
 
 
 class HeaderLimit:

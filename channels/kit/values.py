@@ -1,7 +1,7 @@
 """What a platform's JSON holds, whatever it holds: each reads what it can and raises nothing. And a memory of the latest of something."""
 
 from collections import OrderedDict
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, TypeVar
 
 from assistant.contracts.util import replace_surrogates
 from channels.kit.http import value_at
@@ -41,25 +41,18 @@ def place_words(place: Any, *names: str) -> str:
     return " ".join(filter(None, ["Location:", f"{latitude}, {longitude}" if known else "", f"({named})" if named else ""]))
 
 
-class Latest(Generic[V]):
-    """The latest values by key; the oldest are forgotten."""
+class Latest(OrderedDict[str, V]):
+    """The latest values by key; the oldest are forgotten: what a platform sends must not make it grow without end."""
 
-    def __init__(self, most: int) -> None:
-        self._kept: OrderedDict[str, V] = OrderedDict()
+    def __init__(self, most: int = 4096) -> None:
+        super().__init__()
         self._most = most
 
+    def __setitem__(self, key: str, value: V) -> None:
+        super().__setitem__(key, value)
+        self.move_to_end(key)
+        if len(self) > self._most:
+            self.popitem(last=False)
+
     def put(self, key: str, value: V) -> None:
-        self._kept[key] = value
-        self._kept.move_to_end(key)
-        while len(self._kept) > self._most:
-            self._kept.popitem(last=False)
-
-    def get(self, key: str) -> V | None:
-        return self._kept.get(key)
-
-    def pop(self, key: str) -> V | None:
-        """The value, which is forgotten."""
-        return self._kept.pop(key, None)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._kept
+        self[key] = value

@@ -112,5 +112,5 @@ class LineChannel:
             except PlatformError:
                 return ""
             name = text_at(found, "displayName")[:_MOST_NAME]
-            self._names.put(key, name)
+            self._names[key] = name
         return name

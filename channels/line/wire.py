@@ -52,7 +52,7 @@ class LineMemory:
 
     def remember(self, id: str, quote_token: str, text: str, author: str = "") -> None:
         """`author`: empty: the assistant."""
-        self._known.put(id, (quote_token, text[:_MOST_QUOTED], author))
+        self._known[id] = (quote_token, text[:_MOST_QUOTED], author)
 
     def token(self, id: str | None) -> str:
         """Empty: unknown."""
@@ -76,7 +76,7 @@ class LineWire:
         """chat → (reply token, when it came)."""
 
     def token_came(self, chat: str, token: str) -> None:
-        self._tokens.put(chat, (token, time.monotonic()))
+        self._tokens[chat] = (token, time.monotonic())
 
     async def post(self, post: Post) -> str | None:
         """LINE never carries out a push twice, by its key; a reply has none, so one without an answer is not sent again."""
@@ -89,7 +89,7 @@ class LineWire:
             if datetime.now(UTC) - sending.again > _KEY_HOURS:
                 raise SendUndecided("key_forgotten", f"An earlier try may have arrived, and {PLATFORM} knows its key no more.")
         message = self._message(post)
-        token, came = self._tokens.pop(sending.address.chat_id) or ("", 0.0)
+        token, came = self._tokens.pop(sending.address.chat_id, ("", 0.0))
         fresh = self._settings.reply_tokens and sending.again is None and token and time.monotonic() - came <= _TOKEN_SECONDS
         if fresh and await self._noted(note) and (answer := await self._reply(token, message, note)) is not None:
             return self._receipt(post, answer)

@@ -79,7 +79,7 @@ class SignalWire:
         return failure(error)
 
     def remember(self, id: str, text: str) -> None:
-        self._texts.put(id, text[:_MOST_QUOTED])
+        self._texts[id] = text[:_MOST_QUOTED]
 
     async def fetch(self, file: InboundFile, into: Path, most_bytes: int) -> None:
         too_large = SendRefused("too_large", f"The file is larger than {most_bytes:,} bytes.")

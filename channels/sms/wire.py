@@ -129,7 +129,7 @@ class SmsWire:
         return None
 
     def _receipt(self, sid: str) -> str:
-        self._sent.put(sid, None)
+        self._sent[sid] = None
         return sid
 
 

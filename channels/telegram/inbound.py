@@ -13,7 +13,7 @@ from assistant.contracts.inbox import FileKind, InboundFile, InboundMessage, Quo
 from assistant.contracts.util import display_name, replace_surrogates
 from channels.kit.commands import addressed_command, pressed
 from channels.kit.hearing import Hearing, Overheard
-from channels.kit.limits import Latest
+from channels.kit.values import Latest
 from channels.telegram.words import Content, markdown_of, own_words
 
 _MOST_NAME: Final = 128
@@ -126,8 +126,8 @@ class Reader:
         self._hearing = hearing
         self._presses_in_groups = presses_in_groups
         self._name = re.compile(rf"[ \t]*{re.escape(me.name)}(?!\w)", re.IGNORECASE)
-        self._said: Latest[tuple[int, int], int] = Latest(2000)
-        """(chat, message) → the hash of its text, to recognise edits that did not change it."""
+        self._said: Latest[int] = Latest(2000)
+        """chat:message → the hash of its text, to recognise edits that did not change it."""
 
     def read(self, update: Update) -> InboundMessage | None:
         """From an update that is not part of an album."""
@@ -138,7 +138,7 @@ class Reader:
         edited = update.edited_message
         if edited is None or not (edited.text or edited.caption or edited.checklist):
             return None
-        if self._said.get((edited.chat.id, edited.message_id)) == _hash(edited):
+        if self._said.get(f"{edited.chat.id}:{edited.message_id}") == _hash(edited):
             return None
         return self._message([edited], edited=True)
 
@@ -151,7 +151,7 @@ class Reader:
         text = "\n".join(filter(None, (own_words(message) for message in messages)))
         files = tuple(file for message in messages for file in files_of(message))
         for message in messages:
-            self._said[message.chat.id, message.message_id] = _hash(message)
+            self._said[f"{message.chat.id}:{message.message_id}"] = _hash(message)
         if sender is None or not (text or files):
             return None
         author = forwarded_from(first)
@@ -204,7 +204,10 @@ class Reader:
         markup = message.reply_markup if isinstance(message, Message) else None
         rows = markup.inline_keyboard if markup is not None else ()
         label = next((button.text for row in rows for button in row if button.callback_data == data), None)
-        press = pressed(f"do:{data}" if data.startswith("/") else data, label)
+        value = {"/": f"do:{data}", "t": f"say:{data[1:]}", "#": f"at:{data}"}.get(
+            data[:1], data
+        )  # "t", "#": of messages of older versions
+        press = pressed(value, label)
         private = message.chat.type == "private"
         if press is None or not (private or self._presses_in_groups):
             return None

@@ -16,9 +16,9 @@ from assistant.contracts.util import replace_surrogates
 from channels.kit.commands import button_value
 from channels.kit.forms import Blame
 from channels.kit.http import Answered, PlatformError, value_at
-from channels.kit.limits import Latest
 from channels.kit.planning import ButtonRules, MessageRules
 from channels.kit.sender import Post
+from channels.kit.values import Latest
 from channels.telegram.api import TelegramApi, Upload, id_of
 from channels.telegram.refusals import blamed, refused_as, send_failure
 from channels.telegram.settings import TelegramSettings
@@ -92,7 +92,7 @@ class TelegramWire:
         self._api = api
         self._settings = settings
         self._links = {"is_disabled": not settings.link_previews}
-        self.moved: Latest[str, str] = Latest(1000)
+        self.moved: Latest[str] = Latest(1000)
         """old id → new id of groups that became supergroups; saves a request for each message."""
         self.tell_moved: Callable[[str, str], Awaitable[None]] | None = None
         """Told (old id, new id) of such a group; None: the channel has not run."""

@@ -48,7 +48,7 @@ class WhatsAppReader:
         """id → (text, the author's id; empty: the assistant)."""
 
     def remember(self, message_id: str, text: str, author: str = "") -> None:
-        self._texts.put(message_id, (text[:_MOST_QUOTED], author))
+        self._texts[message_id] = (text[:_MOST_QUOTED], author)
 
     def read(self, value: Any, message: Any, person: str) -> InboundMessage | None:
         """None: there is nothing to read in it (a reaction, what WhatsApp itself can't show). `person`: the sender's id."""

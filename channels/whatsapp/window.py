@@ -22,7 +22,7 @@ class AnswerWindows:
         """A person wrote. `keep`: beyond this process. Raises StoreUnavailable."""
         if (before := self._wrote.get(chat)) is not None and at <= before:
             return
-        self._wrote.put(chat, at)
+        self._wrote[chat] = at
         if keep:
             await self._notes.keep(f"wrote:{chat}", at.isoformat())
 
@@ -33,7 +33,7 @@ class AnswerWindows:
             if kept is None:
                 return False
             at = datetime.fromisoformat(kept)
-            self._wrote.put(chat, at)
+            self._wrote[chat] = at
         return datetime.now(UTC) - at > WINDOW
 
     async def shut(self, chat: str, said: datetime) -> None:
@@ -42,7 +42,7 @@ class AnswerWindows:
         if before is not None and before > said:
             return
         at = said - 2 * WINDOW
-        self._wrote.put(chat, at)
+        self._wrote[chat] = at
         await self._notes.keep(f"wrote:{chat}", at.isoformat())
 
     async def asked(self, chat: str) -> bool:

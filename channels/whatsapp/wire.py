@@ -103,12 +103,12 @@ class WhatsAppWire:
 
     async def arrived(self, key: str, message_id: str) -> None:
         """A status came with the key of a message."""
-        self._ids.put(key, message_id)
+        self._ids[key] = message_id
         async with self._told:
             self._told.notify_all()
 
     def wrote(self, chat: str, message_id: str) -> None:
-        self._last.put(chat, message_id)
+        self._last[chat] = message_id
 
     async def edit(self, post: Post, message_id: str) -> bool:
         return False

@@ -137,6 +137,15 @@ async def test_a_button_that_is_pressed_says_its_words(rig: Rig, server: Telegra
     assert server.answered_queries[:2] == queries
 
 
+@pytest.mark.parametrize(("data", "words"), [("tYes", "Yes"), ("#0.0", "a long choice"), ("/done occ_1", "/done occ_1")])
+async def test_a_button_of_an_older_version_still_says_its_words(rig: Rig, server: TelegramServer, data: str, words: str):
+    await rig.run()
+    shown = server.message(42, text="Shall I?") | {"from": server.bot}
+    server.press(shown | {"reply_markup": {"inline_keyboard": [[{"text": "a long choice", "callback_data": data}]]}}, data, sender=42)
+    (message,) = await rig.link.received(1)
+    assert (message.text, message.chosen) == (words, True)
+
+
 async def test_a_button_with_a_command_gives_it_and_is_gone_after_an_edit(rig: Rig, server: TelegramServer):
     subject = "occ_" + "0" * 28
     rows = ((Button(text="Done", command="/done", subject=subject), Button(text="tomorrow", command="/snooze tomorrow", subject=subject)),)
