@@ -8,8 +8,11 @@ import pytest
 from assistant.testing.platform import Ability, ChannelPlatform
 
 LONG_TEXT = "\n\n".join(f"**w{line}0** " + " ".join(f"w{line}{place}" for place in range(1, 40)) for line in range(50))
+"""Fifty paragraphs of numbered words."""
 FAMILY = "👨‍👩‍👧‍👦"
+"""One character of seven code points."""
 FENCED = "w1\n\n```python\n" + "\n".join(f"w2{number} = '<b>&*_~'" for number in range(600)) + "\n```\n\nw3"
+"""A block of code that is longer than any message."""
 TEXTS = {
     "long": LONG_TEXT,
     "fences": FENCED,
@@ -22,6 +25,7 @@ TEXTS = {
     "marks": "w1 *w2* **w3** ~~w4~~ `w5` ||w6|| <b>w7</b> &amp; @everyone <!channel> <@U1> w8 \\*w9\\* _w10_ http://example.org/w11_w12 w13",
     "half a pair": "w1 \ud83d w2 \x00 w3 \x1b[31m w4\r\nw5 w6 \ufeff w7",
 }
+"""By what is hard about them."""
 
 
 def words_in(texts: Sequence[str]) -> list[str]:

@@ -3,7 +3,7 @@
 from typing import Final
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import Channel, ChannelContext, ChannelFailed, ChannelKind
+from assistant.contracts.channels import Channel, ChannelContext, ChannelFailed, ChannelKind, Need
 from assistant.contracts.errors import InvalidAddress
 from channels.apprise.settings import AppriseSettings
 from channels.settings import check_name
@@ -29,4 +29,7 @@ KIND: Final = ChannelKind(
     check_address=check_address,
     named=lambda settings: sorted(settings.services),
     open=open_channel,
+    title="Apprise",
+    about="Any of 170 services that Apprise can send to, by its URL; out only.",
+    needs=(Need(key="services.phone", asks="Apprise's URL of the service (appriseit.com/services).", env="APPRISE_URL"),),
 )

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import Channel, ChannelContext, ChannelFailed, ChannelKind
+from assistant.contracts.channels import Channel, ChannelContext, ChannelFailed, ChannelKind, Need
 from assistant.contracts.errors import InvalidAddress
 from channels.discord.settings import DiscordSettings
 
@@ -46,4 +46,13 @@ KIND: Final = ChannelKind(
     check_address=check_address,
     named=lambda settings: list(filter(is_snowflake, (*settings.allow_channels, *settings.allow_from, *settings.owners))),
     open=open_channel,
+    title="Discord",
+    about="A bot on Discord: servers, threads, forums, direct messages, files, buttons.",
+    needs=(
+        Need(
+            key="token",
+            asks='The bot\'s token: discord.com/developers, New Application, Bot; switch on "Message Content Intent" there.',
+            env="DISCORD_TOKEN",
+        ),
+    ),
 )

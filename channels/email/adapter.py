@@ -15,7 +15,7 @@ from assistant.contracts.inbox import InboundMessage, Sender
 from channels.email.bounces import Bounce, bounce_of
 from channels.email.headers import From, machine_made, sender_of
 from channels.email.imap import Folder, ImapMailbox, Item, mailbox
-from channels.email.reading import Letter, parsed, read_letter
+from channels.email.reading import Letter, is_sane, parsed, read_letter
 from channels.email.settings import EmailSettings
 from channels.email.wire import PLATFORM, EmailWire, rules_of, thread_key
 from channels.email.writing import ThreadNote, ids_of_thread
@@ -113,6 +113,8 @@ class EmailChannel:
         raw = await box.read(item.uid, _BEGINNING if cut else 0)
         if raw is None:
             return
+        if not is_sane(raw):
+            raw, cut = raw[:_BEGINNING], True
         ref = f"{folder.validity}:{item.uid}"
         try:
             read = await asyncio.to_thread(self._read, raw, ref, cut=cut)

@@ -18,6 +18,9 @@ _IDS: Final = re.compile(r"<[^<>\s]{1,250}>")
 _RESULT: Final = re.compile(r"\s*([a-z0-9-]+)\s*=\s*([a-z]+)", re.IGNORECASE)
 _PROPERTY: Final = re.compile(r"\b(header\.d|header\.i|header\.from|smtp\.mailfrom)\s*=\s*([^\s;]+)", re.IGNORECASE)
 _MOST_REFERENCES: Final = 50
+_MOST_FROM: Final = 1000
+_MOST_HEADER: Final = 20_000
+"""Characters."""
 LOOP: Final = "X-Loop"
 _MACHINES: Final = re.compile(r"(mailer-daemon|postmaster|no-?reply|do-?not-?reply|bounces?|listserv|majordomo)([+@-].*|)", re.IGNORECASE)
 _LIST_HEADERS: Final = ("List-Id", "List-Unsubscribe", "List-Post", "X-Autoreply", "X-Autorespond", "X-Auto-Reply-From", "Feedback-Id")
@@ -25,7 +28,7 @@ _LIST_HEADERS: Final = ("List-Id", "List-Unsubscribe", "List-Post", "X-Autoreply
 
 def header(mail: Message, name: str) -> str:
     """Decoded, in one line; empty: there is none. Never raises."""
-    return decoded(str(mail.get(name, "")))
+    return decoded(str(mail.get(name, ""))[:_MOST_HEADER])
 
 
 def decoded(raw: str) -> str:
@@ -60,7 +63,7 @@ class From:
 def sender_of(mail: Message, settings: EmailSettings) -> From | None:
     """None: the mail does not say in one way who it is from, and so can't be answered."""
     given = mail.get_all("From", [])
-    raw = str(given[0]) if len(given) == 1 else ""
+    raw = str(given[0]) if len(given) == 1 and len(str(given[0])) <= _MOST_FROM else ""
     found = _FROM.fullmatch(_COMMENT.sub("", _QUOTED.sub("", raw)))
     address = (found[1] or found[2]).lower() if found else ""
     if not is_address(address):
@@ -127,7 +130,7 @@ def _without_comments(text: str) -> str:
 def message_ids(mail: Message) -> tuple[str, list[str]]:
     """(its own id, or empty; the ids of what it answers, the oldest first)."""
     own = _IDS.search(str(mail.get("Message-ID", "")))
-    before = _IDS.findall(str(mail.get("References", "")))[-_MOST_REFERENCES:]
+    before = _IDS.findall(str(mail.get("References", ""))[:_MOST_HEADER])[-_MOST_REFERENCES:]
     last = _IDS.findall(str(mail.get("In-Reply-To", "")))[:1]
     return own[0] if own else "", before + [each for each in last if each not in before]
 

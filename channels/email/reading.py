@@ -18,6 +18,7 @@ from channels.text.blocks import clean
 
 _DEEPEST: Final = 20
 _MOST_PARTS: Final = 300
+_MOST_MULTIPARTS: Final = 60
 _MOST_FILES: Final = 50
 _MOST_WORDS: Final = 200_000
 _REPLY: Final = re.compile(r"^\s*((re|aw|antw|sv|vs|rif|odp|fwd?|wg|tr|rv|res)(\[\d+\])?\s*:\s*)+", re.IGNORECASE)
@@ -52,6 +53,11 @@ class Letter:
 
 def parsed(raw: bytes) -> Message:
     return message_from_bytes(raw)
+
+
+def is_sane(raw: bytes) -> bool:
+    """Whether parsing takes no longer than the size lets expect: the parser looks at each line once for each part that is open."""
+    return raw.count(b"\n") <= len(raw) // 20 + 10_000 and raw.lower().count(b"boundary=") <= _MOST_MULTIPARTS
 
 
 def read_letter(mail: Message, ref: str, *, cut: bool = False) -> Letter:
@@ -160,18 +166,18 @@ def _text(part: Message) -> str:
 
 def _unwrapped(text: str, *, remove: bool) -> str:
     """https://www.rfc-editor.org/rfc/rfc3676: a line that ends with a space goes on in the next, at the same depth of quoting."""
-    out: list[str] = []
+    out: list[list[str]] = []
     open_depth: int | None = None
     for line in text.replace("\r\n", "\n").split("\n"):
-        marks = re.match(r">*", line)
-        depth = marks.end() if marks else 0
+        depth = len(line) - len(line.lstrip(">"))
         words = line[depth:].removeprefix(" ")
         if open_depth == depth and out:
-            out[-1] = (out[-1][:-1] if remove else out[-1]) + words
+            out[-1][-1] = out[-1][-1][:-1] if remove else out[-1][-1]
+            out[-1].append(words)
         else:
-            out.append(">" * depth + (" " if depth else "") + words)
+            out.append([">" * depth + (" " if depth else ""), words])
         open_depth = depth if words.endswith(" ") and words != "-- " else None
-    return "\n".join(out)
+    return "\n".join(map("".join, out))
 
 
 def _file(part: Message, ref: str, *, cut: bool) -> InboundFile:

@@ -18,7 +18,7 @@ from channels.kit.commands import command_of
 from channels.kit.hearing import Hearing, Overheard
 
 _FULL: Final = 350
-"""Bytes of a line that a client has probably cut; the next one continues it."""
+"""Bytes of a line that a client has probably cut; the next one is its rest."""
 _MOST_LINES: Final = 100
 _MOST_BATCHES: Final = 50
 _ACTION: Final = re.compile(r"\x01ACTION (.*?)\x01?", re.DOTALL)

@@ -142,9 +142,10 @@ class PlatformHttp:
         self.redact = Redactor(secrets)
         self._sessions: dict[ProxyRoute, aiohttp.ClientSession] = {}
         self._closed = False
-        self._base_route: ProxyRoute | None = None
+        self._base_way: tuple[aiohttp.ClientSession, str | None] | None = None
+        """Of `base`, from its first request on."""
         if self.base:
-            self._base_route = self._route(self.base)
+            self._route(self.base)
 
     async def call(
         self,
@@ -196,13 +197,13 @@ class PlatformHttp:
     ) -> AsyncGenerator[aiohttp.StreamReader]:
         """The lines of an answer that goes on. `quiet`: seconds without a byte after which it is broken. Raises PlatformError, also while read."""
         url = self.base + url if url.startswith("/") else url
-        route = self._route(url)
+        session, proxy = self._way(url)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=quiet)
         sent = {**self._agent, **self._own(url), **(headers or {})} | ({"Content-Type": "application/json"} if json is not None else {})
         body = orjson.dumps(json) if json is not None else None
         try:
-            async with self._session(route).request(
-                method, url, data=body, params=params, headers=sent, proxy=route.http, timeout=timeout, allow_redirects=False
+            async with session.request(
+                method, url, data=body, params=params, headers=sent, proxy=proxy, timeout=timeout, allow_redirects=False
             ) as response:
                 if response.status != 200:
                     raise self._answered(
@@ -216,13 +217,13 @@ class PlatformHttp:
         self, url: str, *, headers: Mapping[str, str] | None = None, heartbeat: float = 30.0
     ) -> aiohttp.ClientWebSocketResponse:
         """A WebSocket. Raises PlatformError."""
-        route = self._route(url)
+        session, proxy = self._way(url)
         try:
-            return await self._session(route).ws_connect(
+            return await session.ws_connect(
                 url,
                 headers={**self._agent, **self._own(url), **(headers or {})},
                 heartbeat=heartbeat,
-                proxy=route.http,
+                proxy=proxy,
                 max_msg_size=_MOST_BYTES,
                 timeout=aiohttp.ClientWSTimeout(ws_close=2.0),  # pyright: ignore[reportCallIssue] - an attrs class without types
             )
@@ -234,6 +235,7 @@ class PlatformHttp:
     async def close(self) -> None:
         """Safe to call twice."""
         self._closed = True
+        self._base_way = None
         sessions, self._sessions = self._sessions, {}
         for session in sessions.values():
             await session.close()
@@ -242,13 +244,13 @@ class PlatformHttp:
         self, method: str, url: str, body: Any, params: Mapping[str, str] | None, headers: Mapping[str, str], seconds: float
     ) -> PlatformAnswer:
         url = self.base + url if url.startswith("/") else url
-        route = self._route(url)
+        session, proxy = self._way(url)
         connect = _CONNECT_SECONDS + min(_POOL_SECONDS, seconds)
         timeout = aiohttp.ClientTimeout(total=connect + 3 * seconds, connect=connect, sock_connect=_CONNECT_SECONDS, sock_read=seconds)
         sent = {**self._agent, **self._own(url), **headers}
         try:
-            async with self._session(route).request(
-                method, url, data=body, params=params, headers=sent, proxy=route.http, timeout=timeout, allow_redirects=False
+            async with session.request(
+                method, url, data=body, params=params, headers=sent, proxy=proxy, timeout=timeout, allow_redirects=False
             ) as response:
                 return PlatformAnswer(status=response.status, headers=_lower(response.headers), body=await _read(response))
         except aiohttp.ClientHttpProxyError as error:
@@ -263,13 +265,11 @@ class PlatformHttp:
     async def _download(self, url: str, into: Path, most_bytes: int, headers: Mapping[str, str], *, may_lead_on: bool) -> str:
         """Returns where the answer leads to; empty: the file is written."""
         url = self.base + url if url.startswith("/") else url
-        route = self._route(url)
+        session, proxy = self._way(url)
         too_large = SendRefused("too_large", f"The file is larger than {size_of_limit(most_bytes)}.")
         timeout = aiohttp.ClientTimeout(sock_connect=_CONNECT_SECONDS, sock_read=self._seconds)
         sent = {**self._agent, **self._own(url), **headers}
-        async with self._session(route).get(
-            URL(url, encoded=True), headers=sent, proxy=route.http, timeout=timeout, allow_redirects=False
-        ) as response:
+        async with session.get(URL(url, encoded=True), headers=sent, proxy=proxy, timeout=timeout, allow_redirects=False) as response:
             if response.status in _LEADS_ON and may_lead_on and (place := response.headers.get("Location")):
                 return str(response.url.join(URL(place, encoded=True)))
             if response.status in _GONE:
@@ -291,23 +291,29 @@ class PlatformHttp:
         """The headers with credentials, for the platform's own host only."""
         return self._headers if self.base and URL(url).origin() == URL(self.base).origin() else {}
 
-    def _route(self, url: str) -> ProxyRoute:
-        if self._base_route is not None and url.startswith(f"{self.base}/"):
-            return self._base_route
-        try:
-            return route_to(url, self._proxy)
-        except UnusableProxy as error:
-            raise ChannelFailed(f"{error} It is for channels.{self._channel}.", fatal=True) from None
-
-    def _session(self, route: ProxyRoute) -> aiohttp.ClientSession:
+    def _way(self, url: str) -> tuple[aiohttp.ClientSession, str | None]:
+        """The session for this URL, and its proxy where aiohttp wants it named. Raises Unreached after `close`, ChannelFailed for a bad proxy."""
+        own = bool(self.base) and url.startswith(f"{self.base}/")
+        if own and self._base_way is not None:
+            return self._base_way
         if self._closed:
             raise Unreached("closed")
+        route = self._route(url)
         if route not in self._sessions:
             connector = route.connector(limit=100, keepalive_timeout=_KEEP_SECONDS)
             session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
             session._retry_connection = False  # pyright: ignore[reportPrivateUsage] - else a PUT whose answer is lost is sent twice
             self._sessions[route] = session
-        return self._sessions[route]
+        way = self._sessions[route], route.http
+        if own:
+            self._base_way = way
+        return way
+
+    def _route(self, url: str) -> ProxyRoute:
+        try:
+            return route_to(url, self._proxy)
+        except UnusableProxy as error:
+            raise ChannelFailed(f"{error} It is for channels.{self._channel}.", fatal=True) from None
 
     def _answered(self, answer: PlatformAnswer) -> Answered:
         try:

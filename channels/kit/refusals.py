@@ -23,7 +23,7 @@ def send_failure(error: PlatformError, platform: str, *, setting: str = "its key
 
 
 def not_sent(error: PlatformError, platform: str) -> SendLater:
-    """The failure of a call before the one that posts (an upload): it may be repeated, whatever became of it."""
+    """The failure of a call before the one that posts (an upload): it may be repeated."""
     return SendLater("network", f"{platform} did not answer ({error}); nothing was posted.", counts=False)
 
 

@@ -71,7 +71,7 @@ class Secrecy:
 
     async def changed(self, room: str) -> None:
         """Members came or went: what is sent from here on has a new key."""
-        if self._keys is not None:
+        if self._keys is not None and not self._keys.elsewhere:
             await self._keys.renew(room)
 
     async def keys(self) -> "RoomKeys | None":
@@ -79,6 +79,8 @@ class Secrecy:
         if self.why_not:
             return None
         async with self._lock:
+            if self._keys is not None and self._keys.elsewhere:
+                await self.close()  # the other process may have ended
             if self._keys is None:
                 login = await self._api.login()
                 if not login.device_id:
@@ -100,6 +102,5 @@ class Secrecy:
         if keys is None:
             raise SendRefused("encrypted_room", f"The room is encrypted, and {self.why_not}.")
         if keys.elsewhere:
-            await self.close()  # the next try looks again
             raise SendLater("keys_elsewhere", "The keys of encrypted rooms are in use by another process.", counts=False)
         return keys

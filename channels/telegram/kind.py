@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import Channel, ChannelContext, ChannelFailed, ChannelKind
+from assistant.contracts.channels import Channel, ChannelContext, ChannelFailed, ChannelKind, Need
 from assistant.contracts.errors import InvalidAddress
 from channels.telegram.settings import TelegramSettings
 
@@ -42,4 +42,7 @@ KIND: Final = ChannelKind(
     check_address=check_address,
     named=lambda settings: list(filter(_ID.fullmatch, (*settings.allow_from, *settings.owners))),
     open=open_channel,
+    title="Telegram",
+    about="A bot on Telegram: chats, groups, topics, files, buttons.",
+    needs=(Need(key="token", asks="The bot's token: write /newbot to @BotFather.", env="TELEGRAM_TOKEN"),),
 )

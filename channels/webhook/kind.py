@@ -3,7 +3,7 @@
 from typing import Final
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import Channel, ChannelContext, ChannelFailed, ChannelKind
+from assistant.contracts.channels import Channel, ChannelContext, ChannelFailed, ChannelKind, Need
 from channels.settings import check_name
 from channels.webhook.settings import WebhookSettings
 
@@ -21,5 +21,15 @@ def open_channel(settings: WebhookSettings, context: ChannelContext) -> Channel:
 
 
 KIND: Final = ChannelKind(
-    name="webhook", settings=WebhookSettings, check_address=check_address, named=lambda settings: sorted(settings.hooks), open=open_channel
+    name="webhook",
+    settings=WebhookSettings,
+    check_address=check_address,
+    named=lambda settings: sorted(settings.hooks),
+    open=open_channel,
+    title="Webhooks",
+    about="Other programs: they post to /hooks/<name>, and are posted to, signed both ways.",
+    needs=(
+        Need(key="hooks.default.secret", asks="A secret of at least 16 characters that both sign with.", env="WEBHOOK_SECRET"),
+        Need(key="hooks.default.url", asks="Where messages are posted to.", optional=True),
+    ),
 )

@@ -9,13 +9,15 @@ from functools import partial
 from typing import Any, Final, Literal
 from xml.etree.ElementTree import Element
 
+from slixmpp.exceptions import IqError, IqTimeout
+
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext, ChannelFailed, ChannelLink, Limit
 from assistant.contracts.inbox import InboundMessage, Quote, Sender
 from channels.kit.commands import command_of
 from channels.kit.conversation import ChatConversation
 from channels.kit.hearing import Hearing, Overheard
-from channels.kit.http import Answered, PlatformError, PlatformHttp
+from channels.kit.http import PlatformError, PlatformHttp
 from channels.kit.intake import Intake
 from channels.kit.planning import plan_message
 from channels.kit.refusals import channel_failure
@@ -139,18 +141,14 @@ class XmppChannel:
 
     async def _catch_up(self, link: ChannelLink, client: Any, since: datetime) -> None:
         """What came while it was away, of the account's archive. https://xmpp.org/extensions/xep-0313.html"""
-        archive = client.plugin["xep_0313"].iterate(start=since, rsm={"max": 50})
-
-        async def page() -> list[Element]:
-            return [inner async for each in archive if (inner := archived(each.xml, self._settings.jid)) is not None]
-
         try:
-            found = await self._session.ask(page())
-        except Answered as error:  # it keeps none
-            log.info("xmpp.no_archive code=%s", error.code)
-            return
-        for each in found:
-            await self._take(link, each)
+            async for each in client.plugin["xep_0313"].iterate(start=since, rsm={"max": 50}):
+                if (inner := archived(each.xml, self._settings.jid)) is not None:
+                    await self._take(link, inner)
+        except IqError as error:  # it keeps none
+            log.info("xmpp.no_archive code=%s", error.condition)
+        except IqTimeout:
+            raise ChannelFailed(f"{PLATFORM}'s archive does not answer.") from None
 
     def _hear(self, stanza: Element) -> None:
         """Messages wait, so that those of the archive come first. Where too many do, the connection is made again, and they are in the archive."""

@@ -130,6 +130,19 @@ AT_WORK = [
     outbox_reports.UNDELIVERED,
     reaching.TO_FOLLOW,
 ]
+OF_REVISION_0018 = [
+    "INSERT INTO pairings (channel, sender_id, sender_name, chat_id, created) VALUES ('discord', '7', 'Anna', '77', 5)",
+    "INSERT INTO pairings (channel, sender_id, sender_name, chat_id, code, created, expires) VALUES ('discord', '8', 'X', '77', 'ABC', 5, 6)",
+    *[
+        f"INSERT INTO chats (channel, chat_id, external_id, at) VALUES ('{channel}', '{chat}', '1', {at})"
+        for channel, chat, at in (("telegram", "42", 1), ("discord", "77", 2), ("telegram", "-100", 3), ("telegram", "43", 4))
+    ],
+    *[
+        f"INSERT INTO identities (identity, person, source, created) VALUES ('{identity}', '{person}', 'seen', {at})"
+        for at, (identity, person) in enumerate((("telegram:42", "anna"), ("discord:7", "anna"), ("telegram:43", "telegram:43")))
+    ],
+    "INSERT INTO people (id, name, role, created) VALUES ('anna', 'Anna', 'user', 1)",
+]
 SCHEMA = {
     "sqlite": "SELECT type, name, replace(replace(replace(replace(sql, char(9), ''), char(10), ''), ' ', ''), '\"', '')"
     " FROM sqlite_master ORDER BY 1, 2",
@@ -255,6 +268,18 @@ async def test_owners_of_an_older_store_become_people(open_again: Opener, url: s
         assert person.identities == (id,)
     for owner, key in sessions_of.items():
         assert await store.sessions.get(owner, key) is not None
+
+
+async def test_private_chats_of_an_older_store_are_known_by_their_people(open_again: Opener, url: str) -> None:
+    upgrade(url, "0018")
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg") if url.startswith("postgresql") else url)
+    with engine.begin() as connection:
+        for statement in OF_REVISION_0018:
+            connection.exec_driver_sql(statement)
+    engine.dispose()
+    store = await open_again()
+    for person, chats in {"anna": ["discord:77", "telegram:42", "discord:7"], "telegram:43": ["telegram:43"]}.items():
+        assert [str(address) for address in await store.people.chats(person)] == chats
 
 
 async def test_a_store_of_a_newer_version_is_refused_in_words(open_again: Opener, url: str) -> None:

@@ -41,7 +41,11 @@ async def test_the_owner_sees_and_changes_all(keyed: Keyed) -> None:
     assert (changed["name"], changed["zone"], changed["zone_chosen"], changed["quiet"]) == ("Anna", "UTC", False, None)
     assert (await client.get("/v1/people/owner", headers=OWNER)).json()["identities"] == [OWNER_ID]
     named = (await client.post("/v1/people/owner", headers=OWNER, json={"name": "Me"})).json()
-    assert (named["id"], named["name"]) == ("owner", "Me")
+    assert (named["id"], named["name"], named["prefers"]) == ("owner", "Me", [])
+    chats = ["telegram:42", "telegram:43"]
+    assert (await client.post(path, headers=OWNER, json={"prefers": chats})).json()["prefers"] == chats
+    assert (await client.post(path, headers=OWNER, json={"name": "B"})).json()["prefers"] == chats
+    assert (await client.post(path, headers=OWNER, json={"prefers": []})).json()["prefers"] == []
 
 
 @pytest.mark.parametrize(
@@ -54,9 +58,11 @@ async def test_the_owner_sees_and_changes_all(keyed: Keyed) -> None:
         ("/v1/people/owner", {"quiet": "22-7"}, 400),
         ("/v1/people/owner", {"role": "boss"}, 400),
         ("/v1/people/owner", {"id": "x"}, 400),
+        ("/v1/people/owner", {"prefers": ["pigeon:1"]}, 400),
+        ("/v1/people/owner", {"prefers": ["telegram:mother"]}, 400),
     ],
 )
-async def test_what_can_not_be_is_refused(keyed: Keyed, path: str, change: dict[str, str], status: int) -> None:
+async def test_what_can_not_be_is_refused(keyed: Keyed, path: str, change: dict[str, object], status: int) -> None:
     refused = await keyed.api.client.post(path, headers=OWNER, json=change)
     assert refused.status_code == status
     error_of(refused)

@@ -68,6 +68,7 @@ async def test_the_five_steps(tmp_path: Path) -> None:
             anna.put("PRIVMSG mynano :!id")
             while "anna!" not in (await anna.until("PRIVMSG")).at(1):
                 pass
+            assert "connected" in await asyncio.to_thread(nanobot, folder, "channels", "status", "-c", str(file))
             anna.put("PRIVMSG #room :mynano: hello")
             assert (await anna.until("PRIVMSG")).at(0) in ("#room", "anna")
         finally:

@@ -75,6 +75,7 @@ async def test_the_five_steps(tmp_path: Path) -> None:
             room = await anna.room(bot.user_id, direct=True)
             await anna.say(room, {"msgtype": "m.text", "body": "/id"})
             assert anna.user_id in (await answers(anna, room, 1))[0]
+            assert "connected" in await asyncio.to_thread(nanobot, folder, "channels", "status", "-c", str(file))
             await anna.say(tested, {"msgtype": "m.text", "body": "/id"})
             assert anna.user_id in (await answers(anna, tested, 2))[0]
         finally:
