@@ -204,9 +204,7 @@ class Reader:
         markup = message.reply_markup if isinstance(message, Message) else None
         rows = markup.inline_keyboard if markup is not None else ()
         label = next((button.text for row in rows for button in row if button.callback_data == data), None)
-        value = {"/": f"do:{data}", "t": f"say:{data[1:]}", "#": f"at:{data}"}.get(
-            data[:1], data
-        )  # "t", "#": of messages of older versions
+        value = {"/": f"do:{data}", "t": f"say:{data[1:]}", "#": f"at:{data}"}.get(data[:1], data)  # "t", "#": older ones
         press = pressed(value, label)
         private = message.chat.type == "private"
         if press is None or not (private or self._presses_in_groups):
