@@ -77,7 +77,8 @@ class SmtpServer:
 
     def fail_at(self, stage: Stage, answer: str) -> None:
         """`answer`: of the server; or lose, hold, garbage."""
-        self._faults.extend([(stage, answer)] * (2 if stage == "login" else 1))  # a client tries both ways to log in
+        for _ in range(2 if stage == "login" else 1):  # a client tries both ways to log in
+            self._faults.append((stage, answer))
 
     def heal(self) -> None:
         self._faults.clear()
