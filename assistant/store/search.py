@@ -6,10 +6,9 @@ collection, computed once when it is indexed; how rare a term is, is counted whe
 
 import math
 from array import array
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from heapq import nsmallest
 from typing import Final
 
 import orjson
@@ -160,8 +159,8 @@ class _Reading:
     """Adds up what a query's postings say of each entry."""
 
     def __init__(self, connection: Transaction, values: Mapping[str, SqlValue], query: Sequence[Wanted], entries: int) -> None:
-        self.scores: dict[int, float] = {}
-        self.matched: dict[int, float] = {}
+        self.scores: dict[int, float] = defaultdict(float)
+        self.matched: dict[int, float] = defaultdict(float)
         self._connection = connection
         self._values = values
         self._query = {each.term: each for each in query}
@@ -194,7 +193,9 @@ class _Reading:
             self._add(self._connection.execute(among, self._values))
 
     def best(self, most: int, among: Sequence[int] | None = None) -> list[int]:
-        return nsmallest(most, self.scores if among is None else among, key=lambda entry: (-self.scores[entry], -entry))
+        scores = self.scores
+        pairs = zip(scores.values(), scores, strict=True) if among is None else [(scores[entry], entry) for entry in among]
+        return [entry for _, entry in sorted(pairs, reverse=True)[:most]]
 
     def rarity(self, wanted: Wanted) -> float:
         """What a match of the term is worth; of a related one at most what the query's own word is."""
@@ -214,11 +215,11 @@ class _Reading:
         for term, entry, weight in postings:
             rarity, group = rarities[term]
             if group is None:
-                scores[entry] = scores.get(entry, 0.0) + rarity * weight
-                matched[entry] = matched.get(entry, 0.0) + rarity
+                scores[entry] += rarity * weight
+                matched[entry] += rarity
             elif (score := rarity * weight) > (before := beside.get((entry, group), 0.0)):
                 beside[entry, group] = score
-                scores[entry] = scores.get(entry, 0.0) + score - before
+                scores[entry] += score - before
 
 
 def counts_of(limits: Mapping[int, int]) -> str:

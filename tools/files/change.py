@@ -69,7 +69,7 @@ class WriteFile(_Changing):
 class EditFileParams(BaseModel):
     """Which text is replaced by which."""
 
-    path: str = Field(min_length=1, max_length=2_000, description=_PATH.partition(".")[0] + ".")
+    path: str = Field(min_length=1, max_length=2_000, description=_PATH.partition(". ")[0] + ".")
     old: str = Field(min_length=1, max_length=MOST_WRITTEN, description="The exact text, with enough around it to be there once.")
     new: str = Field(max_length=MOST_WRITTEN, description="What is there instead.")
     all: bool = Field(False, description="Replace it wherever it is.")
