@@ -241,7 +241,7 @@ async def called(channel: SlackChannel, body: bytes, headers: dict[str, str] | N
         signed(b"another body", time.time()),
         signed(b"{}", time.time(), "x" * 32),
     ],
-    ids=str,
+    ids=["unsigned", "empty", "other digits", "of 1970", "of another hour", "another body", "another secret"],
 )
 async def test_a_call_that_is_not_signed_now_is_refused(connected: Connected, headers: dict[str, str]) -> None:
     async with connected(mode="events") as (channel, _):
