@@ -5,7 +5,7 @@ as a mention; mrkdwn has no way to escape a mark. Lengths are counted as sent, i
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from channels.text.blocks import Block, FormattedPart, Line, Mark, Span, Style, between, indent, marked, marks_of, utf16, words_of
@@ -20,20 +20,26 @@ _EDGES: Final = re.compile(rf"(?<=\w){_BEGIN}|{_END}(?=\w)")
 _TICKS: Final = re.compile(r"``(?=`)")
 
 
-def slack_parts(markdown: str, limit: int = 3000) -> list[FormattedPart]:
-    """A text as mrkdwn, in parts of at most `limit` characters as sent; a section of Block Kit holds 3,000.
-
-    Empty: there is nothing to see in it. Never raises, and loses no word.
-    """
-    longest = min(_LONGEST_LINK, limit // 4)
-    return parts_of(markdown, _SlackForm(limit), lambda url: url.lower().startswith(("http://", "https://")) and len(url) <= longest)
-
-
 def escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
+def slack_parts(markdown: str, limit: int = 3000, *, escaped: Callable[[str], str] = escape) -> list[FormattedPart]:
+    """A text as mrkdwn, in parts of at most `limit` characters as sent; a section of Block Kit holds 3,000. `escaped`: words as the platform reads
+    them as such, for others with the same marks.
+
+    Empty: there is nothing to see in it. Never raises, and loses no word.
+    """
+    longest = min(_LONGEST_LINK, limit // 4)
+    form = _SlackForm(limit, escaped)
+    return parts_of(markdown, form, lambda url: url.lower().startswith(("http://", "https://")) and len(url) <= longest)
+
+
 class _SlackForm(TextForm):
+    def __init__(self, limit: int, escaped: Callable[[str], str]) -> None:
+        super().__init__(limit)
+        self._escaped = escaped
+
     def around(self, block: Block) -> Size:
         return Size(2 + (len("```\n\n```") if block.kind == "code" else 0))
 
@@ -41,23 +47,37 @@ class _SlackForm(TextForm):
         return Size(1 if block.kind == "code" else 1 + 5 * block.quote + utf16(indent(line)))
 
     def span(self, block: Block, span: Span) -> Size:
-        written = utf16(escape(span.text))
+        written = utf16(self._escaped(span.text))
         if block.kind == "code":
             return Size(written + span.text.count("`"))
-        link = utf16(_target(span.style.link)) + 3 if span.style.link else 0
+        link = utf16(self._target(span.style.link)) + 3 if span.style.link else 0
         return Size(max(written + 4 * len(_marks(span.style, block)) + link, super().span(block, span).units))
 
     def text(self, blocks: Sequence[Block]) -> str:
         out: list[str] = []
         for before, block in zip((None, *blocks), blocks, strict=False):
             out.append("\n" if before is not None and "code" in (before.kind, block.kind) else between(before, block))
-            out.append(_code(block) if block.kind == "code" else "\n".join([_line(block, line) for line in block.lines]))
+            out.append(self._code(block) if block.kind == "code" else "\n".join([self._line(block, line) for line in block.lines]))
         return "".join(out)
 
+    def _code(self, block: Block) -> str:
+        text = self._escaped(words_of(block)).rstrip()
+        return f"```\n{_TICKS.sub('``' + _GAP, text)}\n```" if text else ""
 
-def _code(block: Block) -> str:
-    text = escape(words_of(block)).rstrip()
-    return f"```\n{_TICKS.sub('``' + _GAP, text)}\n```" if text else ""
+    def _line(self, block: Block, line: Line) -> str:
+        lead = "> " + self._escaped("> ") * (block.quote - 1) if block.quote else ""
+        pieces = marked(line.spans, lambda style: _marks(style, block), self._signs, lambda _, span: self._escaped(_without_edges(span)))
+        text = _EDGES.sub(_GAP, "".join(pieces))
+        return lead + indent(line) + text.replace(_BEGIN, "").replace(_END, "")
+
+    def _signs(self, mark: Mark) -> tuple[str, str]:
+        kind, link = mark
+        if kind == "link":
+            return f"<{self._target(link)}|", ">"
+        return _BEGIN + _MARKS[kind], _MARKS[kind] + _END
+
+    def _target(self, url: str) -> str:
+        return self._escaped(url).replace("|", "%7C").replace(">", "%3E")
 
 
 def _marks(style: Style, block: Block) -> tuple[Mark, ...]:
@@ -65,24 +85,6 @@ def _marks(style: Style, block: Block) -> tuple[Mark, ...]:
     return (*found, ("bold", "")) if block.kind == "heading" and not style.bold else found
 
 
-def _line(block: Block, line: Line) -> str:
-    lead = "> " + "&gt; " * (block.quote - 1) if block.quote else ""
-    pieces = marked(line.spans, lambda style: _marks(style, block), _signs, lambda _, span: escape(_without_edges(span)))
-    text = _EDGES.sub(_GAP, "".join(pieces))
-    return lead + indent(line) + text.replace(_BEGIN, "").replace(_END, "")
-
-
 def _without_edges(span: Span) -> str:
     text = span.text.replace(_BEGIN, "").replace(_END, "")
     return text.replace("`", "ˋ") if span.style.code else text  # a backtick would end the code
-
-
-def _signs(mark: Mark) -> tuple[str, str]:
-    kind, link = mark
-    if kind == "link":
-        return f"<{_target(link)}|", ">"
-    return _BEGIN + _MARKS[kind], _MARKS[kind] + _END
-
-
-def _target(url: str) -> str:
-    return escape(url).replace("|", "%7C")
