@@ -14,6 +14,7 @@ from assistant.contracts.channels import ChannelKind
 ALWAYS: Final = ("telegram", "discord", "webhook", "apprise")
 OTHERS: Final = (
     "email",
+    "feishu",
     "googlechat",
     "irc",
     "line",

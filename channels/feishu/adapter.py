@@ -1,0 +1,163 @@
+"""Feishu as a channel: it calls /channels/feishu with what people write and press."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final
+
+import orjson
+
+from assistant.contracts.addresses import Address
+from assistant.contracts.channels import ChannelContext, ChannelFailed, ChannelLink, Limit, PlatformCall, PlatformReply, SendFailed
+from assistant.contracts.inbox import InboundMessage, Quote, Sender
+from channels.feishu.api import PLATFORM, FeishuApi
+from channels.feishu.calls import event_of_call, is_challenge
+from channels.feishu.cards import first_part
+from channels.feishu.inbound import FeishuEvent, read_event, words_of
+from channels.feishu.settings import FeishuSettings
+from channels.feishu.wire import RULES, FeishuWire
+from channels.kit.calls import FORBIDDEN, NOT_NOW, HeldLink
+from channels.kit.commands import command_of
+from channels.kit.conversation import ChatConversation
+from channels.kit.hearing import Hearing, Overheard
+from channels.kit.http import PlatformError, PlatformHttp
+from channels.kit.intake import Intake
+from channels.kit.planning import plan_message
+from channels.kit.refusals import channel_failure
+from channels.kit.sender import PartSender
+from channels.kit.values import Latest, text_at
+
+_DONE: Final = PlatformReply(body=b"{}")
+_MOST_CHATS: Final = 4096
+_MOST_QUOTED: Final = 2000
+
+
+class FeishuChannel:
+    """See `contracts.channels.Channel` and `CalledChannel`. Keyed within an hour; later an unclear try is not repeated by itself."""
+
+    name = "feishu"
+    keyed = True
+    plan = staticmethod(partial(plan_message, rules=RULES))
+
+    def __init__(
+        self, settings: FeishuSettings, context: ChannelContext, *, pause: float = 1.0, now: Callable[[], float] = time.time
+    ) -> None:
+        """`pause`: seconds before a retry where the store can't be written. `now`: the clock that calls are checked against."""
+        self._settings = settings
+        self._now = now
+        self._http = PlatformHttp(
+            self.name, version=context.version, proxy=settings.proxy, secrets=[*filter(None, settings.secrets)], base=settings.base
+        )
+        self._api = FeishuApi(self._http, settings)
+        self._wire = FeishuWire(self._http, self._api)
+        self.send = PartSender(self._wire, context.files, channel=self.name, keyed=True).send
+        self.conversation = ChatConversation(
+            wire=self._wire, react_emoji=settings.react_emoji, previews=settings.preview == "edit", first_part=first_part
+        )
+        self._hearing = Hearing(settings.groups, allow_bots=settings.allow_bots)
+        self._intake = Intake(self.name, pause=pause)
+        self._private: Latest[bool] = Latest(_MOST_CHATS)
+        self._me = ""
+        self._link = HeldLink()
+        self._order = asyncio.Lock()
+
+    def limits(self, address: Address) -> Sequence[Limit]:
+        """https://open.feishu.cn/document/server-docs/im-v1/message/create: 5 a second to a chat, 50 a second and 1,000 a minute in all."""
+        return (
+            Limit(key=address.lane, amount=5, seconds=1),
+            Limit(key=self.name, amount=50, seconds=1),
+            Limit(key=f"{self.name}:60s", amount=1000, seconds=60),
+        )
+
+    async def identity(self) -> str:
+        try:
+            self._me, name = await self._api.bot()
+        except PlatformError as error:
+            raise channel_failure(error, PLATFORM, setting="channels.feishu.appSecret") from error
+        except SendFailed as error:
+            raise ChannelFailed(str(error), fatal=error.trouble.code == "unauthorized") from error
+        return f"{name} ({self._settings.app_id})"
+
+    async def run(self, link: ChannelLink) -> None:
+        link.connected(f"{await self.identity()}, called at /channels/feishu")
+        await self._link.hold(link)
+
+    async def close(self) -> None:
+        await self._http.close()
+
+    async def called(self, call: PlatformCall) -> PlatformReply:
+        _, key, token = self._settings.secrets
+        body = event_of_call(call, key, token, self._now()) if call.method == "POST" else None
+        if body is None:
+            return FORBIDDEN
+        if is_challenge(body):
+            return PlatformReply(body=orjson.dumps({"challenge": text_at(body, "challenge")}))
+        link = self._link.now
+        if link is None:
+            return NOT_NOW
+        async with self._order:
+            await self._take(link, body)
+        return _DONE
+
+    async def _take(self, link: ChannelLink, body: Any) -> None:
+        event = read_event(body, self._me)
+        if event is None or not (event.text.strip() or event.files):
+            return
+        private = await self._is_private(event)
+        if event.thread is None and self._settings.reply_in_thread and not private and not event.choice:
+            event = replace(event, thread=event.message_id)
+        quote, ours = await self._parent(event)
+        command = event.command if event.choice else command_of(event.text)
+        heard = Overheard(
+            chat_id=event.chat,
+            external_id=event.id,
+            private=private,
+            mentions_me=event.mentions_me,
+            answers_me=ours,
+            command=command,
+            by_bot=event.by_bot,
+            own=event.sender in (self._me, self._settings.app_id),
+        )
+        if not self._hearing.hears(heard):
+            return
+        if event.thread is not None:
+            self._wire.sent.put(event.thread, True)
+        message = InboundMessage(
+            external_id=event.id,
+            address=Address(channel="feishu", chat_id=event.chat, thread_id=event.thread),
+            sender=Sender(id=event.sender, name=""),
+            private=private,
+            text=event.text,
+            quote=quote,
+            files=event.files,
+            command=command,
+            message_id=event.message_id,
+            trusted=not event.by_bot,
+            chosen=event.choice,
+            at=event.at,
+        )
+        await self._intake.accept(link, message)
+
+    async def _is_private(self, event: FeishuEvent) -> bool:
+        """A press does not tell; unknown: a group."""
+        private = event.private
+        if private is None and (private := self._private.get(event.chat)) is None:
+            private = await self._wire.is_private(event.chat)
+        if private is not None:
+            self._private.put(event.chat, private)
+        return bool(private)
+
+    async def _parent(self, event: FeishuEvent) -> tuple[Quote | None, bool]:
+        """(what it answers, whether that is ours, or in a topic with us)."""
+        ours = event.parent in self._wire.sent or (event.thread or "") in self._wire.sent
+        if not event.parent or event.parent == event.thread:
+            return None, ours
+        told = await self._wire.told(event.parent)
+        if told is None:
+            return None, ours
+        kind, content, author = told
+        mine = author == self._settings.app_id
+        text = words_of(kind, content)[:_MOST_QUOTED]
+        return Quote(text=text, author="", author_id="" if mine else author) if text else None, ours or mine

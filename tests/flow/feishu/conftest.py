@@ -1,0 +1,30 @@
+"""A Feishu channel and its stand-in."""
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+
+from assistant.testing.platform import RecordingLink, running
+from tests.contract.plugins.test_feishu import FeishuPlatform
+from tests.doubles.feishu_server import FeishuServer
+
+
+@pytest.fixture
+async def server() -> AsyncGenerator[FeishuServer]:
+    async with FeishuServer() as server:
+        yield server
+
+
+@pytest.fixture
+async def platform(server: FeishuServer, tmp_path: Path) -> AsyncGenerator[FeishuPlatform]:
+    platform = FeishuPlatform(server, tmp_path)
+    yield platform
+    await platform.caller.close()
+    await platform.channel.close()
+
+
+@pytest.fixture
+async def link(platform: FeishuPlatform) -> AsyncGenerator[RecordingLink]:
+    async with running(platform.channel) as link:
+        yield link
