@@ -155,7 +155,7 @@ async def test_it_answers_with_what_became_of_the_message() -> None:
     ],
 )
 async def test_it_runs_and_delegates_what_is_spelled_out(words: str, tool: str, arguments: dict[str, str]) -> None:
-    tools = [ToolSpec(name=name, description="", parameters={}) for name in ("run", "delegate")]
+    tools = tuple(ToolSpec(name=name, description="", parameters={}) for name in ("run", "delegate"))
     request = ModelRequest(instructions=(), messages=(asked(Text(text=words)),), tools=tools)
     (call,) = (await OfflineProvider().complete(request, unheard)).tool_calls
     assert (call.name, json.loads(call.arguments)) == (tool, arguments)
@@ -163,7 +163,7 @@ async def test_it_runs_and_delegates_what_is_spelled_out(words: str, tool: str, 
 
 @pytest.mark.parametrize("words", ["`make`", "run make", "I have a helper", "a helper ran `make` in the background", "mein Helfer"])
 async def test_it_runs_and_delegates_nothing_else(words: str) -> None:
-    tools = [ToolSpec(name=name, description="", parameters={}) for name in ("run", "delegate")]
+    tools = tuple(ToolSpec(name=name, description="", parameters={}) for name in ("run", "delegate"))
     request = ModelRequest(instructions=(), messages=(asked(Text(text=words)),), tools=tools)
     assert (await OfflineProvider().complete(request, unheard)).tool_calls == ()
 
