@@ -101,7 +101,10 @@ def deny(code: CodeArgument, config: ConfigOption = None) -> None:
 
 def _answered(loaded: Loaded, code: str, word: ApprovalWord) -> None:
     found = _with_book(loaded, lambda _, book: book.answer(None, _code(code), word))
-    typer.echo(harmless(f"{found.code}  {told(found)} {summary(found)}"))
+    stands = told(found)
+    if found.state == "approved":  # nothing is run by this process
+        stands = f"Approved{' for this session' if found.answer == 'session' else ''}: a server that runs does it now (nanobot serve)."
+    typer.echo(harmless(f"{found.code}  {stands} {summary(found)}"))
 
 
 def _with_book(loaded: Loaded, use: Callable[[Store, ApprovalBook], Awaitable[T]]) -> T:

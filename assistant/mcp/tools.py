@@ -1,13 +1,14 @@
 """What the model is offered of MCP servers: their tools, `mcp_read` for resources and prompts, and `find_tools` where there are too many."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Final, Protocol, cast
+from dataclasses import replace
+from typing import Any, ClassVar, Final, Literal, Protocol, cast
 
 from pydantic import BaseModel, Field, RootModel
 
 from assistant.contracts.effects import Effect
 from assistant.contracts.errors import ToolFailed
-from assistant.contracts.gate import Action
+from assistant.contracts.gate import READS, Action
 from assistant.contracts.models import ToolSpec
 from assistant.contracts.provenance import Provenance
 from assistant.contracts.tools import ToolContext, ToolResult
@@ -56,11 +57,15 @@ class RemoteCall:
 
     async def run(self, params: Arguments, ctx: ToolContext) -> ToolResult:
         answer = await self._server.call(self.tool, params.root, ctx.owner)
-        made = await self._server.told(answer, ctx)
-        if self.reads_only:
-            return made
-        subject = self.subject(params, ctx)
-        return ToolResult(text=made.text, images=made.images, effects=(Effect(kind="called", text=f"{subject} called", ref=subject),))
+        return _told(await self._server.told(answer, ctx), "called", self.subject(params, ctx), self.actions)
+
+
+def _told(made: ToolResult, how: Literal["called", "fetched"], subject: str, actions: frozenset[Action]) -> ToolResult:
+    """With what was done, but for a call that only reads on this machine."""
+    if actions <= READS:
+        return made
+    what = subject.rstrip("/")  # the list of a server's resources has no name
+    return replace(made, effects=(Effect(kind=how, text=f"{what} called" if how == "called" else f"fetched {what}", ref=what),))
 
 
 def offered(server: RemoteServer, tool: RemoteTool, name: str, *, timeout: float, offline: bool) -> RemoteCall:
@@ -108,7 +113,7 @@ class ReadRemote:
         if server is None:
             raise ToolFailed(f"There is no such server. Those with resources or prompts are: {', '.join(self._servers)}.")
         answer = await server.read(params.uri, params.prompt, params.arguments, ctx.owner)
-        return await server.told(answer, ctx)
+        return _told(await server.told(answer, ctx), "fetched", self.subject(params, ctx), self.actions)
 
 
 class FindParams(BaseModel):

@@ -44,15 +44,38 @@ _ASKED: Final = (
     ),
     ("search_web", re.compile(r"(?:please )?search (?:the )?(?:web|internet)(?: for)?:? (?P<query>.{1,400})", re.IGNORECASE)),
     ("search_web", re.compile(r"(?:bitte )?suche? (?:bitte )?im (?:web|internet|netz)(?: nach)?:? (?P<query>.{1,400})", re.IGNORECASE)),
-    ("run", re.compile(r"(?:please )?(?:run|execute)(?: the command)?:? `(?P<command>[^`]{1,4000})`\W*", re.IGNORECASE)),
     (
         "run",
         re.compile(
-            r"(?:bitte )?(?:führe?|starte)(?: bitte)?(?: den befehl)? `(?P<command>[^`]{1,4000})`(?: bitte)?(?: aus)?\W*", re.IGNORECASE
+            r"(?:please )?(?:run|execute)(?: the command)?:? `(?P<command>[^`]{1,4000})`(?P<background>,? in the background)?\W*",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        "run",
+        re.compile(
+            r"(?:bitte )?(?:führe?|starte)(?: bitte)?(?: den befehl)? `(?P<command>[^`]{1,4000})`"
+            r"(?: bitte)?(?P<background> im hintergrund)?(?: aus)?\W*",
+            re.IGNORECASE,
+        ),
+    ),
+    ("run", re.compile(r"(?:bitte )?`(?P<command>[^`]{1,4000})`(?P<background> im hintergrund)? (?:ausführen|starten)\W*", re.IGNORECASE)),
+    (
+        "delegate",
+        re.compile(
+            r"(?:please )?(?:have|let|ask|tell) a helper:? (?:to )?(?P<task>.+?)(?P<background>,? in the background)?[.!?]*",
+            re.IGNORECASE | re.DOTALL,
+        ),
+    ),
+    (
+        "delegate",
+        re.compile(
+            r"(?:bitte )?(?:lass|sag|gib)(?: bitte)? eine[nm] helfer:? (?P<task>.+?)(?P<background>,? im hintergrund)?[.!?]*",
+            re.IGNORECASE | re.DOTALL,
         ),
     ),
 )
-"""What asks for which tool, with its argument by name."""
+"""What asks for which tool, with its arguments by name; `background` is true where it is said."""
 _EVERYWHERE: Final = re.compile(
     r",?\s+(?:and |und |also |auch )*(?:everywhere|from what (?:i|we)(?:'ve| have)? said|überall)\W*$", re.IGNORECASE
 )
@@ -80,7 +103,7 @@ _QUICK: Final = 10_000
 
 class OfflineProvider:
     """Answers from what arrived and nothing else. Never fails. Calls a tool only where the user spells the call out ("remember that …", "list my
-    files", "fetch https://…"), so that the tools can be tried without a key."""
+    files", "run `make` in the background"), so that the tools can be tried without a key."""
 
     def __init__(self, unavailable: str = "") -> None:
         """`unavailable`: why the requested model is, as in "the model x needs Y, which is not set"; empty: none was requested."""
@@ -113,11 +136,13 @@ class OfflineProvider:
 
 
 def answer(request: ModelRequest, opening: str) -> str:
-    """Without a model: the outcome of the call that it asked for; or the opening, then the files of the last user message, with their
-    headings and first lines."""
+    """Without a model: the outcome of the call that it asked for, at once or in the background; or the opening, then the files of the last user
+    message, with their headings and first lines."""
     last = request.messages[-1] if request.messages else None
     if isinstance(last, ToolMessage) and last.name in _OUTCOMES:
         return last.text
+    if isinstance(last, UserMessage) and all(isinstance(part, Text) and part.provenance == "tool" for part in last.parts):
+        return "\n\n".join(part.text for part in last.parts if isinstance(part, Text))  # how a task in the background ended
     if _words_for_later(request):
         from assistant.providers.offline_words import NOT_UNDERSTOOD  # noqa: PLC0415 - as below
 
@@ -132,7 +157,7 @@ def answer(request: ModelRequest, opening: str) -> str:
 
 def asked_for(request: ModelRequest) -> ToolCall | None:
     """The call that the last words of the user ask for: send "<text>" to <channel> <chat_id> [thread <thread_id>], or one of a tool of memory, the
-    web or files."""
+    web, files, commands or helpers."""
     last = request.messages[-1] if request.messages else None
     if not isinstance(last, UserMessage) or not request.may_call:
         return None
@@ -151,7 +176,8 @@ def asked_for(request: ModelRequest) -> ToolCall | None:
 def _asked_of_tool(words: str, names: Collection[str]) -> ToolCall | None:
     for name, pattern in _ASKED:
         if name in names and (found := pattern.fullmatch(words)):
-            arguments: dict[str, Json] = {key: value.strip() for key, value in found.groupdict().items() if value}
+            said = {key: value for key, value in found.groupdict().items() if value}
+            arguments: dict[str, Json] = {key: key == "background" or value.strip() for key, value in said.items()}
             if name == "forget" and (end := _EVERYWHERE.search(words)):
                 arguments |= {"what": str(arguments["what"])[: -len(end[0])], "everywhere": True}
             return ToolCall(id=new_id("call"), name=name, arguments=json.dumps(arguments, ensure_ascii=False))

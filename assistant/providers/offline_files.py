@@ -20,6 +20,7 @@ _ASKED: Final[tuple[tuple[str, Mapping[str, Json], str], ...]] = (
     ("list_files", {}, rf"(?:list|show)(?: me)? (?:all )?(?:my|our|the) files{_IN}"),
     ("list_files", {}, r"(?:what|which) files (?:do i have|are there|have i)"),
     ("list_files", {}, rf"(?:zeige?|liste)(?: mir)?(?: bitte)? (?:alle )?(?:meine|unsere|die) dateien{_IN}(?: auf)?"),
+    ("list_files", {}, rf"(?:alle )?(?:meine|unsere|die) dateien{_IN} (?:auflisten|zeigen)"),
     ("list_files", {}, r"welche dateien (?:habe ich|gibt es|sind da)"),
     ("search_files", {}, rf"search (?:in )?(?:my|our|the) files for [{_QUOTES}]?(?P<pattern>[^\n]+?)[{_QUOTES}]?"),
     ("search_files", {}, rf"(?:durch)?suche? (?:in )?(?:meinen?|unseren?|den) dateien nach [{_QUOTES}]?(?P<pattern>[^\n]+?)[{_QUOTES}]?"),

@@ -1,6 +1,7 @@
 """What is answered when no model is configured."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -130,6 +131,47 @@ async def test_it_answers_with_what_became_of_the_message() -> None:
     result = ToolMessage(id="t", call_id="c", name="message", text="Message to telegram:123: sent (message 42)")
     text, _ = await said(asked(Text(text="send …")), AssistantMessage(id="a", tool_calls=(call,)), result)
     assert text == "Message to telegram:123: sent (message 42)"
+
+
+@pytest.mark.parametrize(
+    ("words", "tool", "arguments"),
+    [
+        ("run `make`", "run", {"command": "make"}),
+        ("Please run `make` in the background.", "run", {"command": "make", "background": True}),
+        ("run `echo in the background`", "run", {"command": "echo in the background"}),
+        ("Führe `make` aus", "run", {"command": "make"}),
+        ("Ada: Starte bitte `make` im Hintergrund!", "run", {"command": "make", "background": True}),
+        ("führe `make` im Hintergrund aus", "run", {"command": "make", "background": True}),
+        ("`make` ausführen", "run", {"command": "make"}),
+        ("have a helper list my files", "delegate", {"task": "list my files"}),
+        ("Ask a helper to run `make`, in the background.", "delegate", {"task": "run `make`", "background": True}),
+        ("Lass einen Helfer `make` ausführen", "delegate", {"task": "`make` ausführen"}),
+        ("Bitte sag einem Helfer: zeig mir meine Dateien", "delegate", {"task": "zeig mir meine Dateien"}),
+        (
+            "lass bitte einen Helfer meine Dateien auflisten im Hintergrund",
+            "delegate",
+            {"task": "meine Dateien auflisten", "background": True},
+        ),
+    ],
+)
+async def test_it_runs_and_delegates_what_is_spelled_out(words: str, tool: str, arguments: dict[str, str]) -> None:
+    tools = tuple(ToolSpec(name=name, description="", parameters={}) for name in ("run", "delegate"))
+    request = ModelRequest(instructions=(), messages=(asked(Text(text=words)),), tools=tools)
+    (call,) = (await OfflineProvider().complete(request, unheard)).tool_calls
+    assert (call.name, json.loads(call.arguments)) == (tool, arguments)
+
+
+@pytest.mark.parametrize("words", ["`make`", "run make", "I have a helper", "a helper ran `make` in the background", "mein Helfer"])
+async def test_it_runs_and_delegates_nothing_else(words: str) -> None:
+    tools = tuple(ToolSpec(name=name, description="", parameters={}) for name in ("run", "delegate"))
+    request = ModelRequest(instructions=(), messages=(asked(Text(text=words)),), tools=tools)
+    assert (await OfflineProvider().complete(request, unheard)).tool_calls == ()
+
+
+async def test_it_answers_with_how_a_task_in_the_background_ended_and_not_with_others_words() -> None:
+    ended = Text(text="[The background command task_1 has ended]", quoted=True, provenance="tool")
+    assert (await said(asked(ended)))[0] == ended.text
+    assert (await said(asked(replace(ended, provenance="mail"))))[0] == NO_MODEL
 
 
 SCHEDULE_TOOL = ToolSpec(name="schedule", description="", parameters={})

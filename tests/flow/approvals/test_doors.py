@@ -151,7 +151,8 @@ async def test_the_api_says_what_waits_and_takes_the_answer(house: House) -> Non
         listing = await asyncio.to_thread(nanobot, house, "approvals", "list")
         assert waiting[2]["code"] in listing
         assert waiting[0]["code"] not in listing
-        assert "Approved" in await asyncio.to_thread(nanobot, house, "approvals", "approve", waiting[2]["code"].lower())
+        approved = await asyncio.to_thread(nanobot, house, "approvals", "approve", waiting[2]["code"].lower())
+        assert "Approved: a server that runs does it now (nanobot serve)." in approved
         await house.telegram.until(lambda: house.sent("by the API") == 2, 20)
         shown = await asyncio.to_thread(nanobot, house, "approvals", "show", waiting[1]["code"])
         assert "denied" in shown

@@ -23,6 +23,19 @@ async def test_tools_are_offered_under_safe_names_and_called(rig: Rig) -> None:
     assert (count(folder, "starts"), count(folder, "calls")) == (1, 2)
 
 
+async def test_what_leaves_this_machine_to_be_read_is_told_as_done(rig: Rig) -> None:
+    rig.program()
+    servers = rig.open(one=rig.settings(), two=rig.settings(hosts=["example.org"]))
+    for name, arguments, told in (
+        ("mcp_one_look_up", {"what": "tea"}, []),
+        ("mcp_two_look_up", {"what": "tea"}, [("called", "two/look_up called", "two/look_up")]),
+        ("mcp_read", {"server": "two", "uri": "note://one"}, [("fetched", "fetched two/note://one", "two/note://one")]),
+        ("mcp_read", {"server": "two"}, [("fetched", "fetched two", "two")]),
+    ):
+        done = await call(servers, name, arguments)
+        assert [(effect.kind, effect.text, effect.ref) for effect in done.effects] == told
+
+
 async def test_a_tool_says_what_it_does_and_on_what(rig: Rig) -> None:
     rig.program()
     servers = rig.open(one=rig.settings(), two=rig.settings(hosts=["example.org"]))

@@ -19,7 +19,9 @@ from assistant.documents.settings import DocumentSettings
 from assistant.sandbox.policy import Guarded
 from assistant.sandbox.service import MachineSandbox
 from assistant.sandbox.settings import SandboxSettings
-from tests.doubles.live_server import live_server, offline
+from tests.doubles.live_server import live_server, offline, with_model
+from tests.doubles.model_server import ModelServer
+from tests.doubles.telegram_api.server import TelegramServer
 from tests.doubles.tools_by_call import NoteTool
 from tests.flow.outgoing import Outbox, open_outbox
 from tools.catalog import own_kinds
@@ -171,3 +173,30 @@ async def test_without_a_model_a_command_is_run_or_not_offered(rung: str | None,
         assert "answer" in said[1]
     else:
         assert all(text.startswith("No model is configured") for text in said)
+
+
+async def test_on_telegram_each_person_runs_commands_in_a_folder_of_their_own(bench: Bench, tmp_path: Path) -> None:
+    async with ModelServer() as model, TelegramServer() as telegram:
+        channel = {"enabled": True, "token": telegram.token, "apiBase": telegram.url, "allowFrom": ["42", "43"]}
+        with live_server(tmp_path / "home", config={**with_model(model.url), "channels": {"telegram": channel}}):
+            results: list[str] = []
+            for chat, command in ((42, "echo $((6*7)) > answer; cat answer"), (43, "ls")):
+                telegram.say(chat, f"CALLTOOL run {json.dumps({'command': command})}", sender=chat)
+                await telegram.until(lambda chat=chat: len(telegram.texts(chat)) > 0, 20)
+                assert f"{command} · exit code 0" in telegram.texts(chat)[-1]
+                results += [each["content"] for each in json.loads(model.bodies[-1])["messages"] if each["role"] == "tool"]
+    assert "[output]\n42" in results[0]
+    assert results[1:] == ["[exit code 0]\n[output]\nshared"]
+
+
+async def test_on_telegram_without_a_model_a_helper_and_the_background_are_asked_for_in_words(bench: Bench, tmp_path: Path) -> None:
+    async with TelegramServer() as telegram:
+        channel = {"enabled": True, "token": telegram.token, "apiBase": telegram.url, "allowFrom": ["42"]}
+        with live_server(tmp_path / "home", config={**offline(), "channels": {"telegram": channel}}):
+            for words, said in (
+                ("run `echo $((6*7)) > answer` in the background", "has ended]"),
+                ("Lass einen Helfer `cat answer` ausführen", "[output]\n42"),
+                ("have a helper list my files in the background", "answer · 3 bytes"),
+            ):
+                telegram.say(42, words, sender=42)
+                await telegram.until(lambda said=said: any(said in text for text in telegram.texts(42)), 20)
