@@ -13,7 +13,6 @@ from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 from discord.utils import time_snowflake
-from yarl import URL
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import SendFailed, Sending, SendRefused
@@ -221,11 +220,7 @@ class DiscordWire:
         return None
 
     async def _download(self, address: str, into: Path, most_bytes: int) -> None:
-        url, base = URL(address, encoded=True), self._rest.settings.api_base
-        own = base is not None and url.host == URL(base).host
-        if not own and not (url.scheme == "https" and url.host in _HOSTS):
-            raise SendRefused("gone", "The file is no longer there.")
-        await self._rest.http.download(address, into, most_bytes)
+        await self._rest.http.download(address, into, most_bytes, hosts=_HOSTS)
 
     async def _fresh(self, channel: str, message: str, attachment: str) -> str | None:
         try:

@@ -24,6 +24,7 @@ from yarl import URL
 from assistant.contracts.channels import ChannelFailed, SendLater, SendRefused
 from assistant.contracts.proxies import ProxyRoute, UnusableProxy, route_to
 from assistant.contracts.redaction import Redactor
+from channels.kit.hosts import is_at
 
 _CONNECT_SECONDS: Final = 5.0
 _POOL_SECONDS: Final = 5.0
@@ -37,6 +38,7 @@ _FILE_SECONDS: Final = 110.0
 _LONGEST_WAIT: Final = 30 * 86_400.0
 _GONE: Final = frozenset({401, 403, 404, 410})
 _LEADS_ON: Final = frozenset({301, 302, 303, 307, 308})
+_Headers = Mapping[str, str]
 
 
 class PlatformError(Exception):
@@ -173,13 +175,13 @@ class PlatformHttp:
         return answer.json() if answer.body.strip() else None
 
     async def download(
-        self, url: str, into: Path, most_bytes: int, *, headers: Mapping[str, str] | None = None, redirects: int = 0
+        self, url: str, into: Path, most_bytes: int, *, hosts: Sequence[str] = (), headers: _Headers | None = None, redirects: int = 0
     ) -> None:
-        """Write a file. `headers`: not of what `redirects` (at most so many) lead to. Raises SendRefused (too large, gone) or SendLater, with words
-        for people: a fetch may be repeated."""
+        """Write a file, from `base` or `hosts` (see `is_at`) only. `headers`: not of what `redirects` (at most so many) lead to. Raises SendRefused
+        (too large, gone, elsewhere) or SendLater, with words for people: a fetch may be repeated."""
         try:
             async with asyncio.timeout(_FILE_SECONDS):
-                while url := await self._download(url, into, most_bytes, headers or {}, may_lead_on=redirects > 0):
+                while url := await self._download(url, into, most_bytes, hosts, headers or {}, may_lead_on=redirects > 0):
                     redirects, headers = redirects - 1, {}
         except (aiohttp.ClientError, TimeoutError, OSError, Unreached):
             raise SendLater("network", "The file could not be fetched: the connection broke.", counts=False) from None
@@ -262,9 +264,11 @@ class PlatformHttp:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unanswered(type(error).__name__) from None
 
-    async def _download(self, url: str, into: Path, most_bytes: int, headers: Mapping[str, str], *, may_lead_on: bool) -> str:
+    async def _download(self, url: str, into: Path, most_bytes: int, hosts: Sequence[str], headers: _Headers, *, may_lead_on: bool) -> str:
         """Returns where the answer leads to; empty: the file is written."""
         url = self.base + url if url.startswith("/") else url
+        if not is_at(url, [*hosts, self.base]):
+            raise SendRefused("not_fetched", "The file is at an address that is not the platform's, so it was not fetched.")
         session, proxy = self._way(url)
         too_large = SendRefused("too_large", f"The file is larger than {size_of_limit(most_bytes)}.")
         timeout = aiohttp.ClientTimeout(sock_connect=_CONNECT_SECONDS, sock_read=self._seconds)

@@ -117,7 +117,7 @@ class LineWire:
         assert self._settings.channel_access_token is not None
         headers = {"Authorization": f"Bearer {self._settings.channel_access_token.get_secret_value()}"}
         url = f"{self._settings.data_base}/v2/bot/message/{quote(file.ref, safe='')}/content"
-        await self._http.download(url, into, most_bytes, headers=headers)
+        await self._http.download(url, into, most_bytes, hosts=[self._settings.data_base], headers=headers)
 
     async def react(self, message: InboundMessage, emoji: str) -> None: ...
 

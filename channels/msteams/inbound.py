@@ -11,6 +11,7 @@ from assistant.contracts.inbox import InboundFile, InboundMessage, Quote, Sender
 from assistant.contracts.util import display_name, replace_surrogates
 from channels.kit.commands import command_of, pressed
 from channels.kit.hearing import Hearing, Overheard
+from channels.kit.hosts import is_at
 from channels.kit.http import value_at
 
 _MOST_NAME: Final = 128
@@ -19,6 +20,15 @@ _QUOTE: Final = re.compile(r"<blockquote\b[^>]*schema\.skype\.com/Reply[^>]*>(.*
 _TAG: Final = re.compile(r"<[^>]*>")
 _BREAKS: Final = re.compile(r"<br\s*/?>|</p>|</div>", re.IGNORECASE)
 _SHARED: Final = "application/vnd.microsoft.teams.file.download.info"
+_FILE_HOSTS: Final = (
+    ".sharepoint.com",
+    ".sharepoint.us",
+    ".sharepoint-mil.us",
+    ".sharepoint.cn",
+    ".files.1drv.com",
+    ".microsoftpersonalcontent.com",
+)
+"""Where SharePoint and OneDrive keep shared files."""
 
 
 def address_of_activity(activity: Mapping[str, Any]) -> Address | None:
@@ -122,7 +132,7 @@ def _files(activity: Mapping[str, Any]) -> tuple[InboundFile, ...]:
     for each in _listed(value_at(activity, "attachments")):
         kind, name = str(value_at(each, "contentType") or ""), str(value_at(each, "name") or "")
         shared, url = value_at(each, "content", "downloadUrl"), value_at(each, "contentUrl")
-        if kind == _SHARED and isinstance(shared, str) and shared.startswith(("https://", "http://127.0.0.1")):
+        if kind == _SHARED and isinstance(shared, str) and is_at(shared, [*_FILE_HOSTS, _service(activity)]):
             found.append(_file(name or "file", "document", "application/octet-stream", f"signed {shared}"))
         elif kind.startswith("image/") and isinstance(url, str) and url.startswith(_service(activity)):
             found.append(_file(name or "picture", "image", "image/png" if "*" in kind else kind, f"token {url}"))

@@ -15,6 +15,7 @@ from channels.msteams.settings import TeamsSettings
 
 _SCOPE: Final = "https://api.botframework.com/.default"
 _EARLY: Final = 300.0
+_CHANNEL: Final = "msteams"
 
 
 class BotToken:
@@ -67,15 +68,17 @@ class CallerCheck:
         self._keys = SigningKeys(self._fetch)
 
     async def is_genuine(self, authorization: str, activity: Mapping[str, Any]) -> bool:
-        """The token is signed by a key that is endorsed for the activity's channel, was issued for this bot, and names the service that it came
-        from. Raises PlatformError where the keys are unavailable."""
+        """The token is signed by a key that is endorsed for Teams, was issued for this bot, and names the service that it came from; and the activity
+        is of Teams: the visitors of the bot's web chat choose their ids themselves. Raises PlatformError where the keys are unavailable."""
+        if activity.get("channelId") != _CHANNEL:
+            return False
         found = await self._keys.claims(authorization, audience=self._settings.app_id, issuer=self._settings.issuer)
         if found is None:
             return False
         claims, key = found
         endorsed = key.about.get("endorsements") or ()
         service = claims.get("serviceurl", claims.get("serviceUrl"))
-        return service == activity.get("serviceUrl") and (not endorsed or activity.get("channelId") in endorsed)
+        return isinstance(service, str) and service == activity.get("serviceUrl") and (not endorsed or _CHANNEL in endorsed)
 
     async def _fetch(self) -> Any:
         about = await self._http.json("GET", self._settings.openid_url)

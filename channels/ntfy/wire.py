@@ -76,6 +76,9 @@ class NtfyWire:
         return send_failure(error, PLATFORM, setting="channels.ntfy.token")
 
     async def fetch(self, file: InboundFile, into: Path, most_bytes: int) -> None:
+        """What was uploaded to the server, and nothing else of it: everyone who knows the topic may name any address as an attachment."""
+        if not file.ref.startswith(f"{self._http.base}/file/") or "/." in file.ref:
+            raise SendRefused("not_fetched", f"{file.name} is not at {self._http.base}: send the file itself, or the link as text.")
         await self._http.download(file.ref, into, most_bytes)
 
     async def react(self, message: InboundMessage, emoji: str) -> None: ...

@@ -41,6 +41,7 @@ REASONS: Final[Mapping[int, tuple[str, str]]] = {
 _OWN_NUMBER: Final = frozenset({21212, 21606, 21659, 21660, 21703})
 _RATES: Final = {20429: 30.0, 14107: 30.0, 30001: 60.0, 21611: 60.0}
 _MOST_SENT: Final = 4096
+_FILE_HOSTS: Final = (".twilio.com", ".twiliocdn.com", "s3-external-1.amazonaws.com", "s3.amazonaws.com")
 
 
 def plan(event: OutboundEvent, most: int | None) -> Sequence[OutboundPart]:
@@ -101,7 +102,7 @@ class SmsWire:
 
     async def fetch(self, file: InboundFile, into: Path, most_bytes: int) -> None:
         """Twilio's address of a file leads to another, which wants no credentials."""
-        await self._http.download(file.ref, into, most_bytes, redirects=2)
+        await self._http.download(file.ref, into, most_bytes, hosts=_FILE_HOSTS, redirects=2)
 
     async def react(self, message: InboundMessage, emoji: str) -> None: ...
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import aiohttp
 
@@ -48,6 +48,7 @@ _MOST_BUTTON: Final = 20
 _MOST_BUTTON_BODY: Final = 1024
 """More, or longer ones, become a list. https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/interactive-list-messages"""
 _MOST_KNOWN: Final = 4096
+_FILE_HOSTS: Final = (".fbsbx.com", ".facebook.com", ".fbcdn.net", ".whatsapp.net")
 
 
 def kind_of(media: Media) -> str:
@@ -131,11 +132,9 @@ class WhatsAppWire:
         url = value_at(found, "url")
         if not isinstance(url, str):
             raise SendRefused("gone", "The file is no longer there.")
-        host, own = urlsplit(url).hostname or "", urlsplit(self._http.base).hostname
         token = self._settings.access_token
-        trusted = host == own or host.endswith((".fbsbx.com", ".facebook.com", ".fbcdn.net"))
-        headers = {"Authorization": f"Bearer {token.get_secret_value()}"} if token and trusted else {}
-        await self._http.download(url, into, most_bytes, headers=headers)
+        headers = {"Authorization": f"Bearer {token.get_secret_value()}"} if token else {}
+        await self._http.download(url, into, most_bytes, hosts=_FILE_HOSTS, headers=headers)
 
     async def react(self, message: InboundMessage, emoji: str) -> None:
         reaction = {"message_id": message.message_id, "emoji": emoji}

@@ -84,7 +84,7 @@ class XmppWire:
         if not file.ref:
             words = "The file is not at the sender's server or ours; channels.xmpp.fileHosts names further ones."
             raise SendRefused("not_fetched", words)
-        await self._http.download(file.ref, into, most_bytes)
+        await self._http.download(file.ref, into, most_bytes, hosts=[file.ref])  # `may_fetch` was asked when the message was read
 
     async def react(self, message: InboundMessage, emoji: str) -> None: ...
 

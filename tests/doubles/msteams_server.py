@@ -87,7 +87,9 @@ class TeamsServer(ChannelServer):
 
     async def _keys(self, request: web.Request) -> web.Response:
         public = RSAAlgorithm.to_jwk(signing_key().public_key(), as_dict=True)
-        return web.json_response({"keys": [{**public, "kid": "key-1", "endorsements": ["msteams"]}, {"kid": "broken"}]})
+        return web.json_response(
+            {"keys": [{**public, "kid": "key-1", "endorsements": ["msteams", "webchat", "directline"]}, {"kid": "broken"}]}
+        )
 
     async def _file(self, request: web.Request) -> web.Response:
         content = self.files.get(request.match_info["name"])

@@ -88,11 +88,9 @@ class TwilioServer(ChannelServer):
     async def _media(self, request: web.Request) -> web.Response:
         if "Authorization" not in request.headers:
             return error(401, 20003, "Authenticate")
-        raise web.HTTPTemporaryRedirect(f"http://localhost:{request.url.port}/cdn/{request.match_info['media']}")
+        raise web.HTTPTemporaryRedirect(f"/cdn/{request.match_info['media']}")
 
     async def _cdn(self, request: web.Request) -> web.Response:
-        if "Authorization" in request.headers:
-            return web.Response(status=400)  # as S3 does
         return web.Response(body=self.media[request.match_info["media"]][1])
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from assistant.contracts.channels import SendLater
+from assistant.contracts.channels import SendLater, SendRefused
 from channels.kit.http import PlatformHttp, Unanswered
 
 
@@ -51,13 +51,18 @@ async def test_a_file_is_fetched_where_its_address_leads_without_the_credentials
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     http = PlatformHttp("test", version="1", base=f"http://127.0.0.1:{runner.addresses[0][1]}", headers={"Authorization": "Basic x"})
     try:
-        await http.download("/x", tmp_path / "in", 100, redirects=2)
+        await http.download("/x", tmp_path / "in", 100, hosts=[f"http://localhost:{runner.addresses[0][1]}"], redirects=2)
         assert (tmp_path / "in").read_bytes() == b"content"
         assert seen == [("/x", "Basic x"), ("/file", None)]
         for path, redirects in (("/x", 0), ("/loop", 3)):
             with pytest.raises(SendLater):
                 await http.download(path, tmp_path / "in", 100, redirects=redirects)
         assert len(seen) == 2 + 1 + 4
+        for address in ("/x", f"http://localhost:{runner.addresses[0][1]}/file", "file", "http://[::1"):
+            with pytest.raises(SendRefused, match="not the platform's"):
+                await http.download(address, tmp_path / "other", 100, redirects=2)
+        assert len(seen) == 2 + 1 + 4 + 1
+        assert not (tmp_path / "other").exists()
     finally:
         await http.close()
         await runner.cleanup()

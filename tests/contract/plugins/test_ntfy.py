@@ -9,8 +9,8 @@ import aiohttp
 import pytest
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import Channel, ChannelContext
-from assistant.testing.channel_suite import ChannelPlatform, ChannelSuite, Failure, FolderFiles, Said, Seen
+from assistant.contracts.channels import Channel, ChannelContext, SendRefused
+from assistant.testing.channel_suite import ChannelPlatform, ChannelSuite, Failure, FolderFiles, Said, Seen, running
 from channels.ntfy.adapter import NtfyChannel
 from channels.ntfy.kind import KIND
 from channels.ntfy.settings import NtfySettings
@@ -91,3 +91,32 @@ class TestNtfy(ChannelSuite):
             platform = NtfyPlatform(server, tmp_path)
             yield platform
             await platform.channel.close()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "{server}/v1/account",
+        "{server}/secret-topic/json?poll=1",
+        "{server}/file/../v1/account",
+        "{server}.evil.example/file/1",
+        "{server}@evil.example/file/1",
+        "http://127.0.0.1:1/file/1",
+        "http://169.254.169.254/latest/meta-data/",
+        "/v1/account",
+        "x",
+    ],
+)
+async def test_an_attachment_that_was_not_uploaded_is_not_fetched(tmp_path: Path, url: str) -> None:
+    """Everyone who knows the topic can attach any address, and would be told what is there: in our network, or by our token."""
+    async with NtfyServer() as server:
+        platform = NtfyPlatform(server, tmp_path)
+        async with running(platform.channel) as link:
+            asked = len(server.requests)
+            await server.add("in", "look", attachment={"name": "a", "url": url.format(server=server.url)})
+            [file] = (await link.next()).files
+            assert platform.channel.conversation is not None
+            with pytest.raises(SendRefused, match="send the file itself"):
+                await platform.channel.conversation.fetch(file, tmp_path / "in", 1000)
+            assert len(server.requests) == asked
+        await platform.channel.close()

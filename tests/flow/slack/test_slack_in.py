@@ -197,10 +197,10 @@ async def test_a_forwarded_message_is_quoted_and_a_preview_of_a_link_is_no_edit(
 @pytest.mark.parametrize(
     ("url", "media_type", "words"),
     [
-        ("https://evil.example/files.slack.com", "image/png", "not at Slack"),
-        ("https://slack.com.evil.example/x", "image/png", "not at Slack"),
-        ("http://files.slack.com/x", "image/png", "not at Slack"),
-        ("file:///etc/passwd", "image/png", "not at Slack"),
+        ("https://evil.example/files.slack.com", "image/png", "not the platform's"),
+        ("https://slack.com.evil.example/x", "image/png", "not the platform's"),
+        ("http://files.slack.com/x", "image/png", "not the platform's"),
+        ("file:///etc/passwd", "image/png", "not the platform's"),
     ],
 )
 async def test_the_token_goes_to_slacks_own_hosts_only(connected: Connected, tmp_path: Path, url: str, media_type: str, words: str) -> None:
