@@ -105,9 +105,12 @@ class DingTalkChannel:
         message = self._read(body)
         if message is None:
             return
+        healed = partial(link.connected, f"the robot {self._settings.robot}")
         url, until = text_at(body, "sessionWebhook"), number_at(body, "sessionWebhookExpiredTime")
-        await self._intake.until_stored(link, partial(self._wire.session_came, message.address.chat_id, url, until))
-        await self._intake.keep(link, message, healed=lambda: link.connected(f"the robot {self._settings.robot}"))
+        if self._settings.session_replies:
+            noted = partial(self._wire.session_came, message.address.chat_id, url, until)
+            await self._intake.until_stored(link, noted, healed=healed)
+        await self._intake.keep(link, message, healed=healed)
 
     def _read(self, body: Any) -> InboundMessage | None:
         """None: it is no message for the assistant."""
