@@ -13,6 +13,7 @@ from assistant.contracts.channels import ChannelKind
 
 ALWAYS: Final = ("telegram", "discord", "webhook", "apprise")
 OTHERS: Final = (
+    "dingtalk",
     "email",
     "feishu",
     "googlechat",

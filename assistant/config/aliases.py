@@ -36,6 +36,8 @@ _KEYS: Final = {
     ),
     "channels.discord": "sendProgress sendToolHints workingEmoji workingEmojiDelay",
     "channels.whatsapp": "sendProgress sendToolHints groupPolicy databasePath lidMappings bridgeUrl bridgeToken",
+    "channels.feishu": "instanceId name identityKey doneEmoji toolHintPrefix topicIsolation",
+    "channels.dingtalk": "allowRemoteMediaRedirects remoteMediaRedirectAllowedHosts groupUserIsolation disablePrivateChat",
     "channels.signal": "sendProgress sendToolHints groupMessageBufferSize dm group",
     "tools": (
         "restrictToWorkspace webuiAllowLocalServiceAccess allowLocalPreviewAccess webuiAllowRemotePackageInstall ssrfWhitelist "

@@ -123,7 +123,7 @@ class FeishuChannel:
         if not self._hearing.hears(heard):
             return
         if event.thread is not None:
-            self._wire.sent.put(event.thread, True)
+            self._wire.sent.put(event.thread, self._wire.sent.get(event.thread) or "")
         message = InboundMessage(
             external_id=event.id,
             address=Address(channel="feishu", chat_id=event.chat, thread_id=event.thread),
@@ -154,6 +154,8 @@ class FeishuChannel:
         ours = event.parent in self._wire.sent or (event.thread or "") in self._wire.sent
         if not event.parent or event.parent == event.thread:
             return None, ours
+        if words := self._wire.sent.get(event.parent):
+            return Quote(text=words, author=""), True
         told = await self._wire.told(event.parent)
         if told is None:
             return None, ours

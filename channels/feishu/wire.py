@@ -18,7 +18,7 @@ from assistant.contracts.outbox import Media
 from channels.feishu.api import PLATFORM, FeishuApi
 from channels.feishu.cards import MOST_TEXT, card, card_parts, plain
 from channels.kit.forms import Blame, Piece
-from channels.kit.http import Answered, PlatformError, PlatformHttp, multipart
+from channels.kit.http import Answered, PlatformError, PlatformHttp, multipart, value_at
 from channels.kit.planning import ButtonRules, MessageRules
 from channels.kit.refusals import not_sent
 from channels.kit.sender import Post
@@ -41,7 +41,8 @@ _GONE_EDIT: Final = frozenset({"230011", "230050", "230110", "230031"})
 _FILES: Final = ("2340", "230055", "230017")
 _FORM: Final = frozenset({"230001", "230025", "230054", "230099", "9499"})
 _MESSAGES: Final = "/open-apis/im/v1/messages"
-_MOST_REMEMBERED: Final = 4096
+_MOST_REMEMBERED: Final = 2000
+_MOST_QUOTED: Final = 2000
 
 
 class FeishuWire:
@@ -50,8 +51,8 @@ class FeishuWire:
     def __init__(self, http: PlatformHttp, api: FeishuApi) -> None:
         self._http = http
         self._api = api
-        self.sent: Latest[bool] = Latest(_MOST_REMEMBERED)
-        """The ids of our messages, and of the topics that we wrote in."""
+        self.sent: Latest[str] = Latest(_MOST_REMEMBERED)
+        """The ids of our messages → their words; and of the topics that we are in → empty."""
 
     async def post(self, post: Post) -> str | None:
         """The words as a card, and a file as a message behind it, each with a key of its own: a repeat within the hour gives no second one."""
@@ -66,6 +67,7 @@ class FeishuWire:
             if not form.styled and not form.part.buttons:
                 kind, content = "text", plain(words)
             first = await self._send(post, kind, content, post.key)
+            self.sent.put(first or "", form.part.plain[:_MOST_QUOTED])
         for kind, content in files:
             sent = await self._send(post, kind, content, f"{post.key}f")
             first = first or sent
@@ -119,7 +121,7 @@ class FeishuWire:
             found = await self._api.call("GET", f"{_MESSAGES}/{quote(message_id, safe='')}", seconds=1.0)
         except (PlatformError, SendFailed):
             return None
-        about = found["items"][0] if isinstance(found, dict) and isinstance(found.get("items"), list) and found["items"] else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        about = value_at(found, "items", 0)
         return text_at(about, "msg_type"), text_at(about, "body", "content"), text_at(about, "sender", "id")
 
     async def is_private(self, chat: str) -> bool | None:
@@ -147,7 +149,7 @@ class FeishuWire:
             found = await self._api.call("POST", _MESSAGES, params=params, json={**body, "receive_id": address.chat_id})
         id = text_at(found, "message_id")
         for mine in filter(None, (id, address.thread_id)):
-            self.sent.put(mine, True)
+            self.sent.put(mine, self.sent.get(mine) or "")
         return id or None
 
     async def _patch(self, message_id: str, content: str) -> bool:

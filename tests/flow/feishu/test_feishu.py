@@ -140,6 +140,15 @@ async def test_mentions_are_names(platform: FeishuPlatform, link: RecordingLink)
     assert (found.text, found.private) == ("ask @Bo and @all", False)
 
 
+async def test_an_answer_to_ours_quotes_its_words(platform: FeishuPlatform, link: RecordingLink) -> None:
+    """A card's words can't be read back, so they are remembered."""
+    [sent] = await send(platform, "**our** words")
+    found = await take(platform, link, message(parent_id=sent.message_id))
+    assert (found.quote.text, found.quote.author_id) == ("our words", "")
+    asked = [path for method, path in platform.server.requests if method == "GET" and "/messages/" in path]
+    assert asked == []
+
+
 async def test_a_press_in_a_topic_of_a_group(platform: FeishuPlatform, link: RecordingLink) -> None:
     assert platform.group is not None
     topic = type(platform.group)(channel="feishu", chat_id=GROUP, thread_id=THREAD)
