@@ -34,10 +34,10 @@ _KEYS: Final = {
     "channels.mattermost": (
         "teamId allowFromMatchMode groupPolicyInThread includeThreadContext threadContextLimit doneEmoji sendProgress sendToolHints dm"
     ),
+    "channels.dingtalk": "allowRemoteMediaRedirects remoteMediaRedirectAllowedHosts groupUserIsolation disablePrivateChat",
+    "channels.feishu": "instanceId name identityKey doneEmoji toolHintPrefix topicIsolation",
     "channels.discord": "sendProgress sendToolHints workingEmoji workingEmojiDelay",
     "channels.whatsapp": "sendProgress sendToolHints groupPolicy databasePath lidMappings bridgeUrl bridgeToken",
-    "channels.feishu": "instanceId name identityKey doneEmoji toolHintPrefix topicIsolation",
-    "channels.dingtalk": "allowRemoteMediaRedirects remoteMediaRedirectAllowedHosts groupUserIsolation disablePrivateChat",
     "channels.signal": "sendProgress sendToolHints groupMessageBufferSize dm group",
     "tools": (
         "restrictToWorkspace webuiAllowLocalServiceAccess allowLocalPreviewAccess webuiAllowRemotePackageInstall ssrfWhitelist "
