@@ -19,6 +19,7 @@ OTHERS: Final = (
     "line",
     "matrix",
     "mattermost",
+    "mqtt",
     "msteams",
     "ntfy",
     "signal",

@@ -40,7 +40,8 @@ async def streamed(live: Live, messages: list[Any], **extra: Any) -> tuple[str, 
     said, calls = "", dict[int, dict[str, Any]]()
     async with openai.AsyncOpenAI(base_url=f"{live.server.url}/v1", api_key="dummy", max_retries=0) as client:
         body: dict[str, Any] = {"model": "agent:main", "messages": messages, "stream": True, **extra}
-        stream: openai.AsyncStream[ChatCompletionChunk] = await client.chat.completions.create(**body)
+        create: Any = client.chat.completions.create
+        stream: openai.AsyncStream[ChatCompletionChunk] = await create(**body)
         async for chunk in stream:
             for choice in chunk.choices:
                 said += choice.delta.content or ""
