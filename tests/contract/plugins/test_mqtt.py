@@ -191,6 +191,17 @@ async def test_a_brokers_own_refusals(tmp_path: Path) -> None:
         await platform.channel.identity()
 
 
+async def test_a_broker_that_wants_a_login_is_told_of_as_such(tmp_path: Path) -> None:
+    with mosquitto(tmp_path, "allow_anonymous false") as port:
+        topics = {"kitchen": {"publish": OUT}}
+        settings = MqttSettings.model_validate({"enabled": True, "port": port, "username": "a", "password": "s3cr3t", "topics": topics})
+        channel = MqttChannel(settings, ChannelContext(files=FolderFiles(tmp_path), version="1"))
+        with pytest.raises(ChannelFailed, match="Not authorized") as failed:
+            await channel.identity()
+    assert failed.value.fatal
+    assert "s3cr3t" not in str(failed.value)
+
+
 async def test_a_message_to_a_real_server_is_answered(platform: MqttPlatform, tmp_path: Path) -> None:
     mqtt = {"enabled": True, "port": platform.settings.port, "owners": ["kitchen"], "topics": {"kitchen": {"publish": OUT, "listen": IN}}}
     with live_server(tmp_path / "home", config={**offline(), "channels": {"mqtt": {**mqtt, "clientId": f"{tmp_path.name}-live"}}}) as live:
