@@ -21,6 +21,7 @@ OTHERS: Final = (
     "line",
     "matrix",
     "mattermost",
+    "mqtt",
     "msteams",
     "ntfy",
     "signal",

@@ -1,0 +1,214 @@
+"""MQTT keeps the contract of a channel, against a real broker (mosquitto)."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Generator, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import paho.mqtt.client as paho
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+from pydantic import ValidationError
+
+from assistant.contracts.addresses import Address
+from assistant.contracts.channels import ChannelContext, ChannelFailed, SendRefused
+from assistant.contracts.notes import NotesInMemory
+from assistant.testing.channel_suite import ChannelPlatform, ChannelSuite, Failure, FolderFiles, Said, Seen, running, send
+from assistant.testing.platform import until
+from channels.mqtt.adapter import MqttChannel
+from channels.mqtt.kind import KIND
+from channels.mqtt.settings import MqttSettings
+from tests.doubles.live_answers import first_sent
+from tests.doubles.live_server import live_server, offline
+from tests.doubles.mosquitto import MISSING, PROGRAM, MqttProxy, mosquitto
+
+pytestmark = pytest.mark.skipif(not PROGRAM, reason=MISSING)
+OUT, IN = "nanobot/kitchen/out", "nanobot/kitchen/in"
+
+
+class MqttPlatform(ChannelPlatform):
+    kind = KIND
+    address = Address(channel="mqtt", chat_id="kitchen")
+    bad_addresses = (Address(channel="mqtt", chat_id="cellar"), Address(channel="mqtt", chat_id="kitchen", thread_id="1"))
+    receives = True
+    abilities = frozenset({"reconnects"})
+    failures = frozenset({"refuse", "limit", "lose", "hold", "server_error", "unauthorized"})
+    most_text = 16_000
+
+    def __init__(self, broker: int, proxy: MqttProxy, folder: Path) -> None:
+        self.proxy = proxy
+        self.files = FolderFiles(folder)
+        self.notes = NotesInMemory()
+        topics = {"kitchen": {"publish": OUT, "listen": IN}}
+        self.settings = MqttSettings.model_validate({"enabled": True, "port": proxy.port, "clientId": folder.name, "topics": topics})
+        self.channel = self._open()
+        self._written = 0
+        self.person: Any = paho.Client(CallbackAPIVersion.VERSION2)
+        self.person.connect("127.0.0.1", broker)
+        self.person.loop_start()
+
+    def _open(self) -> MqttChannel:
+        return MqttChannel(self.settings, ChannelContext(files=self.files, version="1", notes=self.notes), pause=0.01, seconds=20)
+
+    async def close(self) -> None:
+        await self.channel.close()
+        self.person.disconnect()
+        await asyncio.to_thread(self.person.loop_stop)
+
+    async def reopen(self) -> MqttChannel:
+        await self.channel.close()
+        self.channel = self._open()
+        return self.channel
+
+    def seen(self) -> Sequence[Seen]:
+        return self.proxy.seen
+
+    def fail(self, how: Failure) -> None:
+        if how == "unauthorized":
+            self.proxy.locked = True
+            self.proxy.drop()
+        else:
+            self.proxy.faults.append(how)
+
+    def heal(self) -> None:
+        self.proxy.locked = False
+        self.proxy.faults.clear()
+
+    def acknowledged(self) -> bool:
+        return self.proxy.acknowledged >= self._written > 0
+
+    def publish(self, payload: str | bytes, topic: str = IN, *, retain: bool = False) -> None:
+        self.person.publish(topic, payload, qos=1, retain=retain)
+
+    def write(self, said: Said) -> str:
+        self._written += 1
+        id = said.id or f"m{self._written}"
+        self.publish(json.dumps({"text": said.text, "id": id}), OUT if said.by == "assistant" else IN)
+        return id
+
+    def say(self, text: str) -> None:
+        self._written += 1
+        self.publish(text)
+
+    def garble(self) -> None:
+        for payload in (
+            b"",
+            b"   ",
+            b'{"text": 7}',
+            b'{"text": ["a"], "id": {}}',
+            b'{"text": ""}',
+            b"x" * 70_000,
+            b'{"text":' + b"[" * 5000,
+        ):
+            self.publish(payload if not payload.endswith(b"[") else b'{"text": null}')
+
+    def drop(self) -> None:
+        self.proxy.drop()
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Generator[int]:
+    with mosquitto(tmp_path_factory.mktemp("mosquitto")) as port:
+        yield port
+
+
+@pytest.fixture
+async def platform(broker: int, tmp_path: Path) -> AsyncGenerator[MqttPlatform]:
+    async with MqttProxy(broker) as proxy:
+        platform = MqttPlatform(broker, proxy, tmp_path)
+        yield platform
+        await platform.close()
+
+
+class TestMqtt(ChannelSuite):
+    @pytest.fixture
+    def platform(self, platform: MqttPlatform) -> MqttPlatform:
+        return platform
+
+
+async def test_what_came_while_it_was_away_arrives(platform: MqttPlatform) -> None:
+    async with running(platform.channel) as link:
+        platform.say("w1")
+        assert (await link.next()).text == "w1"
+    platform.say("w2")
+    platform.say("w2")
+    await platform.reopen()
+    async with running(platform.channel, link):
+        found = [await link.next(), await link.next()]
+    assert [each.text for each in found] == ["w2", "w2"]
+    assert found[0].external_id != found[1].external_id
+
+
+async def test_what_was_stored_and_not_acknowledged_comes_again_as_the_same(platform: MqttPlatform) -> None:
+    async with running(platform.channel) as link:
+        link.gate.clear()
+        platform.say("w1")
+        first = await link.offered.get()
+    link.gate.set()
+    async with running(platform.channel, link):
+        again = await link.next()
+    assert (first.text, first.external_id) == (again.text, again.external_id)
+
+
+async def test_a_retained_message_is_no_wish(platform: MqttPlatform) -> None:
+    platform.publish("w1", retain=True)
+    try:
+        async with running(platform.channel) as link:
+            platform.say("w2")
+            assert (await link.next()).text == "w2"
+    finally:
+        platform.publish(b"", retain=True)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"topics": {"a": {"publish": "x/#"}}},
+        {"topics": {"a": {"publish": "$SYS/x"}}},
+        {"topics": {"a": {"publish": "x", "listen": "x"}}},
+        {"topics": {"a": {"publish": "x", "listen": "y"}, "b": {"publish": "z", "listen": "y"}}},
+        {"host": "broker.example", "password": "p"},
+    ],
+)
+def test_settings_that_can_not_be_meant_are_refused(more: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        MqttSettings.model_validate(more)
+
+
+async def test_a_brokers_own_refusals(tmp_path: Path) -> None:
+    """Its access control list, not a proxy's answers."""
+    (tmp_path / "acl").write_text(f"topic read {IN}\n")
+    rules = f"allow_anonymous true\nacl_file {tmp_path / 'acl'}"
+    with mosquitto(tmp_path, rules) as port:
+        async with MqttProxy(port) as proxy:
+            platform = MqttPlatform(port, proxy, tmp_path)
+            with pytest.raises(SendRefused, match="may not write"):
+                await send(platform)
+            await platform.close()
+    with pytest.raises(ChannelFailed, match="can't be reached"):
+        await platform.channel.identity()
+
+
+async def test_a_broker_that_wants_a_login_is_told_of_as_such(tmp_path: Path) -> None:
+    with mosquitto(tmp_path, "allow_anonymous false") as port:
+        topics = {"kitchen": {"publish": OUT}}
+        settings = MqttSettings.model_validate({"enabled": True, "port": port, "username": "a", "password": "s3cr3t", "topics": topics})
+        channel = MqttChannel(settings, ChannelContext(files=FolderFiles(tmp_path), version="1"))
+        with pytest.raises(ChannelFailed, match="Not authorized") as failed:
+            await channel.identity()
+    assert failed.value.fatal
+    assert "s3cr3t" not in str(failed.value)
+
+
+async def test_a_message_to_a_real_server_is_answered(platform: MqttPlatform, tmp_path: Path) -> None:
+    mqtt = {"enabled": True, "port": platform.settings.port, "owners": ["kitchen"], "topics": {"kitchen": {"publish": OUT, "listen": IN}}}
+    with live_server(tmp_path / "home", config={**offline(), "channels": {"mqtt": {**mqtt, "clientId": f"{tmp_path.name}-live"}}}) as live:
+        async with httpx2.AsyncClient(base_url=live.url, timeout=30) as client:
+            await until(lambda: platform.proxy.subscribed)
+            platform.say("/id")
+            sent = await first_sent(client)
+    [seen] = platform.seen()
+    assert (seen.chat_id, "kitchen" in seen.text) == (OUT, True)
+    assert sent["parts"]
