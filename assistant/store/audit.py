@@ -1,4 +1,5 @@
-"""The journal of effects: what tools did, when, by whose word, after which words of others. Written with the step that did it, and only added to."""
+"""The journal of effects: what tools did, when, by whose word, after which words of others. Written with the step, the background command or the node
+of a workflow that did it, and only added to."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,6 +7,7 @@ from typing import Final
 
 from assistant.contracts.audit import Deed
 from assistant.contracts.causes import MESSAGE, Cause, Payer
+from assistant.contracts.effects import Effect
 from assistant.contracts.messages import AssistantMessage, ToolMessage
 from assistant.contracts.own_words import asker, sources
 from assistant.contracts.provenance import Provenance
@@ -19,6 +21,10 @@ ADD = """
     INSERT INTO audit (at, id, owner, session, turn, agent, cause, cause_id, caller, tool, kind, text, ref, read, approval)
     SELECT :at, :id, owner, key, :turn, :agent, :cause, :cause_id, :caller, :tool, :kind, :text, :ref, read, :approval
     FROM sessions WHERE id = :session"""
+ADD_BESIDE = """
+    INSERT INTO audit (at, id, owner, session, turn, agent, cause, cause_id, caller, tool, kind, text, ref, read, approval)
+    VALUES (:at, :id, :owner, :session, :turn, :agent, :cause, :cause_id, :caller, :tool, :kind, :text, :ref,
+        COALESCE((SELECT read FROM sessions WHERE owner = :space AND key = :key), 0), :approval)"""
 TEXTS_OF = "SELECT at, id, text FROM audit WHERE owner = :owner"
 REWRITE = "UPDATE audit SET text = :text WHERE at = :at AND id = :id"
 _COLUMNS: Final = "at, id, owner, session, turn, agent, cause, cause_id, caller, tool, kind, text, ref, read, approval"
@@ -91,6 +97,14 @@ def add_deeds(connection: Transaction, session: int, rows: Sequence[dict[str, Sq
     """In the transaction that appends their step to the session, behind it."""
     for row in rows:
         connection.execute(ADD, {**row, "session": session})
+
+
+def add_deeds_beside(connection: Transaction, at: int, turn: str, payer: Payer, tool: str, effects: Sequence[Effect]) -> None:
+    """Of what a tool did in no step of a turn: in the background, or in a workflow. In the transaction that stores its end. `at`: microseconds."""
+    owner, session = json_column(payer.owner), json_column(payer.session)
+    told = ToolMessage(id="", call_id="", name=tool, text="", effects=tuple(effects))
+    for row in prepare_deeds(turn, at, [told], payer):
+        connection.execute(ADD_BESIDE, {**row, "owner": owner, "session": session, "space": owner, "key": session})
 
 
 def _deed(row: SqlRow) -> Deed:

@@ -6,11 +6,14 @@ from typing import Any
 
 import orjson
 
+from assistant.contracts.causes import Cause, Payer
+from assistant.contracts.effects import Effect
 from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.messages import Json
 from assistant.contracts.sessions import SessionStore
 from assistant.contracts.util import Clock, utc_now
 from assistant.contracts.workflows import JOB_SESSION, HeldJob, Job, JobConflict, JobNotFound, JobState, NewJob, NodeRun, NodeState
+from assistant.store.audit import add_deeds_beside
 from assistant.store.codec import encode_json, from_micros, json_column, json_key, optional, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
 from assistant.store.occurrence_rows import end_with_job
@@ -29,6 +32,7 @@ START_NODE = """
     INSERT INTO job_nodes (job, path, state, starts, turn, started) VALUES (:id, :path, 'running', 1, :turn, :at)
     ON CONFLICT (job, path) DO UPDATE SET state = 'running', starts = job_nodes.starts + 1, ended = NULL"""
 END_NODE = "UPDATE job_nodes SET state = :state, ended = :at, output = :output, error = :error WHERE job = :id AND path = :path"
+BY_WHOM = "SELECT owner, payload, turn FROM jobs JOIN job_nodes ON job = id WHERE id = :id AND path = :path"
 END = """
     UPDATE jobs SET state = :state, ended = :at, error = :error, results = :results, runner = NULL
     WHERE id = :id AND ended IS NULL RETURNING id"""
@@ -102,12 +106,32 @@ class JobStore:
         values: dict[str, SqlValue] = {"id": job_id, "path": path, "turn": turn_id, "at": self._now()}
         return await self._if_held(job_id, lambda connection: connection.execute(START_NODE, values))
 
-    async def end_node(self, job_id: str, path: str, state: NodeState, output: Json = None, error: str | None = None) -> bool:
+    async def end_node(
+        self,
+        job_id: str,
+        path: str,
+        state: NodeState,
+        output: Json = None,
+        error: str | None = None,
+        *,
+        tool: str = "",
+        did: Sequence[Effect] = (),
+    ) -> bool:
+        """`did`: what the node's `tool` did, for the journal of effects, which is written with the end."""
+        now = self._now()
         values: dict[str, SqlValue] = {
-            "id": job_id, "path": path, "state": state, "at": self._now(), "output": _dumped(output),
+            "id": job_id, "path": path, "state": state, "at": now, "output": _dumped(output),
             "error": optional(json_column, error),
         }  # fmt: skip
-        return await self._if_held(job_id, lambda connection: connection.execute(END_NODE, values))
+
+        def end(connection: Transaction) -> None:
+            connection.execute(END_NODE, values)
+            for owner, payload, turn in connection.execute(BY_WHOM, {"id": job_id, "path": path}) if did else ():
+                cause, session, whose = Cause(kind="job", id=job_id), f"{JOB_SESSION}{job_id}:{path}", unescape(owner)
+                payer = Payer(owner=whose, caller=orjson.loads(payload).get("caller") or whose, session=session, cause=cause)
+                add_deeds_beside(connection, now, turn, payer, tool, did)
+
+        return await self._if_held(job_id, end)
 
     async def end(self, job_id: str, state: JobState, *, results: Mapping[str, Json] | None = None, error: str | None = None) -> bool:
         """End a job; its running nodes get the same state."""

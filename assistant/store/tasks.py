@@ -6,12 +6,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from assistant.contracts.causes import Cause
+from assistant.contracts.causes import Cause, Payer
 from assistant.contracts.continuations import Continuation
+from assistant.contracts.effects import Effect
 from assistant.contracts.sessions import ONCE, SessionStore
 from assistant.contracts.tasks import ENDED_TASK, TASK_SESSION, NewTask, Task, TaskConflict, TaskNotFound, TaskOutcome, TaskState
 from assistant.contracts.util import Clock, derived_id, utc_now
 from assistant.store import task_rows as rows
+from assistant.store.audit import add_deeds_beside
 from assistant.store.codec import encode_json, json_column, json_key, to_micros, unescape
 from assistant.store.continuations import add_continuation
 from assistant.store.database import Database, SqlValue, Transaction
@@ -23,6 +25,8 @@ MOST_WAITING: Final = 64
 MOST_RUNS: Final = 4
 """Of one owner, over all processes."""
 _MOST_CRASHES: Final = 2
+_MOST_TOLD: Final = 200
+"""Characters of a command in the journal, where it was cut off."""
 Write = Callable[[Transaction, TaskRecord], object]
 
 
@@ -251,11 +255,20 @@ class TaskStore:
         if not connection.execute(rows.END, values):
             return
         interrupt(connection, row.turn, now)
+        if row.kind == "run":
+            self._tell(connection, rows.new_of(row), outcome, now)
         (ended,) = _rows(connection, row.id)
         if state == "stopped":
             connection.execute(rows.HAND_OVER, {"id": row.id, "handover": "read"})
         elif ended.background:
             self._hand_over(connection, ended)
+
+    def _tell(self, connection: Transaction, new: NewTask, outcome: TaskOutcome, now: int) -> None:
+        """The end of a command, in the journal: as it says itself, or why it was cut off."""
+        cut = Effect(kind="ran", text=f"{' '.join(new.text.split())[:_MOST_TOLD]} · {outcome.error or 'ended'}", ref=new.id)
+        cause = Cause(kind="task", id=new.id)
+        payer = Payer(owner=new.owner, caller=new.caller or new.owner, session=new.session, agent=new.agent, cause=cause)
+        add_deeds_beside(connection, now, new.turn_id, payer, "run", outcome.effects or (cut,))
 
     def _hand_over(self, connection: Transaction, row: TaskRecord, *, always: bool = False) -> None:
         """Make the session that asked go on, once for each attempt; keep the result where that session is gone, unless `always`."""

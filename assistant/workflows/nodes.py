@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import orjson
 
@@ -13,6 +14,7 @@ from assistant.agent.toolbox import Toolbox
 from assistant.contracts.access import Admission
 from assistant.contracts.addresses import Address, address_of, parse_address
 from assistant.contracts.causes import Cause
+from assistant.contracts.effects import Effect
 from assistant.contracts.errors import InvalidAddress, NanobotError, ShuttingDown
 from assistant.contracts.messages import AssistantMessage, Json, ToolCall
 from assistant.contracts.models import Sampling
@@ -29,7 +31,7 @@ from assistant.turns.service import Turns
 from assistant.workflows.definition import MessageNode, PromptNode, TextNode, ToolNode
 from assistant.workflows.references import Reference, Values, as_text
 
-_MESSAGE = "message"
+MESSAGE_TOOL: Final = "message"
 _NOT_SENT = frozenset({"failed", "expired", "cancelled", "unknown"})
 """States of a delivery that is not going to be sent by itself."""
 _STOP_SECONDS = 5.0
@@ -78,9 +80,15 @@ class NodeExecutor:
     """The folder for copies of files, until a turn has read them."""
 
     async def execute(
-        self, work: PromptNode | ToolNode | MessageNode | TextNode, values: Values, key: NodeKey, why_stopped: Callable[[], StopCause]
+        self,
+        work: PromptNode | ToolNode | MessageNode | TextNode,
+        values: Values,
+        key: NodeKey,
+        why_stopped: Callable[[], StopCause],
+        did: list[Effect],
     ) -> Json:
-        """The node's output. `why_stopped`: the reason of a cancellation; "interrupted" leaves a turn resumable.
+        """The node's output. `why_stopped`: the reason of a cancellation; "interrupted" leaves a turn resumable. `did`: gets what a tool or message
+        node did, also where it fails behind that; a turn's is in the journal with its steps.
 
         Raises NodeFailed, Interrupted, UnresolvedReference, TooLong.
         """
@@ -90,9 +98,9 @@ class NodeExecutor:
             case PromptNode():
                 return await self._prompt(work, values, key, why_stopped)
             case ToolNode():
-                return await self._call(work.tool, values.fill({**work.arguments}), key, None)
+                return await self._call(work.tool, values.fill({**work.arguments}), key, None, did)
             case MessageNode():
-                return await self._message(work, values, key)
+                return await self._message(work, values, key, did)
 
     async def _prompt(self, prompt: PromptNode, values: Values, key: NodeKey, why_stopped: Callable[[], StopCause]) -> Json:
         if key.again and (answer := await self._answered(key)) is not None:
@@ -162,7 +170,7 @@ class NodeExecutor:
             raise NodeFailed(f"the file of {reference} is not kept any more")
         return copy
 
-    async def _call(self, name: str, arguments: Json, key: NodeKey, address: Address | None) -> str:
+    async def _call(self, name: str, arguments: Json, key: NodeKey, address: Address | None, did: list[Effect]) -> str:
         if key.again and not self.toolbox.may_repeat(name):
             raise NodeFailed(
                 f"the server stopped while {name} ran. Whether it did its work is not known, so it is not run again: look, "
@@ -171,11 +179,12 @@ class NodeExecutor:
         call = ToolCall(id=derived_id("call", key.job, key.path), name=name, arguments=orjson.dumps(arguments).decode())
         context = ToolContext(owner=key.owner, session=key.session, turn_id=key.turn_id, call_id="", address=address)
         (result,) = await self.toolbox.run([call], context, lambda event: None)
+        did += result.effects
         if not result.ok:
             raise NodeFailed(replace_surrogates(result.text))
         return replace_surrogates(result.text)
 
-    async def _message(self, message: MessageNode, values: Values, key: NodeKey) -> Json:
+    async def _message(self, message: MessageNode, values: Values, key: NodeKey, did: list[Effect]) -> Json:
         arguments = values.fill({**message.arguments})
         assert isinstance(arguments, dict)
         try:
@@ -188,7 +197,7 @@ class NodeExecutor:
             raise NodeFailed(error.message) from None
         # A chat that the caller named counts as the one this run answers; mayMessage decides about all others.
         named = address if is_named(address, values.own_words) else None
-        result = await self._call(_MESSAGE, arguments, key, named)
+        result = await self._call(MESSAGE_TOOL, arguments, key, named, did)
         delivery = await self.deliveries.outcome(derived_id("evt", key.turn_id, "0.0"), 0)
         if delivery.state in _NOT_SENT:
             raise NodeFailed(result)

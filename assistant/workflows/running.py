@@ -6,14 +6,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
+from assistant.contracts.effects import Effect
 from assistant.contracts.errors import NanobotError, StoreUnavailable, traceback_location
 from assistant.contracts.messages import Json
 from assistant.contracts.workflows import JobState, NewJob, NodeRun
 from assistant.store.jobs import JobStore
 from assistant.turns.handle import StopCause
-from assistant.workflows.definition import CallNode, Definition, Node
+from assistant.workflows.definition import CallNode, Definition, Node, ToolNode
 from assistant.workflows.library import LinkedWorkflow
-from assistant.workflows.nodes import Interrupted, NodeExecutor, NodeFailed, NodeKey
+from assistant.workflows.nodes import MESSAGE_TOOL, Interrupted, NodeExecutor, NodeFailed, NodeKey
 from assistant.workflows.references import TooLong, UnresolvedReference, Values, check_size, whole_reference
 from assistant.workflows.settings import WorkflowSettings
 
@@ -134,15 +135,17 @@ class RunningJob:
             if before is not None and before.state != "running":
                 raise NodeFailed(before.error or "it was cut off")
             if isinstance(node.work, CallNode):
-                return await self._recorded(node, path, before, lambda: self._called(node, values, path))
+                return await self._recorded(node, path, before, lambda _: self._called(node, values, path))
             async with self._slots:
-                return await self._recorded(node, path, before, lambda: self._executed(node, values, path, again=before is not None))
+                return await self._recorded(
+                    node, path, before, lambda did: self._executed(node, values, path, did, again=before is not None)
+                )
         except NodeFailed as failed:
             words = str(failed)
             raise NodeFailed(words if words.startswith("node '") else f"node '{path}': {words}") from None
 
-    async def _recorded(self, node: Node, path: str, before: NodeRun | None, work: Callable[[], Awaitable[Json]]) -> Json:
-        """Run `work`, with its start and its end recorded in the store."""
+    async def _recorded(self, node: Node, path: str, before: NodeRun | None, work: Callable[[list[Effect]], Awaitable[Json]]) -> Json:
+        """Run `work`, with its start and its end recorded in the store, and what it did in the journal."""
         if self.stopped:
             raise Interrupted
         key = self._key(path)
@@ -150,24 +153,27 @@ class RunningJob:
         self.changed()
         output: Json = None
         error: NodeFailed | None = None
+        did: list[Effect] = []
         try:
             if before is not None and before.starts >= MAX_STARTS and not isinstance(node.work, CallNode):
                 raise NodeFailed(f"the server stopped {before.starts} times while it ran; it is not tried again")
-            output = await work()
+            output = await work(did)
         except (UnresolvedReference, TooLong, NodeFailed) as failed:
             error = NodeFailed(str(failed))
         state, words = ("completed", None) if error is None else ("failed", str(error))
-        await self._write_held(lambda: self.store.end_node(self.id, path, state, output, words))
+        tool = node.work.tool if isinstance(node.work, ToolNode) else MESSAGE_TOOL
+        await self._write_held(lambda: self.store.end_node(self.id, path, state, output, words, tool=tool, did=did))
         self.changed()
         if error is not None:
             raise error
         return output
 
-    async def _executed(self, node: Node, values: Values, path: str, *, again: bool) -> Json:
+    async def _executed(self, node: Node, values: Values, path: str, did: list[Effect], *, again: bool) -> Json:
         assert not isinstance(node.work, CallNode)
         try:
             async with asyncio.timeout(node.work.timeout):
-                output = await self.executor.execute(node.work, values, self._key(path, again=again), lambda: self.stopped or "cancelled")
+                key = self._key(path, again=again)
+                output = await self.executor.execute(node.work, values, key, lambda: self.stopped or "cancelled", did)
         except TimeoutError:
             raise NodeFailed(f"its time was up: {node.work.timeout:g} s") from None
         except NanobotError as error:

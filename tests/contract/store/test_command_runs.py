@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from assistant.contracts.causes import Cause
+from assistant.contracts.effects import Effect
 from assistant.contracts.errors import ToolFailed
 from assistant.contracts.tasks import NewTask, Task, TaskNotFound, TaskOutcome
 from assistant.store.store import Store
@@ -49,20 +51,25 @@ async def comes_to_an_end() -> TaskOutcome:
     return TaskOutcome(answer="42")
 
 
+LATE = TaskOutcome(answer="so far", error="too long", effects=(Effect(kind="ran", text="make · too long", ref="turn_asked/0.0"),))
+
+
 async def passes_a_limit() -> TaskOutcome:
-    return TaskOutcome(answer="so far", error="too long")
+    return LATE
 
 
 @pytest.mark.parametrize(
-    ("work", "state", "outcome"),
+    ("work", "state", "outcome", "told"),
     [
-        (comes_to_an_end, "done", TaskOutcome(answer="42")),
-        (passes_a_limit, "failed", TaskOutcome(answer="so far", error="too long")),
-        (fails, "failed", TaskOutcome(error="Not run: the folder is gone")),
-        (breaks, "failed", TaskOutcome(error=WHY["bug"])),
+        (comes_to_an_end, "done", TaskOutcome(answer="42"), "look it up\0 · ended"),
+        (passes_a_limit, "failed", LATE, "make · too long"),
+        (fails, "failed", TaskOutcome(error="Not run: the folder is gone"), "look it up\0 · Not run: the folder is gone"),
+        (breaks, "failed", TaskOutcome(error=WHY["bug"]), f"look it up\0 · {WHY['bug']}"),
     ],
 )
-async def test_each_end_is_stored_and_handed_over_once(store: Store, work: Work, state: str, outcome: TaskOutcome) -> None:
+async def test_each_end_is_stored_handed_over_and_in_the_journal_once(
+    store: Store, work: Work, state: str, outcome: TaskOutcome, told: str
+) -> None:
     runs = runs_on(store)
     await asked(store)
     await runs.begin(a_run(), work)
@@ -72,6 +79,14 @@ async def test_each_end_is_stored_and_handed_over_once(store: Store, work: Work,
     assert (task.state, task.outcome, (await store.tasks.get("anna", "task_1")).handover) == (state, outcome, "handed")
     await store.sessions.end_turn("turn_asked", "finished", [], inbound=True)
     assert len(await continued(store)) == 1
+    (deed,) = await store.audit.list("anna")
+    assert (deed.kind, deed.text, deed.session, deed.turn_id, deed.cause) == (
+        "ran",
+        told,
+        "api:s",
+        "turn_asked",
+        Cause(kind="task", id="task_1"),
+    )
 
 
 async def test_its_row_is_there_before_it_starts(store: Store) -> None:

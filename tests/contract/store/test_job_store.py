@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from assistant.contracts.causes import Cause
+from assistant.contracts.effects import Effect
 from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.messages import Json, Text, UserMessage
 from assistant.contracts.sessions import NewTurn
@@ -51,6 +54,18 @@ async def test_a_job_is_kept_as_it_goes(store: Store, clock: TurnedClock) -> Non
     ):  # fmt: skip
         assert not await late
     assert await jobs.get("anna", "job_1") == ended
+
+
+async def test_what_a_tool_of_a_node_did_is_in_the_journal_with_its_end_and_only_then(store: Store, clock: TurnedClock) -> None:
+    sent = Effect(kind="sent", text="sent to telegram:42", ref="evt_1")
+    await store.jobs.add(replace(new("1"), caller="key:7"))
+    await store.jobs.start_node("job_1", "in/a", "turn_a")
+    assert await store.jobs.end_node("job_1", "in/a", "completed", "sent", tool="message", did=[sent])
+    await store.jobs.end("job_1", "completed")
+    assert not await store.jobs.end_node("job_1", "in/a", "completed", "sent", tool="message", did=[sent])
+    (deed,) = await store.audit.list("anna")
+    assert (deed.at, deed.session, deed.turn_id, deed.caller) == (clock.now, "job:job_1:in/a", "turn_a", "key:7")
+    assert (deed.cause, deed.tool, deed.kind, deed.text, deed.ref) == (Cause(kind="job", id="job_1"), "message", "sent", sent.text, "evt_1")
 
 
 async def test_another_owners_job_is_not_there(store: Store) -> None:

@@ -41,9 +41,9 @@ class GatedJobs(JobStore):
         await at(f"begun {path}")
         return done
 
-    async def end_node(self, job_id: str, path: str, state: NodeState, output: Json = None, error: str | None = None) -> bool:
+    async def end_node(self, job_id: str, path: str, state: NodeState, output: Json = None, error: str | None = None, **did: Any) -> bool:
         await at(f"done {path}")
-        done = await super().end_node(job_id, path, state, output, error)
+        done = await super().end_node(job_id, path, state, output, error, **did)
         await at(f"noted {path}")
         return done
 

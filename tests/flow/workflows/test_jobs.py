@@ -135,6 +135,15 @@ async def test_a_job_whose_time_is_up_fails(works: Works) -> None:
     assert [node.state for node in job.nodes] == ["failed"]
 
 
+async def test_what_a_message_node_sent_is_in_the_journal_of_its_job(works: Works) -> None:
+    works.write(main="inputs: {chat: text}\nnodes:\n  b: {kind: message, to: '{{ inputs.chat }}', text: hello}")
+    job = await run(works.service(ScriptedModel()), "main", {"chat": "telegram:1"})
+    assert job.state == "completed", job.error
+    (deed,) = await works.outbox.store.audit.list(OWNER)
+    assert (deed.cause.kind, deed.cause.id, deed.tool, deed.session) == ("job", job.id, "message", f"job:{job.id}:b")
+    assert deed.text.endswith("telegram:1")
+
+
 async def test_a_job_that_is_cancelled_stops_where_it_is(works: Works) -> None:
     works.write(main="nodes:\n  a: {kind: prompt, prompt: x}\n  b: {kind: message, to: 'telegram:1', text: '{{ a.output }}'}")
     model = ScriptedModel("words")
