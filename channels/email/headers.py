@@ -16,7 +16,9 @@ _FROM: Final = re.compile(rf"\s*(?:[^<>@,;:]*<\s*({ADDRESS})\s*>|({ADDRESS}))\s*
 _NAMED: Final = re.compile(r"\s*(.*?)\s*<[^<>]*>\s*", re.DOTALL)
 _IDS: Final = re.compile(r"<[^<>\s]{1,250}>")
 _RESULT: Final = re.compile(r"\s*([a-z0-9-]+)\s*=\s*([a-z]+)", re.IGNORECASE)
-_PROPERTY: Final = re.compile(r"\b(header\.d|header\.i|header\.from|smtp\.mailfrom)\s*=\s*([^\s;]+)", re.IGNORECASE)
+_PROPERTY: Final = re.compile(r'([a-z.-]+)\s*=\s*((?:"(?:[^"\\]|\\.)*"|[^\s;"])+)', re.IGNORECASE)
+"""The sender chooses what is in quotes: the part of an address before its @."""
+_PROOFS: Final = frozenset({"header.d", "header.i", "header.from", "smtp.mailfrom"})
 _MOST_REFERENCES: Final = 50
 _MOST_FROM: Final = 1000
 _MOST_HEADER: Final = 20_000
@@ -93,7 +95,10 @@ def _checked(mail: Message, domain: str, servers: Sequence[str]) -> bool:
         method, verdict = found[1].lower(), found[2].lower()
         if method == "dmarc" and verdict not in ("pass", "none", "bestguesspass"):
             return False
-        about = {name.lower(): value.strip('"').lower().rpartition("@")[2].rstrip(".") for name, value in _PROPERTY.findall(result)}
+        properties = [(name.lower(), value) for name, value in _PROPERTY.findall(result) if name.lower() in _PROOFS]
+        about = {name: value.strip('"').lower().rpartition("@")[2].rstrip(".") for name, value in properties}
+        if len(about) < len(properties):
+            continue  # twice: one of them is the sender's
         names = {"dmarc": ("header.from",), "dkim": ("header.d", "header.i"), "spf": ("smtp.mailfrom",)}.get(method, ())
         shown = next((about[name] for name in names if name in about), "")
         if verdict == "pass" and (shown == domain or (method != "dmarc" and _is_above(shown, domain))):

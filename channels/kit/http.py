@@ -24,7 +24,7 @@ from yarl import URL
 from assistant.contracts.channels import ChannelFailed, SendLater, SendRefused
 from assistant.contracts.proxies import ProxyRoute, UnusableProxy, route_to
 from assistant.contracts.redaction import Redactor
-from channels.kit.hosts import is_at
+from channels.kit.hosts import is_at, same_server
 
 _CONNECT_SECONDS: Final = 5.0
 _POOL_SECONDS: Final = 5.0
@@ -293,7 +293,7 @@ class PlatformHttp:
 
     def _own(self, url: str) -> Mapping[str, str]:
         """The headers with credentials, for the platform's own host only."""
-        return self._headers if self.base and URL(url).origin() == URL(self.base).origin() else {}
+        return self._headers if self.base and same_server(url, self.base) else {}
 
     def _way(self, url: str) -> tuple[aiohttp.ClientSession, str | None]:
         """The session for this URL, and its proxy where aiohttp wants it named. Raises Unreached after `close`, ChannelFailed for a bad proxy."""

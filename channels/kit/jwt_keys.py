@@ -1,6 +1,7 @@
 """The keys that a platform signs its calls with (a JWK set), fetched when they are first needed and again when an unknown one turns up."""
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,13 +9,15 @@ from typing import Any, Final
 
 import jwt
 
-from channels.kit.http import value_at
+from channels.kit.http import PlatformError, Unreached, value_at
 
 LEEWAY: Final = 300
 """Seconds that clocks may differ."""
 _HOLD: Final = 24 * 3600.0
 _ASK_AGAIN: Final = 60.0
 """Seconds between two looks for a key that is not known."""
+_FAILED_SECONDS: Final = 2.0
+"""Seconds after a look that failed in which none is made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +32,7 @@ class SigningKeys:
         """`fetch`: the JWK set; may raise PlatformError, which every method here raises then."""
         self._fetch = fetch
         self._keys: dict[str, SigningKey] = {}
-        self._asked = -_HOLD
+        self._asked = self._failed = -math.inf
         self._lock = asyncio.Lock()
 
     async def claims(
@@ -61,12 +64,24 @@ class SigningKeys:
         return claims, found
 
     async def _key(self, kid: str) -> SigningKey | None:
+        """A key that is known waits for no one else's: anyone may ask for one that is not."""
+        if not self._may_ask(kid):
+            return self._keys.get(kid)
         async with self._lock:
-            age = time.monotonic() - self._asked
-            if age > _HOLD or (kid not in self._keys and age > _ASK_AGAIN):
-                self._keys = _read(await self._fetch())
+            if self._may_ask(kid):
+                if time.monotonic() - self._failed < _FAILED_SECONDS:
+                    raise Unreached("the keys were not to be had a moment ago")
+                try:
+                    self._keys = _read(await self._fetch())
+                except PlatformError:
+                    self._failed = time.monotonic()
+                    raise
                 self._asked = time.monotonic()
         return self._keys.get(kid)
+
+    def _may_ask(self, kid: str) -> bool:
+        age = time.monotonic() - self._asked
+        return age > _HOLD or (kid not in self._keys and age > _ASK_AGAIN)
 
 
 def _read(found: Any) -> dict[str, SigningKey]:

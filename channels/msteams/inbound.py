@@ -154,6 +154,6 @@ def _listed(value: object) -> Sequence[Any]:
 def _time(stamp: str) -> datetime:
     try:
         found = datetime.fromisoformat(stamp)
-    except ValueError:
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return datetime.now(UTC)
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)

@@ -143,7 +143,7 @@ class XmppChannel:
         """What came while it was away, of the account's archive. https://xmpp.org/extensions/xep-0313.html"""
         try:
             async for each in client.plugin["xep_0313"].iterate(start=since, rsm={"max": 50}):
-                if (inner := archived(each.xml, self._settings.jid)) is not None:
+                if (inner := archived(each.xml, self._settings.jid)) is not None and inner.get("type") != "error":
                     await self._take(link, inner)
         except IqError as error:  # it keeps none
             log.info("xmpp.no_archive code=%s", error.condition)

@@ -19,6 +19,7 @@ from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import StanzaPath
 
 from channels.kit.http import Answered, Unanswered, Unreached
+from channels.kit.values import Latest
 from channels.xmpp.settings import XmppSettings
 from channels.xmpp.stanzas import Member, member_in
 
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 _SECONDS: Final = 20.0
 _PLUGINS: Final = ("xep_0030", "xep_0045", "xep_0059", "xep_0199", "xep_0198", "xep_0203", "xep_0313", "xep_0363")
 _MOST_MEMBERS: Final = 20_000
+_MOST_SENT: Final = 10_000
 _ERRORS: Final = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
 _STATUS: Final = {
     "not-authorized": 401,
@@ -69,6 +71,8 @@ class XmppSession:
         self._client: Any = None
         self._opening = asyncio.Lock()
         self._waiting: dict[str, asyncio.Future[None]] = {}
+        self._sent_to: Latest[str] = Latest(_MOST_SENT)
+        """The address of each message that was sent, by its id: an error about it comes from there, whoever else has seen the id."""
         self._shown: set[str] = set()
         """Of those, the ids of messages to rooms."""
         self.rooms: set[str] = set()
@@ -95,6 +99,7 @@ class XmppSession:
         client = await self.client()
         to_room = message["type"] == "groupchat"
         waiter = self._waiting[id] = asyncio.get_running_loop().create_future()
+        self._sent_to[id] = str(message["to"].bare)
         if to_room:
             self._shown.add(id)
         try:
@@ -215,7 +220,9 @@ class XmppSession:
 
     def _received(self, stanza: Element) -> None:
         id = stanza.get("id", "")
-        if id in self._waiting and stanza.get("type") == "error":
+        if stanza.get("type") == "error" and stanza.get("from", "").partition("/")[0].lower() != self._sent_to.get(id):
+            log.info("xmpp.error_of_another id=%s", id)
+        elif id in self._waiting and stanza.get("type") == "error":
             self._settle(id, error_in(stanza))
         elif id in self._shown and stanza.get("type") == "groupchat" and stanza.get("from", "").endswith(f"/{self._settings.nick}"):
             self._settle(id)

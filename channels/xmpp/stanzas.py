@@ -81,6 +81,8 @@ def archived(stanza: Element, own: str) -> Element | None:
     inner = forwarded.find(f"{_CLIENT}message") if forwarded is not None else None
     delay = forwarded.find(_DELAY) if forwarded is not None else None
     if inner is not None and delay is not None:
+        for claimed in inner.findall(_DELAY):
+            inner.remove(claimed)
         inner.append(delay)
     return inner
 
@@ -141,10 +143,12 @@ def _file(url: str) -> InboundFile:
 
 
 def _time(delay: Element | None) -> datetime | None:
+    """None also for a time that is still to come. The sender may have written it."""
     try:
-        return datetime.fromisoformat(delay.get("stamp", "")).astimezone(UTC) if delay is not None else None
-    except ValueError:
+        at = datetime.fromisoformat(delay.get("stamp", "")).astimezone(UTC) if delay is not None else None
+    except (ValueError, OverflowError):
         return None
+    return at if at is not None and at <= datetime.now(UTC) else None
 
 
 def add(message: Element, tag: str, text: str | None = None, **attributes: str) -> Element:

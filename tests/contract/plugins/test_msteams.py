@@ -244,6 +244,14 @@ async def test_a_shared_file_is_fetched_from_microsofts_hosts_only(platform: Tea
         assert [len((await link.next()).files) for _ in range(2)] == [0, 1]
 
 
+@pytest.mark.parametrize("stamp", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "yesterday", 7, None])
+async def test_a_time_that_can_not_be_keeps_no_message_out(platform: TeamsPlatform, stamp: object) -> None:
+    activity = platform.activity(Said(text="w1")) | {"timestamp": stamp}
+    async with running(platform.channel) as link:
+        assert await platform.call(orjson.dumps(activity)) == 200
+        assert (await link.next()).text == "w1"
+
+
 async def test_a_token_of_ours_that_ends_is_renewed(platform: TeamsPlatform) -> None:
     await send(platform, "w1", key="a")
     platform.server.tokens += 1  # the one that we hold is not accepted any more

@@ -20,7 +20,7 @@ from channels.xmpp.settings import XmppSettings
 from channels.xmpp.wire import XmppWire
 from tests.doubles.live_server import free_port, live_server, offline
 from tests.doubles.prosody import MISSING, PASSWORD, Prosody, running_prosody
-from tests.flow.xmpp.rig import XmppPlatform, xmpp_platform
+from tests.flow.xmpp.rig import Person, XmppPlatform, xmpp_platform
 
 
 async def test_what_came_while_it_was_away_is_read_once(platform: XmppPlatform) -> None:
@@ -88,6 +88,27 @@ async def test_an_error_that_comes_later_is_told(platform: XmppPlatform) -> None
         platform.say("w1")
         await link.next()
     assert [each[:2] for each in link.lost] == [(receipt.message_id, "service-unavailable")]
+
+
+async def test_an_error_of_another_is_not_believed(platform: XmppPlatform) -> None:
+    """Everyone in a room sees the ids of its messages."""
+    eve = Person(platform.prosody.account(f"eve{platform.name}"), platform.prosody.port)
+    await eve.connect()
+    try:
+        async with running(platform.channel) as link:
+            [receipt] = await send(platform, "w0")
+            async with asyncio.timeout(WITHIN):
+                await platform.person.words.wait()
+            bot = str(platform.person.heard[-1]["from"])
+            eve.client.send_raw(
+                f"<message to='{bot}' type='error' id='{receipt.message_id}'><error type='cancel'>"
+                "<service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>"
+            )
+            eve.say(bot, "w1", id="e1")
+            assert (await link.next()).text == "w1"
+        assert link.lost == []
+    finally:
+        await eve.close()
 
 
 async def test_a_file_can_be_fetched_from_where_it_was_put(platform: XmppPlatform) -> None:

@@ -49,6 +49,8 @@ def test_what_says_nothing_is_no_message(inner: str, attributes: str) -> None:
     [
         "<body>w</body><delay xmlns='urn:xmpp:delay' stamp='yesterday'/>",
         "<body>w</body><delay xmlns='urn:xmpp:delay'/>",
+        "<body>w</body><delay xmlns='urn:xmpp:delay' stamp='0001-01-01T00:00:00+14:00'/>",
+        "<body>w</body><delay xmlns='urn:xmpp:delay' stamp='9999-12-31T23:59:59-14:00'/>",
         f"<body>w</body><origin-id {SID}/><stanza-id {SID}/>",
         "<body>w</body><reply xmlns='urn:xmpp:reply:0'/><fallback xmlns='urn:xmpp:fallback:0' for='urn:xmpp:reply:0'/>",
         "<body>w</body><reply xmlns='urn:xmpp:reply:0'/><fallback xmlns='urn:xmpp:fallback:0' for='urn:xmpp:reply:0'>"
@@ -107,6 +109,25 @@ def test_a_file_is_its_address() -> None:
 
 def test_when_it_was_kept_for_a_while_it_has_the_time_of_then() -> None:
     said = read("<body>w</body><delay xmlns='urn:xmpp:delay' stamp='2026-01-02T03:04:05Z'/>")
+    assert said is not None
+    assert said.at == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def test_a_message_of_the_future_has_no_time() -> None:
+    """The archive is read from the latest message on: one of the year 2099 would hide all others."""
+    said = read("<body>w</body><delay xmlns='urn:xmpp:delay' stamp='2099-01-02T03:04:05Z'/>")
+    assert said is not None
+    assert said.at is None
+
+
+def test_the_archives_time_counts_and_not_the_senders() -> None:
+    inner = (
+        "<result xmlns='urn:xmpp:mam:2' id='1'><forwarded xmlns='urn:xmpp:forward:0'><delay xmlns='urn:xmpp:delay' "
+        "stamp='2026-01-02T03:04:05Z'/><message xmlns='jabber:client' from='anna@example.org'><body>w</body>"
+        "<delay xmlns='urn:xmpp:delay' stamp='2020-01-01T00:00:00Z'/></message></forwarded></result>"
+    )
+    found = archived(fromstring(f"<message xmlns='jabber:client' from='me@example.org'>{inner}</message>"), "me@example.org")
+    said = read_stanza(found) if found is not None else None
     assert said is not None
     assert said.at == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
