@@ -180,8 +180,8 @@ def export(
 ) -> None:
     """Write everything that is kept of a person, as JSON.
 
-    Sessions with their messages, memories, schedules, usage, deliveries, jobs, tasks, approvals, the journal of what was done … Files of the workspace are listed,
-    with their sizes: copy them from its people/. Attachments are in the state folder.
+    Sessions with their messages, memories, schedules, usage, deliveries, jobs, tasks, approvals, the journal of what was done … Files of the
+    workspace are listed, with their sizes: copy them from its people/. Attachments are in the state folder.
 
     Example: nanobot people export anna -o anna.json
     """
