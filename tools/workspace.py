@@ -5,7 +5,7 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import BinaryIO, Final
 from assistant.contracts.errors import ToolFailed
 from assistant.contracts.messages import human_size
 from assistant.contracts.people import OWNER_ID, OWNER_SHOWN, PeopleDirectory
-from assistant.contracts.util import display_name
+from assistant.contracts.util import display_name, replace_surrogates
 from tools.jail import INSIDE, SHARED, Jail, split_path
 
 _SLICE = 1024 * 1024
@@ -69,6 +69,17 @@ def remove_folders(workspace: Path, owner: str, identities: Sequence[str]) -> No
         folder = workspace / PEOPLE / _folder_name(name)
         if folder.is_dir():
             rmtree(folder)
+
+
+def files_in_folders(workspace: Path, owner: str, identities: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """(Path from the workspace, bytes) of each file of a person, those in the trash too; links are not followed. Blocks; raises OSError."""
+    for name in dict.fromkeys((owner, *identities)):
+        for folder, folders, files in os.walk(workspace / PEOPLE / _folder_name(name)):
+            folders.sort()
+            for path in [Path(folder, file) for file in sorted(files)]:
+                with suppress(FileNotFoundError):  # removed meanwhile
+                    if stat.S_ISREG((found := path.lstat()).st_mode):
+                        yield replace_surrogates(str(path.relative_to(workspace))), found.st_size
 
 
 class Workspace:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 from fastapi import Query
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from assistant.contracts.effects import EffectKind
+from assistant.contracts.effects import EffectKind, PendingApproval
 from assistant.contracts.errors import NotFound
 from assistant.contracts.messages import FinishReason
 from assistant.contracts.turns import TurnFinished
@@ -149,6 +149,11 @@ class OwnAnswer(Answer):
 def own_answer(end: TurnFinished) -> bytes:
     """`OwnAnswer` as JSON; empty where there is nothing to tell."""
     return OwnAnswer.model_validate(end).model_dump_json().encode() if end.effects or end.pending else b""
+
+
+def own_of_waiting(pending: PendingApproval) -> bytes:
+    """Likewise, of a call that waits."""
+    return OwnAnswer(effects=[], pending=[PendingAnswer.model_validate(pending)]).model_dump_json().encode()
 
 
 class ChatChoice(BaseModel):

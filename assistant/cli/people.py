@@ -15,7 +15,7 @@ from assistant.contracts.addresses import parse_address
 from assistant.contracts.people import Person, PersonRole, shown_person
 from assistant.contracts.util import replace_surrogates, visible_name
 from assistant.store.store import Store
-from tools.workspace import remove_folders
+from tools.workspace import files_in_folders, remove_folders
 
 T = TypeVar("T")
 commands = typer.Typer(name="people", help="Who is who: what is kept belongs to a person, and no other sees it.", no_args_is_help=True)
@@ -180,14 +180,18 @@ def export(
 ) -> None:
     """Write everything that is kept of a person, as JSON.
 
-    Sessions with their messages, memories, schedules, usage, deliveries, jobs, tasks, approvals, the journal of what was done … Files are not in it:
-    they are in the workspace's people/, and attachments in the state folder.
+    Sessions with their messages, memories, schedules, usage, deliveries, jobs, tasks, approvals, the journal of what was done … Files of the
+    workspace are listed, with their sizes: copy them from its people/. Attachments are in the state folder.
 
     Example: nanobot people export anna -o anna.json
     """
 
+    workspace = configured(config).workspace
+
     async def read(store: Store, found: Person) -> dict[str, Any]:
-        return {"person": _facts(found), **await store.people.export(found.id)}
+        files = await asyncio.to_thread(lambda: [*files_in_folders(workspace, found.id, found.identities)])
+        listed = [{"path": path, "bytes": size} for path, size in files]
+        return {"person": _facts(found), **await store.people.export(found.id), "workspace_files": listed}
 
     text = json.dumps(_with_person(config, person, read), ensure_ascii=False, indent=2) + "\n"
     if output is None:

@@ -94,16 +94,21 @@ def test_a_stranger_is_let_in_as_a_person_or_a_new_one(nanobot: Nanobot) -> None
 
 def test_a_person_is_exported_and_forgotten(nanobot: Nanobot, tmp_path: Path) -> None:
     file = tmp_path / "anna.json"
+    files = [folder_of(nanobot.home / "workspace", owner) / "a.txt" for owner in ("telegram:42", "telegram:43")]
+    for each in files:
+        each.write_text("my secret")
+    (files[0].parent / "link").symlink_to(files[1].parent)
+    (files[0].parent / "b\udcff").mkdir()
+    (files[0].parent / "b\udcff" / "c").touch()
     done(nanobot, "people", "export", "anna", "-o", str(file))
     exported = json.loads(file.read_text())
+    own = f"people/{files[0].parent.name}"
+    assert exported["workspace_files"] == [{"path": f"{own}/a.txt", "bytes": 9}, {"path": f"{own}/b\ufffd/c", "bytes": 0}]
     assert exported["person"]["name"] == "Anna"
     (session,) = exported["sessions"]
     assert session["messages"][0]["parts"][0]["text"] == "my secret"
     assert nanobot("people", "export", "anna", "-o", str(file)).returncode == 2
     assert nanobot("people", "forget", "anna", given="n\n").returncode == 1
-    files = [folder_of(nanobot.home / "workspace", owner) / "a.txt" for owner in ("telegram:42", "telegram:43")]
-    for each in files:
-        each.write_text("my secret")
     done(nanobot, "people", "forget", "anna", "--yes")
     assert [each.exists() for each in files] == [False, True]
     assert done(nanobot, "sessions", "list").count("\n") == 1

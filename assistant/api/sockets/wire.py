@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal, cast
 import orjson
 from pydantic import Discriminator, Field, Tag
 
+from assistant.api.answers import own_of_waiting
 from assistant.api.body.spool import Spool
 from assistant.api.chat.read import check_said, take_in_part
 from assistant.api.chat.wire import FileData, FilePart, ImagePart, ImageUrl, TextPart, WireModel, content_tag, part_tag
@@ -144,7 +145,9 @@ def tool_call(event: ToolStarted, thread: str) -> Frame:
 
 
 def tool_result(event: ToolFinished, thread: str) -> Frame:
-    return {"type": "tool_result", "tool_call_id": event.call_id, "name": event.name, "result": event.text, "thread_id": thread}
+    """A call that waits for a person's yes is in the frame's `nanobot`: as in that of `message`, but at once."""
+    told = {"tool_call_id": event.call_id, "name": event.name, "result": event.text, "thread_id": thread}
+    return {**_own(own_of_waiting(event.pending) if event.pending else b""), "type": "tool_result", **told}
 
 
 def message(
@@ -158,7 +161,7 @@ def message(
 ) -> Frame:
     """`provider` and `model` for a model's answer, `workflow` for a workflow's. `own`: `answers.own_answer`, in the frame's `nanobot`."""
     return {
-        **({"nanobot": orjson.loads(own)} if own else {}),
+        **_own(own),
         "type": "message",
         "role": "assistant",
         "content": text,
@@ -180,6 +183,10 @@ def stopped() -> Frame:
 
 def beat(kind: Literal["ping", "pong"]) -> Frame:
     return {"type": kind, "ts": time.time()}
+
+
+def _own(own: bytes) -> Frame:
+    return {"nanobot": orjson.loads(own)} if own else {}
 
 
 def _object(arguments: str) -> dict[str, object]:

@@ -17,6 +17,7 @@ from tests.doubles.model_server import ModelServer
 from tests.doubles.telegram_api.posted import Posted
 from tests.doubles.telegram_api.server import TelegramServer
 from tests.flow.forked import run_forked
+from tests.flow.socket_client import talking
 
 ADA = 123456789
 
@@ -157,6 +158,20 @@ async def test_the_api_says_what_waits_and_takes_the_answer(house: House) -> Non
         shown = await asyncio.to_thread(nanobot, house, "approvals", "show", waiting[1]["code"])
         assert "denied" in shown
         assert "by the API" in shown
+
+
+async def test_a_socket_is_told_what_waits_at_once_and_with_the_answer(house: House) -> None:
+    async with house.server() as server, talking(int(server.url.rpartition(":")[2]), binary=False) as talk:
+        frames = await talk.ask(house.send("by the socket"), thread_id="mine")
+        (result,) = [frame for frame in frames if frame["type"] == "tool_result"]
+        assert result["nanobot"]["pending"] == frames[-1]["nanobot"]["pending"]
+        (waits,) = result["nanobot"]["pending"]
+        assert waits["tool"] == "message"
+        assert "by the socket" in waits["text"]
+        async with httpx2.AsyncClient(base_url=server.url) as http:
+            (listed,) = (await http.get("/v1/approvals", params={"waiting": True})).json()["data"]
+        assert (listed["id"], listed["code"]) == (waits["id"], waits["code"])
+    assert house.sent("by the socket") == 0
 
 
 def nanobot(house: House, *arguments: str) -> str:
