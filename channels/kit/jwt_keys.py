@@ -70,7 +70,7 @@ class SigningKeys:
         async with self._lock:
             if self._may_ask(kid):
                 if time.monotonic() - self._failed < _FAILED_SECONDS:
-                    raise Unreached("the keys were not to be had a moment ago")
+                    raise Unreached("the keys could not be fetched a moment ago")
                 try:
                     self._keys = _read(await self._fetch())
                 except PlatformError:

@@ -72,7 +72,7 @@ class XmppSession:
         self._opening = asyncio.Lock()
         self._waiting: dict[str, asyncio.Future[None]] = {}
         self._sent_to: Latest[str] = Latest(_MOST_SENT)
-        """The address of each message that was sent, by its id: an error about it comes from there, whoever else has seen the id."""
+        """The address of each message that was sent, by its id: an error about it comes from there, and others may have seen the id."""
         self._shown: set[str] = set()
         """Of those, the ids of messages to rooms."""
         self.rooms: set[str] = set()
