@@ -46,13 +46,18 @@ def as_json(figures: Sequence[Figure], machine: str) -> str:
 
 
 def write_into(path: Path, figures: Sequence[Figure], machine: str) -> None:
+    """The table of the figures, by `write_between`."""
+    write_between(path, as_markdown(figures, machine))
+
+
+def write_between(path: Path, words: str) -> None:
     """Replace the text between the markers of the document. Raises MarkersMissing."""
     text = path.read_text(encoding="utf-8")
     before, begin, rest = text.partition(_BEGIN)
     _, end, after = rest.partition(_END)
     if not begin or not end:
         raise MarkersMissing(f"{path} holds no '{_BEGIN}' with '{_END}' after it")
-    path.write_text(f"{before}{begin}\n\n{as_markdown(figures, machine)}\n\n{end}{after}", encoding="utf-8")
+    path.write_text(f"{before}{begin}\n\n{words}\n\n{end}{after}", encoding="utf-8")
 
 
 def _cells(item: Figure) -> tuple[str, ...]:

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from bench.channels import Run, as_markdown
 from bench.figures import Figure, at_least, at_most
 from bench.load import Load, run
 from bench.measured import Measured, percentile
 from bench.pinger import Pings
+from bench.standins import STANDINS
 from bench.table import MarkersMissing, as_text, write_into
+from channels.catalog import OWN
 from tests.doubles.model_server import ModelServer
 from tests.process_usage import cpu_seconds
 
@@ -125,3 +128,13 @@ def test_a_document_without_markers_is_left_alone(tmp_path: Path) -> None:
 def test_the_table_for_the_terminal_is_aligned() -> None:
     lines = as_text([Figure(name="x" * 30, unit="s", samples=(1, 2, 3)), Figure(name="y", unit="s", samples=(1,))]).splitlines()
     assert len({line.index(word) for line, word in zip(lines, ("measured", "2.00", "1.00"), strict=True)}) == 1
+
+
+def test_every_channel_of_this_project_is_measured() -> None:
+    assert set(STANDINS) == set(OWN)
+
+
+def test_a_channel_that_is_over_the_target_is_named() -> None:
+    slow, fast = Run(seconds=1, cpu=1, memory=90, p50=9.1, p10=7), Run(seconds=1, cpu=1, memory=90, p50=7.9, p10=7)
+    table = as_markdown({"none": [fast], "irc": [slow, slow, fast], "ntfy": [slow, fast, fast]})
+    assert [line.split(" | ")[4] for line in table.splitlines()[3:]] == ["9.1 (over the target)", "7.9"]

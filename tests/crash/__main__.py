@@ -22,8 +22,9 @@ from typing import Final
 from tests.crash.boundaries import ALL, BREAKS
 from tests.crash.load import under_load
 from tests.crash.peers import LONGEST_GAP, Peer, gaps, without_channels
-from tests.crash.platforms import DISCORD_CHATS, TELEGRAM_CHATS, Platforms, running_platforms
+from tests.crash.platforms import Platforms, running_platforms
 from tests.crash.process import Server
+from tests.crash.standins import STANDINS
 from tests.crash.stored import Stored
 from tests.crash.verdict import Verdict, verdict
 from tests.postgres import new_database, running_postgres
@@ -74,6 +75,9 @@ def main() -> int:
     )
     parser.add_argument("--postgres", action="store_true", help="the store is a PostgreSQL of the run's own, not a SQLite file")
     parser.add_argument("--gap", type=float, default=LONGEST_GAP, help="seconds that one of two servers may give no answer (default 2.5)")
+    parser.add_argument(
+        "--channels", type=int, choices=[2, 5], default=5, help="2: Telegram and Discord; 5 (default): Matrix, Mattermost and ntfy, too"
+    )
     given = parser.parse_args()
     if given.processes == 2 and (given.at or given.stop):
         parser.error("--at and --stop are for one server")
@@ -81,7 +85,7 @@ def main() -> int:
     with ExitStack() as stack:
         folder, platforms = (
             stack.enter_context(tempfile.TemporaryDirectory(prefix="nanobot-crash-")),
-            stack.enter_context(running_platforms()),
+            stack.enter_context(running_platforms(STANDINS if given.channels == 5 else ())),
         )
         url = new_database(stack.enter_context(running_postgres())) if given.postgres else None
         stored = Stored(home=given.keep or Path(folder), url=url)
@@ -109,9 +113,9 @@ def _run(stored: Stored, platforms: Platforms, count: int, seed: int, *, at: str
                 _progress(len(kills), count)
         server.start()
         server.wait_ready()
-        _settle(stored, len(promises.written) + TELEGRAM_CHATS + DISCORD_CHATS)
+        _settle(stored, len(promises.written) + sum(map(len, platforms.chats.values())))
         stops.append(server.stop())
-    found = asyncio.run(verdict(stored, promises, platforms.posted()))
+    found = asyncio.run(verdict(stored, promises, platforms.posted(), platforms.keyed))
     return Ran(kills=kills, found=found, slowest_stop=max(stops), orderly=orderly, gaps=[])
 
 
@@ -131,9 +135,9 @@ def _run_two(stored: Stored, platforms: Platforms, count: int, seed: int, *, at:
             while len(peer.outages) < count and not ended.is_set():
                 peer.disturb()
                 _progress(len(peer.outages), count)
-        _settle(stored, len(promises.written) + TELEGRAM_CHATS + DISCORD_CHATS)
+        _settle(stored, len(promises.written) + sum(map(len, platforms.chats.values())))
         stops = [beside.stop(), server.stop()]
-    found = asyncio.run(verdict(stored, promises, platforms.posted()))
+    found = asyncio.run(verdict(stored, promises, platforms.posted(), platforms.keyed))
     return Ran(kills=[], found=found, slowest_stop=max(stops), orderly=orderly, gaps=gaps(peer.outages, promises))
 
 
@@ -160,11 +164,15 @@ def _places(chance: random.Random, at: str | None, orderly: bool) -> Iterator[st
 def _greet(platforms: Platforms) -> None:
     """Each chat sends one message and is answered: missed messages can be fetched from Discord only for known chats."""
     platforms.discord.until(lambda discord: discord.gateway.connected)
-    for channel, chats in (("telegram", platforms.telegram_chats), ("discord", platforms.discord_chats)):
+    deadline = time.monotonic() + _SETTLE_SECONDS
+    while not all(each.connected() for each in platforms.others.values()):
+        if time.monotonic() > deadline:
+            raise TimeoutError("a channel has not connected")
+        time.sleep(0.05)
+    for channel, chats in platforms.chats.items():
         for chat in range(len(chats)):
             platforms.say(channel, chat, "ECHO hello")
-    wanted = len(platforms.telegram_chats) + len(platforms.discord_chats)
-    deadline = time.monotonic() + _SETTLE_SECONDS
+    wanted = sum(map(len, platforms.chats.values()))
     while len(platforms.posted()) < wanted:
         if time.monotonic() > deadline:
             raise TimeoutError("the server does not answer what people write")
@@ -221,6 +229,8 @@ def _report(ran: Ran, seed: int) -> None:
     print("\n| what | how many |\n|---|---|")
     for name, value in found.figures.items():
         print(f"| {name.replace('_', ' ')} | {value} |")
+    print("\n| channel | accepted | parts | arrived | lost | marked and doubled | doubled |\n|---|---|---|---|---|---|---|")
+    print("\n".join(f"| {' | '.join(map(str, row))} |" for row in found.channels))
     if found.examples:
         print("\n" + "\n".join(found.examples))
     print(f"\nslowest stop by SIGTERM {ran.slowest_stop:.2f} s\n{'every promise was kept' if ran.holds else 'PROMISES WERE BROKEN'}")

@@ -1,4 +1,4 @@
-"""The load: callers of the API whose turns send messages, and people who write on Telegram and Discord, concurrently and all the time."""
+"""The load: callers of the API whose turns send messages, and people who write on every platform, concurrently and all the time."""
 
 import http.client
 import itertools
@@ -11,12 +11,12 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from tests.crash.platforms import DISCORD_CHATS, TELEGRAM_CHATS, Platforms
+from tests.crash.platforms import Platforms
 
 _CALLERS = 3
 _PAUSE = 0.03
 _LONG = 60
-"""Lines that make a message long enough for several parts, on either platform."""
+"""Lines that make a message long enough for several parts, on Telegram and Discord, and on ntfy."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -67,9 +67,8 @@ def _call(
 ) -> None:
     while not stop.wait(_PAUSE):
         mark = f"api-{next(numbers)}-{chance.getrandbits(32):08x}"
-        channel, chat = ("telegram", chance.choice(platforms.telegram_chats)) if chance.random() < 0.6 else (
-            "discord", chance.choice(platforms.discord_chats)
-        )  # fmt: skip
+        channel, chats = chance.choice(list(platforms.chats.items()))
+        chat = chance.choice(chats)
         words = f"message {mark}" if chance.random() < 0.8 else "\n\n".join(f"{mark}, line {line}: {'word ' * 16}" for line in range(_LONG))
         call = json.dumps({"content": words, "channel": channel, "chat_id": chat})
         session, said = (f"own-{port}", f"ECHO {mark}") if own else (f"s{chance.randrange(12)}", f"CALLTOOL message {call}")
@@ -99,10 +98,9 @@ def _post(port: int, body: str) -> int:
 
 
 def _write(platforms: Platforms, chance: random.Random, stop: threading.Event, promises: Promises) -> None:
-    number = 0
-    while not stop.wait(_PAUSE * 4):
-        number += 1
-        channel, chats = ("telegram", TELEGRAM_CHATS) if number % 2 else ("discord", DISCORD_CHATS)
+    for number, (channel, chats) in enumerate(itertools.cycle(platforms.chats.items())):
+        if stop.wait(_PAUSE * 4):
+            return
         mark = f"in-{number}-{chance.getrandbits(32):08x}"
         promises.written.append(mark)
-        platforms.say(channel, chance.randrange(chats), f"ECHO answer to {mark}")
+        platforms.say(channel, chance.randrange(len(chats)), f"ECHO answer to {mark}")

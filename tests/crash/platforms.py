@@ -2,11 +2,12 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from queue import Queue
 
+from tests.crash.standins import STANDINS, Standin
 from tests.doubles.discord_api.server import DiscordThread
 from tests.doubles.model_server import ModelServer
 from tests.doubles.telegram_api.server import TelegramServer
@@ -23,7 +24,7 @@ class Posted:
     chat: str
     """The lane: "telegram:101"."""
     mark: str
-    """Its identity: on Telegram the text as sent, on Discord the nonce."""
+    """Its identity: on Discord the nonce, elsewhere the text as sent."""
     at: float
     """Seconds since 1970."""
 
@@ -35,6 +36,18 @@ class Platforms:
     discord: DiscordThread
     telegram_chats: tuple[str, ...]
     discord_chats: tuple[str, ...]
+    others: Mapping[str, Standin]
+
+    @property
+    def chats(self) -> Mapping[str, tuple[str, ...]]:
+        """By channel."""
+        others = {name: each.chats for name, each in self.others.items()}
+        return {"telegram": self.telegram_chats, "discord": self.discord_chats, **others}
+
+    @property
+    def keyed(self) -> frozenset[str]:
+        """The channels whose platforms take a key: nothing may arrive twice there."""
+        return frozenset({"discord", *(name for name, each in self.others.items() if each.keyed)})
 
     def configuration(self) -> dict[str, object]:
         """Configuration of a server with access to every platform, no rate limits, and an obedient model."""
@@ -45,6 +58,7 @@ class Platforms:
             "channels": {
                 "telegram": {"enabled": True, "token": self.telegram.token, "apiBase": self.telegram.url, "allowFrom": ["*"]},
                 "discord": self.discord.do(lambda discord: discord.settings(allowFrom=["*"])),
+                **{name: {"enabled": True, "allowFrom": ["*"], **each.settings} for name, each in self.others.items()},
             },
         }
 
@@ -52,6 +66,9 @@ class Platforms:
         """A person writes in one of the chats, with or without a running server."""
         if channel == "telegram":
             self.telegram.say(int(self.telegram_chats[chat]), text)
+            return
+        if channel in self.others:
+            self.others[channel].say(self.others[channel].chats[chat], text)
             return
         chat_id = self.discord_chats[chat]
         self.discord.do(
@@ -63,7 +80,12 @@ class Platforms:
         telegram = [Posted(chat=f"telegram:{each.chat_id}", mark=each.source, at=each.at) for each in list(self.telegram.ledger)]
         ledger = self.discord.do(lambda discord: list(discord.world.ledger))
         discord = [Posted(chat=f"discord:{each.channel_id}", mark=each.nonce or each.content, at=each.at.timestamp()) for each in ledger]
-        return telegram + discord
+        return telegram + discord + [posted for name, each in self.others.items() for posted in _posted(name, each)]
+
+
+def _posted(channel: str, standin: Standin) -> list[Posted]:
+    arrivals = standin.arrivals
+    return [Posted(chat=f"{channel}:{each.chat_id}", mark=each.text, at=arrivals.at[each.id]) for each in list(arrivals.values())]
 
 
 def _recipient(channel: dict[str, object]) -> dict[str, object]:
@@ -73,7 +95,8 @@ def _recipient(channel: dict[str, object]) -> dict[str, object]:
 
 
 @contextmanager
-def running_platforms() -> Generator[Platforms]:
+def running_platforms(others: Collection[str] = ()) -> Generator[Platforms]:
+    """Telegram, Discord, and those of `STANDINS`."""
     with ExitStack() as stack:
         model_url = stack.enter_context(_model_in_thread())
         telegram = stack.enter_context(telegram_in_thread())
@@ -86,6 +109,7 @@ def running_platforms() -> Generator[Platforms]:
             discord=discord,
             telegram_chats=tuple(str(101 + number) for number in range(TELEGRAM_CHATS)),
             discord_chats=tuple(channels),
+            others={name: stack.enter_context(STANDINS[name]()) for name in others},
         )
 
 

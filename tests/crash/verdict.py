@@ -1,7 +1,7 @@
 """Compares the accepted messages with those that arrived."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby, pairwise
 from typing import Final
@@ -44,20 +44,22 @@ class Verdict:
     interleaved: int
     """Turns of a session with another turn's messages between theirs."""
 
+    channels: tuple[tuple[str | int, ...], ...]
+    """By channel: its name, messages accepted, their parts, messages at the platform, parts lost, doubled as marked, doubled."""
     examples: tuple[str, ...]
     """Details of the failures, for debugging."""
 
     @property
     def figures(self) -> Mapping[str, int]:
-        return {name: value for name, value in asdict(self).items() if name != "examples"}
+        return {name: value for name, value in asdict(self).items() if name not in ("channels", "examples")}
 
     @property
     def holds(self) -> bool:
         return not (self.lost or self.doubled or self.out_of_order or self.unanswered or self.unkept or self.unsent or self.interleaved)
 
 
-async def verdict(stored: Stored, promises: Promises, posted: Sequence[Posted]) -> Verdict:
-    """Reads the store of a stopped server."""
+async def verdict(stored: Stored, promises: Promises, posted: Sequence[Posted], keyed: Collection[str]) -> Verdict:
+    """Reads the store of a stopped server. `keyed`: the channels where nothing may arrive twice."""
     store = await open_store(stored.settings, stored.home)
     try:
         deliveries = list(reversed(await store.outbox.list(None, limit=1_000_000)))
@@ -69,7 +71,7 @@ async def verdict(stored: Stored, promises: Promises, posted: Sequence[Posted]) 
     marked = [(delivery, place, mark) for delivery in told for place, mark in enumerate(_marks(delivery))]
     lost = [(delivery, place) for delivery, place, mark in marked if not arrived[delivery.event.address.lane, mark]]
     twice = [(delivery, place) for delivery, place, mark in marked for _ in range(arrived[delivery.event.address.lane, mark] - 1)]
-    allowed = [delivery for delivery, _ in twice if delivery.maybe_duplicate and delivery.event.address.channel == "telegram"]
+    allowed = [delivery for delivery, _ in twice if delivery.maybe_duplicate and delivery.event.address.channel not in keyed]
     wrongly = [(delivery, place) for delivery, place in twice if delivery not in allowed]
     disordered = _out_of_order(told, posted)
     answers = Counter(mark for delivery in deliveries if delivery.event.origin.kind == "reply" for mark in _answered(delivery.event.text))
@@ -91,6 +93,7 @@ async def verdict(stored: Stored, promises: Promises, posted: Sequence[Posted]) 
         refused=sum(mark in refused for mark in promises.answered),
         unsent=sum(delivery.state != "sent" for delivery in deliveries),
         interleaved=len(mixed),
+        channels=_by_channel(deliveries, posted, [each for each, _ in lost], allowed, [each for each, _ in wrongly]),
         examples=(
             *[f"lost: {_about(delivery, place)}" for delivery, place in lost[:_EXAMPLES]],
             *[f"doubled: {_about(delivery, place)}" for delivery, place in wrongly[:_EXAMPLES]],
@@ -101,12 +104,23 @@ async def verdict(stored: Stored, promises: Promises, posted: Sequence[Posted]) 
     )
 
 
+def _by_channel(deliveries: Sequence[Delivery], posted: Sequence[Posted], *failed: Sequence[Delivery]) -> tuple[tuple[str | int, ...], ...]:
+    accepted = Counter(delivery.event.address.channel for delivery in deliveries)
+    parts, arrived = Counter[str](), Counter(each.chat.partition(":")[0] for each in posted)
+    for delivery in deliveries:
+        parts[delivery.event.address.channel] += len(delivery.parts)
+    kinds = [Counter(delivery.event.address.channel for delivery in each) for each in failed]
+    return tuple((name, count, parts[name], arrived[name], *(kind[name] for kind in kinds)) for name, count in sorted(accepted.items()))
+
+
 def _marks(delivery: Delivery) -> list[str]:
     """The identities of its parts at the platform. An event that was never planned counts as not arrived."""
     if not delivery.parts:
         return [delivery.event.id]
     if delivery.event.address.channel == "discord":
         return [part_key(delivery.event.id, place) for place in range(len(delivery.parts))]
+    if delivery.event.address.channel == "matrix":  # `text` is its HTML
+        return [state.part.plain for state in delivery.parts]
     return [state.part.text for state in delivery.parts]
 
 
