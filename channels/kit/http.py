@@ -293,7 +293,7 @@ class PlatformHttp:
 
     def _own(self, url: str) -> Mapping[str, str]:
         """The headers with credentials, for the platform's own host only."""
-        return self._headers if self.base and same_server(url, self.base) else {}
+        return self._headers if self._headers and self.base and same_server(url, self.base) else {}
 
     def _way(self, url: str) -> tuple[aiohttp.ClientSession, str | None]:
         """The session for this URL, and its proxy where aiohttp wants it named. Raises Unreached after `close`, ChannelFailed for a bad proxy."""
