@@ -17,6 +17,7 @@ from assistant.contracts.util import new_id
 from channels.kit.hearing import Hearing
 from channels.kit.http import Answered, PlatformError, value_at
 from channels.kit.intake import Intake
+from channels.kit.values import Latest
 from channels.matrix.api import Login, MatrixApi, errcode, path_of, wait_of
 from channels.matrix.inbound import MatrixReader
 from channels.matrix.places import Places
@@ -31,6 +32,7 @@ _MOST_MISSED: Final = 2000
 """Messages of a room that are fetched after an outage."""
 _PAGE: Final = 100
 _MOST_WAITING: Final = 200
+_MOST_TOLD: Final = 3
 _MOST_KNOWN: Final = 2000
 _MESSAGES: Final = frozenset({"m.room.message", "m.sticker", "m.room.encrypted"})
 _NOTHING: Final[Any] = {"types": []}
@@ -69,7 +71,8 @@ class Syncing:
         """Those who may write, as far as they did."""
         self._waiting: OrderedDict[str, tuple[MatrixRoom, Any]] = OrderedDict()
         """Encrypted events whose key has not come yet."""
-        self._told: set[str] = set()
+        self._told: Latest[set[str]] = Latest(_MOST_KNOWN)
+        """room → what was said in it of messages that can't be read. The keys that they name are their senders' choice."""
         self._detail = ""
 
     async def run(self, login: Login, name: str) -> None:
@@ -213,10 +216,10 @@ class Syncing:
             while len(self._waiting) > _MOST_WAITING:
                 self._waiting.popitem(last=False)
         session = "" if why else str(value_at(event, "content", "session_id"))
-        told = sha256(f"{room.id} {session}".encode()).hexdigest()[:24]
-        if told in self._told or (self._settings.groups == "off" and not room.private):
+        told, before = sha256(f"{room.id} {session}".encode()).hexdigest()[:24], self._told.get(room.id) or set()
+        if told in before or len(before) >= _MOST_TOLD or (self._settings.groups == "off" and not room.private):
             return
-        self._told.add(told)
+        self._told[room.id] = before | {told}
         words = (
             f"This room is encrypted, and I can't read it: {why}. Write to me in a room without encryption."
             if why
