@@ -1,5 +1,6 @@
 """DingTalk: who may call, every kind of message, the session's address and the robot's API, errors by code."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,20 +26,21 @@ async def take(platform: DingTalkPlatform, link: RecordingLink, said: Said | Non
     return await link.next()
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
-        call_of({}, secret="another"),
-        call_of({}, ago=3700),
-        call_of({}, ago=-3700),
-        PlatformCall(method="POST", query={}, headers={}, body=b"{}", url=""),
-        PlatformCall(method="POST", query={}, headers={"timestamp": "٣", "sign": "x"}, body=b"{}", url=""),
-        PlatformCall(method="POST", query={}, headers={"timestamp": "9" * 5000, "sign": "x"}, body=b"{}", url=""),
-        PlatformCall(method="GET", query={}, headers=call_of({}).headers, body=b"", url=""),
-    ],
-)
-async def test_forged_calls_are_refused(platform: DingTalkPlatform, link: RecordingLink, call: PlatformCall) -> None:
-    assert (await platform.dingtalk.called(call)).status == 401
+FORGED: dict[str, Callable[[], PlatformCall]] = {
+    "another secret": lambda: call_of({}, secret="another"),
+    "an hour ago": lambda: call_of({}, ago=3700),
+    "in an hour": lambda: call_of({}, ago=-3700),
+    "unsigned": lambda: PlatformCall(method="POST", query={}, headers={}, body=b"{}", url=""),
+    "other digits": lambda: PlatformCall(method="POST", query={}, headers={"timestamp": "٣", "sign": "x"}, body=b"{}", url=""),
+    "many digits": lambda: PlatformCall(method="POST", query={}, headers={"timestamp": "9" * 5000, "sign": "x"}, body=b"{}", url=""),
+    "no post": lambda: PlatformCall(method="GET", query={}, headers=call_of({}).headers, body=b"", url=""),
+}
+"""Made when they are called: their times count from then."""
+
+
+@pytest.mark.parametrize("call", FORGED.values(), ids=list(FORGED))
+async def test_forged_calls_are_refused(platform: DingTalkPlatform, link: RecordingLink, call: Callable[[], PlatformCall]) -> None:
+    assert (await platform.dingtalk.called(call())).status == 401
 
 
 async def test_an_answer_goes_to_the_session_as_long_as_it_is_taken(platform: DingTalkPlatform, link: RecordingLink) -> None:

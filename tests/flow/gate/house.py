@@ -48,8 +48,10 @@ _STATE = (
     """SELECT id FROM outbox WHERE payload LIKE '%"kind":"tool"%'""",
     "SELECT id FROM memories WHERE provenance <> 'file' ORDER BY id",
     "SELECT id, state FROM schedules ORDER BY id",
-    f"""SELECT id, kind, text FROM audit WHERE kind NOT IN ('asked', 'started') AND text NOT LIKE '%{READING}%' ORDER BY id""",
+    f"""SELECT id, kind, text FROM audit
+        WHERE kind NOT IN ('asked', 'started') AND text NOT LIKE '%{READING}%' AND text <> 'mail/read called' ORDER BY id""",
 )
+"""Rows of reading what is to be obeyed are none of a deed: by a file's name, or by the MCP server's reading tool."""
 ASKED = {source: f"Look at the {source} please" for source in READ}
 
 
