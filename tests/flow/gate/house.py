@@ -49,7 +49,7 @@ _STATE = (
     "SELECT id FROM memories WHERE provenance <> 'file' ORDER BY id",
     "SELECT id, state FROM schedules ORDER BY id",
     f"""SELECT id, kind, text FROM audit
-        WHERE kind NOT IN ('asked', 'started') AND text NOT LIKE '%{READING}%' AND text <> 'mail/read called' ORDER BY id""",
+        WHERE kind NOT IN ('asked', 'started') AND text NOT LIKE '%{READING}%' AND text NOT IN ('mail/read called', 'fetched mail') ORDER BY id""",
 )
 """Rows of reading what is to be obeyed are none of a deed: by a file's name, or by the MCP server's reading tool."""
 ASKED = {source: f"Look at the {source} please" for source in READ}
