@@ -35,7 +35,7 @@ class Intake:
         key = message.external_id
         tries = self._tries[key] = self._tries.get(key, 0) + 1
         if tries > _MOST_TRIES:
-            log.error("%s.message_given_up id=%s tries=%d", self._channel, key, _MOST_TRIES)
+            log.error("channel.message_given_up channel=%s id=%s tries=%d", self._channel, key, _MOST_TRIES)
             self._tries.pop(key, None)
             return ""
         try:

@@ -26,7 +26,7 @@ class MissedMessages:
     async def of_chats(self, chats: Sequence[C], read: Callable[[C], Awaitable[Sequence[T]]]) -> list[T]:
         """What `read` finds in each of the first 500 chats."""
         if len(chats) > _MOST_CHATS:
-            log.warning("%s.missed_unread chats=%d", self._channel, len(chats) - _MOST_CHATS)
+            log.warning("channel.missed_unread channel=%s chats=%d", self._channel, len(chats) - _MOST_CHATS)
         gate = asyncio.Semaphore(_SIDE_BY_SIDE)
 
         async def one(chat: C) -> Sequence[T]:
@@ -37,7 +37,7 @@ class MissedMessages:
             tasks = [group.create_task(one(chat)) for chat in chats[:_MOST_CHATS]]
         found = [message for task in tasks for message in task.result()]
         if chats:
-            log.info("%s.caught_up chats=%d messages=%d", self._channel, len(chats), len(found))
+            log.info("channel.caught_up channel=%s chats=%d messages=%d", self._channel, len(chats), len(found))
         return found
 
     async def since(
@@ -51,7 +51,7 @@ class MissedMessages:
             if len(messages) < size:
                 return found
             after = place(messages[0])
-        log.warning("%s.missed_unread chat=%s after=%d", self._channel, chat, after)
+        log.warning("channel.missed_unread channel=%s chat=%s after=%d", self._channel, chat, after)
         return found
 
     async def ask(self, chat: str, question: Callable[[], Awaitable[T]]) -> T | None:
@@ -65,7 +65,7 @@ class MissedMessages:
                     return None
                 wait = min(error.retry_after or wait, _LONGEST_WAIT)
             except PlatformError as error:
-                log.info("%s.asked_in_vain chat=%s error=%s", self._channel, chat, type(error).__name__)
+                log.info("channel.asked_in_vain channel=%s chat=%s error=%s", self._channel, chat, type(error).__name__)
             await asyncio.sleep(wait)
-        log.warning("%s.missed_unread chat=%s", self._channel, chat)
+        log.warning("channel.missed_unread channel=%s chat=%s", self._channel, chat)
         return None

@@ -51,5 +51,5 @@ class PollRounds:
         self._link.degraded(why)
         delay = backoff(self._failures, random.random(), longest=_LONGEST_PAUSE, spread=0.5)  # noqa: S311 - no secret
         pause = max(min(least or 0.0, _LONGEST_OBEYED), delay)
-        log.warning("%s.poll_failed failures=%d pause=%.1f", self._channel, self._failures, pause)
+        log.warning("channel.poll_failed channel=%s failures=%d pause=%.1f", self._channel, self._failures, pause)
         await asyncio.sleep(pause)

@@ -128,7 +128,7 @@ class WhatsAppChannel:
             return
         found = self._reader.read(value, message, person)
         if found is None:
-            log.info("whatsapp.not_read id=%s type=%.32r", text_at(message, "id"), text_at(message, "type"))
+            log.info("whatsapp.not_read id=%s type=%s", repr(text_at(message, "id"))[:80], repr(text_at(message, "type"))[:34])
             return
         accepted = await self._intake.accept(link, found)
         self._wire.wrote(person, found.external_id)

@@ -58,7 +58,7 @@ async def test_an_update_that_breaks_the_inbox_each_time_is_given_up(rig: Rig, s
             await rig.start(channel)
     rig.start(channel)
     assert [message.text for message in await rig.link.received(1)] == ["behind it"]
-    assert "telegram.message_given_up" in caplog.text
+    assert "channel.message_given_up channel=telegram" in caplog.text
 
 
 async def test_a_lost_network_is_waited_out(rig: Rig, server: TelegramServer):
