@@ -1,11 +1,13 @@
 """Every channel with its platform beside it: a stand-in, or a real server where one is installed."""
 
 import json
+import tempfile
 import urllib.request
 from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Final, Self
 
 from aiohttp import web
@@ -15,6 +17,7 @@ from tests.doubles import (
     line_server,
     matrix_server,
     mattermost_server,
+    mosquitto,
     msteams_server,
     prosody,
     slack_server,
@@ -23,7 +26,11 @@ from tests.doubles import (
     zulip_server,
 )
 from tests.doubles.channel_server import ChannelServer
+from tests.doubles.dingtalk_server import CLIENT, SECRET, DingTalkServer
 from tests.doubles.discord_api.server import DiscordThread
+from tests.doubles.feishu_server import APP, FeishuServer
+from tests.doubles.feishu_server import SECRET as FEISHU_SECRET
+from tests.doubles.googlechat_server import PROJECT, GoogleChatServer
 from tests.doubles.in_thread import InThread
 from tests.doubles.irc_server import IrcServer
 from tests.doubles.live_server import free_port
@@ -163,6 +170,33 @@ def _msteams() -> Generator[Place]:
 
 
 @contextmanager
+def _googlechat() -> Generator[Place]:
+    with InThread(GoogleChatServer()) as thread:
+        server = thread.server
+        settings = {"serviceAccount": server.account_key(), "audience": PROJECT, "server": server.url, "keysUrl": server.url}
+        yield Place(settings=settings, chat_id="DDDDDDDDDDD", arrived=lambda: len(server.accepted))
+
+
+@contextmanager
+def _mqtt() -> Generator[Place]:
+    import paho.mqtt.client as paho  # noqa: PLC0415 - only where it is measured
+    from paho.mqtt.enums import CallbackAPIVersion  # noqa: PLC0415 - as above
+
+    arrived: list[bytes] = []
+    with tempfile.TemporaryDirectory() as folder, mosquitto.mosquitto(Path(folder)) as port:
+        listener = paho.Client(CallbackAPIVersion.VERSION2)
+        listener.on_message = lambda client, data, message: arrived.append(bytes(message.payload))
+        listener.connect("127.0.0.1", port)
+        listener.subscribe("nanobot/kitchen/out", qos=1)
+        listener.loop_start()
+        try:
+            topics = {"kitchen": {"listen": "nanobot/kitchen/in", "publish": "nanobot/kitchen/out"}}
+            yield Place(settings={"port": port, "topics": topics}, chat_id="kitchen", arrived=lambda: len(arrived))
+        finally:
+            listener.loop_stop()
+
+
+@contextmanager
 def _signal() -> Generator[Place]:
     with InThread(SignalServer()) as thread:
         server = thread.server
@@ -208,7 +242,16 @@ STANDINS: Final[Mapping[str, Opens]] = {
     "discord": _discord,
     "webhook": partial(_posts, lambda host: {"hooks": {"build": {"secret": "s" * 32, "url": f"http://{host}/hook"}}}),
     "apprise": partial(_posts, lambda host: {"services": {"build": f"json://{host}/notify"}}),
+    "dingtalk": _of(
+        DingTalkServer, lambda url: {"clientId": CLIENT, "clientSecret": SECRET, "apiBase": url, "oapiBase": url}, "manager1234"
+    ),
     "email": _email,
+    "feishu": _of(
+        FeishuServer,
+        lambda url: {"appId": APP, "appSecret": FEISHU_SECRET, "verificationToken": "v" * 32, "apiBase": url},
+        "oc_" + "a" * 32,
+    ),
+    "googlechat": _googlechat,
     "irc": _irc,
     "line": _of(line_server.LineServer, _line, "U" + "a" * 32),
     "matrix": _matrix,
@@ -217,6 +260,7 @@ STANDINS: Final[Mapping[str, Opens]] = {
         lambda url: {"serverUrl": url, "token": mattermost_server.TOKEN},
         mattermost_server.DIRECT,
     ),
+    "mqtt": _mqtt,
     "msteams": _msteams,
     "ntfy": _of(NtfyServer, lambda url: {"server": url, "topics": {"phone": {"topic": "phone", "replies": "from-phone"}}}, "phone"),
     "signal": _signal,
@@ -230,5 +274,5 @@ STANDINS: Final[Mapping[str, Opens]] = {
         str(zulip_server.ADA),
     ),
 }
-MISSING: Final = {"email": dovecot.MISSING, "xmpp": prosody.MISSING}
+MISSING: Final = {"email": dovecot.MISSING, "mqtt": "" if mosquitto.PROGRAM else mosquitto.MISSING, "xmpp": prosody.MISSING}
 """Why a channel can't be measured here; empty: it can."""

@@ -44,11 +44,11 @@ def test_path_says_when_there_is_no_file(tmp_path: Path):
 
 
 def test_check_names_the_keys_without_effect(tmp_path: Path):
-    file = write(tmp_path, {"channels": {"sendProgress": True, "slack": {"enabled": True}}, "providers": {"bedrock": {"apiKey": "x"}}})
+    file = write(tmp_path, {"channels": {"sendProgress": True, "qq": {"enabled": True}}, "providers": {"bedrock": {"apiKey": "x"}}})
     done = Nanobot(folder=tmp_path)("config", "check")
     assert done.stdout.splitlines() == [
         "channels.sendProgress: known from nanobot, has no effect here",
-        "channels.slack: known from nanobot, has no effect here",
+        "channels.qq: known from nanobot, has no effect here",
         "providers.bedrock: known from nanobot, has no effect here",
         f"{file}: right, 3 without effect",
     ]
