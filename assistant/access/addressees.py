@@ -1,16 +1,12 @@
 """Messages to people by name: who is meant, in which chat they are reached, and what their sender may know of it."""
 
-import logging
 from dataclasses import dataclass
 from typing import Final
 
-from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelDirectory
-from assistant.contracts.errors import InvalidAddress, traceback_location
+from assistant.contracts.errors import InvalidAddress
 from assistant.contracts.outbox import ToPerson
 from assistant.contracts.people import ME, Addressee, PeopleDirectory, Person, PersonConflict, PersonNotFound, shown_person
-
-log = logging.getLogger(__name__)
 
 _MOST_NAMES: Final = 20
 _CHAT: Final = " A chat is written channel:chat_id."
@@ -44,25 +40,8 @@ class Addressees:
             raise await self._ambiguous(who, told=told) from None
         return await self._reached(found, who, own=own is not None and found.id == own.id, told=told, in_group=False)
 
-    async def chats(self, person: str) -> list[Address]:
-        """Where a person is reached now."""
-        return [address for address in await self.people.chats(person) if self.offers(address)]
-
-    def offers(self, address: Address) -> bool:
-        """Whether an address is one of an enabled channel."""
-        if address.channel not in self.channels.enabled:
-            return False
-        try:
-            self.channels.check(address)
-        except InvalidAddress:
-            return False
-        except Exception as bug:  # noqa: BLE001 - a fault of one kind of channel must not keep deliveries from being settled
-            log.error("channel.bug channel=%s error=%s", address.channel, traceback_location(bug))  # noqa: TRY400 - no words
-            return False
-        return True
-
     async def _reached(self, person: Person | None, who: str, *, own: bool, told: bool, in_group: bool) -> Addressee:
-        chats = await self.chats(person.id) if person is not None else []
+        chats = await self.people.chats(person.id) if person is not None else ()
         if person is None or not chats:
             if own:
                 raise InvalidAddress(_NO_OWN_CHAT, param="to")

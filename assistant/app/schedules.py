@@ -59,7 +59,6 @@ def build_schedules(
         checks=WatchChecks(lambda: web.fetcher, _reader(loaded.workspace, people)),
         writer=writer,
         people=people,
-        offers=lambda address: store.outbox.offers(address),
     )
     return ScheduleService(store=store, notifier=store.notifier, people=people, writer=writer, runner=runner)
 

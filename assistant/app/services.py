@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assistant import __version__
-from assistant.access.addressees import Addressees
 from assistant.app.agent import AgentParts, build_turns
 from assistant.app.approvals import Approvals, open_approvals
 from assistant.app.ledger import build_meter
@@ -125,12 +124,12 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
     skills, offers = await asyncio.to_thread(_open_folders, loaded)
     async with AsyncExitStack() as opened:
         sandbox = _probed_sandbox(loaded, opened)
-        store = await _open_store(loaded, opened)
+        directory = ConfiguredChannels(loaded.config.channels.by_name())
+        store = await _open_store(loaded, directory, opened)
         meter = build_meter(loaded.config, store, store.people, metrics := Metrics())
         traces = await _open_traces(loaded.config.traces, opened)
         models, registry = await _open_models(loaded, traces.metering(meter) if traces else meter, opened)
         files, reader = _open_readers(loaded.config, store, opened)
-        directory = ConfiguredChannels(loaded.config.channels.by_name())
         channels, deliveries = _open_delivery(loaded, directory, store, metrics, with_channels=with_channels)
         later = open_later(store, directory, store.people)
         memory = build_memory(loaded, models, registry, store, store.people, opened)
@@ -146,7 +145,7 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
             later=later,
             sandbox=sandbox,
             runs=runs,
-            web=(web := OpenWeb(loaded, files)),
+            web=OpenWeb(loaded, files),
             mcp=build_mcp(loaded, store, reader, opened, sandbox=sandbox, secrets=open_secrets(loaded.config)),
             voice=build_voice(loaded, meter, sandbox, store.media, opened),
             skills=skills,
@@ -170,7 +169,7 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
             workflows=workflows,
             workflow_models=workflow_models,
             tasks=tasks,
-            schedules=build_schedules(loaded, store, turns, workflows, store.people, web),
+            schedules=build_schedules(loaded, store, turns, workflows, store.people, parts.web),
             approvals=open_approvals(loaded, store, turns),
             channels=channels,
             meter=meter,
@@ -212,10 +211,10 @@ def _open_tasks(parts: AgentParts, turns: Turns, opened: AsyncExitStack) -> Task
     return tasks
 
 
-async def _open_store(loaded: Loaded, opened: AsyncExitStack) -> Store:
+async def _open_store(loaded: Loaded, directory: ConfiguredChannels, opened: AsyncExitStack) -> Store:
     """The store, with what dead processes left settled."""
     config = loaded.config
-    store = await open_store(config.store, loaded.home, config.attachments, zone=config.zone)
+    store = await open_store(config.store, loaded.home, config.attachments, zone=config.zone, offers=directory.offers)
     opened.push_async_callback(store.close)
     await store.sessions.recover()
     await store.responses.recover()
@@ -277,7 +276,6 @@ async def _open_traces(settings: TraceSettings, opened: AsyncExitStack) -> "Trac
 
 def _open_channels(loaded: Loaded, directory: ConfiguredChannels, store: Store, watch: Watch, metrics: Metrics) -> OpenChannels:
     """Open the enabled channels. One that fails is noted and does not keep the others from opening. Imports the SDKs."""
-    store.outbox.offers = Addressees(store.people, directory).offers
     opened: list[Channel] = []
     failed: dict[str, str] = {}
     for name, settings in loaded.config.enabled_channels.items():

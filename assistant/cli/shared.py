@@ -16,6 +16,7 @@ import typer
 
 from assistant.api.body.spool import Spool
 from assistant.config import Loaded, load_config
+from assistant.config.extensions import ConfiguredChannels
 from assistant.config.folders import make_home
 from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.messages import Json
@@ -34,7 +35,8 @@ _PAGE = 1000
 async def opened_store(loaded: Loaded) -> AsyncGenerator[Store]:
     """The configured store. Raises ConfigError, StoreUnavailable."""
     make_home(loaded.home)
-    store = await open_store(loaded.config.store, loaded.home, loaded.config.attachments, zone=loaded.config.zone)
+    directory = ConfiguredChannels(loaded.config.channels.by_name())
+    store = await open_store(loaded.config.store, loaded.home, loaded.config.attachments, zone=loaded.config.zone, offers=directory.offers)
     try:
         yield store
     finally:

@@ -3,6 +3,7 @@
 `ConfiguredChannels` looks channels up in them.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
@@ -13,12 +14,14 @@ from assistant.config.aliases import KeyPath, camel, installed_candidates, plain
 from assistant.config.errors import ConfigError, ConfigProblem
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelKind, ChannelSettings
-from assistant.contracts.errors import InvalidAddress
+from assistant.contracts.errors import InvalidAddress, traceback_location
 from assistant.contracts.messages import Json
 from assistant.contracts.tools import NoSettings
 from assistant.contracts.util import Settings
 from channels import catalog as channel_catalog
 from tools import catalog as tool_catalog
+
+log = logging.getLogger(__name__)
 
 S = TypeVar("S", bound=Settings)
 
@@ -152,6 +155,18 @@ class ConfiguredChannels:
         if kind is None:
             raise InvalidAddress(unknown_channel(address.channel, self.names), param="channel")
         return kind.check_address(self._settings[address.channel], address)
+
+    def offers(self, address: Address) -> bool:
+        if address.channel not in self.enabled:
+            return False
+        try:
+            self.check(address)
+        except InvalidAddress:
+            return False
+        except Exception as bug:  # noqa: BLE001 - a fault of one kind of channel must not keep deliveries from being settled
+            log.error("channel.bug channel=%s error=%s", address.channel, traceback_location(bug))  # noqa: TRY400 - no words
+            return False
+        return True
 
     def named(self, address: Address) -> bool:
         kind = self.kind(address.channel)

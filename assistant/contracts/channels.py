@@ -320,6 +320,10 @@ class ChannelDirectory(Protocol):
         """The address in its canonical form. Raises InvalidAddress: there is no such channel, or no such address on it."""
         ...
 
+    def offers(self, address: Address) -> bool:
+        """Whether it is an address of an enabled channel. Pure, and raises nothing."""
+        ...
+
     def named(self, address: Address) -> bool:
         """Whether the configuration names this chat: a sender who may write, an owner, a hook, a service."""
         ...

@@ -107,8 +107,8 @@ class PeopleDirectory(Protocol):
     async def list(self) -> Sequence[Person]: ...
 
     async def chats(self, person: str) -> Sequence[Address]:
-        """Where a person is reached, the best first: the chats that they prefer, then private ones, the last that they wrote from first. Of channels
-        that are enabled or not."""
+        """Where a person is reached, the best first: the chats that they prefer, then private ones, the last that they wrote from first. Only
+        addresses of enabled channels."""
         ...
 
 

@@ -9,9 +9,9 @@ from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.inbox import ChatCommand, CommandCall
 from assistant.contracts.schedules import At, Occurrence, Schedule, ScheduleBook, ScheduleConflict, ScheduleNotFound, ScheduleWords
 from assistant.contracts.util import Clock, utc_now
-from assistant.schedule.receivers import receiver_of
 from assistant.schedule.rules import instant_of
 from assistant.schedule.spoken import told
+from assistant.schedule.texts import receiver_of
 
 _MOST_LISTED: Final = 50
 _MOST_WORDS: Final = 80

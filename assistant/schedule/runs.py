@@ -16,8 +16,7 @@ from assistant.contracts.schedules import SCHEDULE_SESSION, Schedule
 from assistant.contracts.sessions import SessionCut
 from assistant.contracts.turns import TurnFailed, TurnFinished, TurnRequest, UserText
 from assistant.contracts.util import Clock, backoff, derived_id, utc_now
-from assistant.schedule.receivers import Offers, chats_of, placed_at, receiver_of
-from assistant.schedule.texts import EventWriter, clock_of, late
+from assistant.schedule.texts import EventWriter, clock_of, late, placed_at, receiver_of
 from assistant.schedule.watches import WatchChecks, WatchFailed
 from assistant.store.occurrences import Ending, HeldOccurrence, OccurrenceStore
 from assistant.turns.service import Turns
@@ -37,7 +36,6 @@ class AskReply:
     turn_id: str
     writer: EventWriter
     people: PeopleDirectory
-    offers: Offers
     clock: Clock
 
     async def outbound(self, end: TurnFinished | TurnFailed) -> Sequence[OutboundEvent]:
@@ -46,7 +44,7 @@ class AskReply:
             return ()
         try:
             person = await self.people.person(receiver_of(new))
-            to = placed_at(new, await chats_of(receiver_of(new), self.people, self.offers))
+            to = placed_at(new, await self.people.chats(receiver_of(new)))
         except StoreUnavailable:  # then its end can't be stored either, and the turn is tried again
             person, to = None, placed_at(new, ())
         if to.address is None:
@@ -71,7 +69,6 @@ class OccurrenceRunner:
         checks: WatchChecks,
         writer: EventWriter,
         people: PeopleDirectory,
-        offers: Offers = lambda _: True,
         clock: Clock = utc_now,
         at_work: int = 16,
     ) -> None:
@@ -82,7 +79,6 @@ class OccurrenceRunner:
         self._checks = checks
         self._writer = writer
         self._people = people
-        self._offers = offers
         self._clock = clock
         self._places = asyncio.Semaphore(at_work)
 
@@ -163,9 +159,7 @@ class OccurrenceRunner:
             agent=new.agent,
             address=new.address,
             cause=Cause(kind="schedule", id=held.schedule.id),
-            reply=AskReply(
-                schedule=held.schedule, turn_id=turn_id, writer=self._writer, people=self._people, offers=self._offers, clock=self._clock
-            ),
+            reply=AskReply(schedule=held.schedule, turn_id=turn_id, writer=self._writer, people=self._people, clock=self._clock),
         )
         try:
             turn = self._turns.start(request)

@@ -14,10 +14,9 @@ from assistant.contracts.people import PeopleDirectory, Person
 from assistant.contracts.schedules import Schedule, ScheduleNotFound
 from assistant.contracts.util import Clock, backoff, derived_id, new_id, utc_now
 from assistant.schedule.plans import plan_due
-from assistant.schedule.receivers import Offers, chats_of, placed_at, receiver_of
 from assistant.schedule.rules import next_instant, zone_of, zones_version
 from assistant.schedule.runs import OccurrenceRunner
-from assistant.schedule.texts import EventWriter, failure_notice
+from assistant.schedule.texts import EventWriter, failure_notice, placed_at, receiver_of
 from assistant.store.codec import from_micros, optional
 from assistant.store.occurrence_rows import EARLIEST
 from assistant.store.occurrences import Begun, Due, HeldOccurrence, Plan
@@ -66,7 +65,6 @@ class ScheduleService:
         self._database, self._own = store.database, store.runner.id
         self._notifier = notifier
         self._people = people
-        self._offers: Offers = lambda address: store.outbox.offers(address)
         self._writer = writer
         self._runner = runner
         self._clock = clock
@@ -168,7 +166,7 @@ class ScheduleService:
 
     async def _known(self, id: str) -> tuple[Person | None, Sequence[Address]]:
         """A person, and where they are reached now."""
-        return await self._people.person(id), await chats_of(id, self._people, self._offers)
+        return await self._people.person(id), await self._people.chats(id)
 
     def _plan(self, due: Due, now: datetime, known: Mapping[str, tuple[Person | None, Sequence[Address]]]) -> Plan | None:
         schedule = due.schedule

@@ -1,14 +1,14 @@
-"""What schedules say: their messages, late and missed ones, failures, by the clock of the schedule's zone."""
+"""What schedules say, and to whom: their messages, late and missed ones, failures, by the clock of the schedule's zone."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.outbox import ButtonRows, Origin, OutboundEvent, ToPerson
 from assistant.contracts.people import Person
-from assistant.contracts.schedules import FAILURES_PAUSED, GRACE, Schedule, ScheduleKind
+from assistant.contracts.schedules import FAILURES_PAUSED, GRACE, NewSchedule, Schedule, ScheduleKind
 from assistant.contracts.util import derived_id
 from assistant.schedule.rules import instant_of, zone_of
 
@@ -20,6 +20,33 @@ MOST_COUNTED: Final = 5_000
 """Instants that passed while no server ran are counted up to here."""
 _CALLED: Final[dict[ScheduleKind, str]] = {"reminder": "reminder", "ask": "question", "watch": "watch", "workflow": "workflow"}
 _MOST_NAMED: Final = 80
+
+
+def receiver_of(new: NewSchedule) -> str:
+    """The id of the person who gets the messages: the one that it names, else its owner."""
+    return new.person.id if new.person else new.owner
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receiver:
+    """The chat of a schedule, and the person in it, whose next channel follows where it can't be reached."""
+
+    address: Address | None
+    """None: it has none; or there is no chat in which the person is reached."""
+    person: ToPerson | None
+
+    def placed(self, schedule: Schedule) -> Schedule:
+        return replace(schedule, new=replace(schedule.new, address=self.address))
+
+
+def placed_at(new: NewSchedule, chats: Sequence[Address], address: Address | None = None) -> Receiver:
+    """`chats`: of `receiver_of`. `address`: another than the schedule's own. A chat that the schedule names stays first; where it is a private one
+    of its owner, their others follow."""
+    if new.person is not None and address is None:
+        return Receiver(address=chats[0] if chats else None, person=new.person if chats else None)
+    where = address or new.address
+    own = new.person is None and where is not None and any(where.lane == chat.lane for chat in chats)
+    return Receiver(address=where, person=ToPerson(id=new.owner) if own else None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,15 +43,23 @@ class OutboxStore:
     `owner` None means any owner's (the command line).
     """
 
-    def __init__(self, database: Database, runner: Runner, notifier: Notifier, media: MediaFolder, *, clock: Clock = utc_now) -> None:
-        """`media`: the files that events refer to."""
+    def __init__(
+        self,
+        database: Database,
+        runner: Runner,
+        notifier: Notifier,
+        media: MediaFolder,
+        *,
+        offers: Offers = lambda _: True,
+        clock: Clock = utc_now,
+    ) -> None:
+        """`media`: the files that events refer to. `offers`: which chats a failed delivery to a person may be followed in."""
         self._database = database
         self._runner = runner
         self._notifier = notifier
         self._media = media
         self._clock = clock
-        self.offers: Offers = lambda _: True
-        """Which chats a failed delivery to a person may be followed in."""
+        self._offers = offers
 
     async def enqueue(self, events: Sequence[OutboundEvent]) -> Sequence[Delivery]:
         """Accept all events, or none, and notify. For an event whose id is known, return the delivery of the first one."""
@@ -148,7 +156,7 @@ class OutboxStore:
             connection.execute(rows.ALL_FALL_IN_LINE, {"now": now})
             if back:
                 self._notifier.announce(connection)
-            followed = follow(connection, self._notifier, self.offers, now)
+            followed = follow(connection, self._notifier, self._offers, now)
             lost = connection.execute(LOST)
             return back, (bool(lost) and end_lost(connection, self._notifier, lost, now)) or bool(followed)
 
@@ -215,7 +223,7 @@ class OutboxStore:
         such message is known. Repeatable."""
         now, names = self._now(), (json_column(channel), json_column(message_id))
         return await self._write_and_notify(
-            lambda connection: report_undelivered(connection, self._notifier, *names, trouble, now, self.offers)
+            lambda connection: report_undelivered(connection, self._notifier, *names, trouble, now, self._offers)
         )
 
     async def delivered(self, channel: str, message_id: str, *, read: bool = False) -> bool:
@@ -251,7 +259,7 @@ class OutboxStore:
             for statement, values in statements if found else ():
                 connection.execute(statement, {**values, "seq": found[0][0]})
             failed = found and ends in ("failed", "expired")
-            followed = follow(connection, self._notifier, self.offers, now) if failed else ()
+            followed = follow(connection, self._notifier, self._offers, now) if failed else ()
             if found and ends and claim.event.id not in followed:
                 end_with_delivery(connection, self._notifier, str(held["id"]), ends, now)
             return bool(found)

@@ -12,7 +12,7 @@ from assistant.contracts.people import OWNER_ID, OWNER_SHOWN, Person, PersonConf
 from assistant.contracts.util import Clock, utc_now
 from assistant.store.codec import json_column, json_key, optional, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
-from assistant.store.reaching import chats_of, decode_preferred, encode_preferred
+from assistant.store.reaching import Offers, chats_of, decode_preferred, encode_preferred
 from assistant.store.spaces import delete_space, export_space, is_at_work
 
 T = TypeVar("T")
@@ -52,10 +52,11 @@ SESSIONS_OF = "SELECT key FROM sessions WHERE owner = :id"
 class PeopleStore:
     """Implements PeopleDirectory. Every method may raise StoreUnavailable."""
 
-    def __init__(self, database: Database, *, zone: ZoneInfo, clock: Clock = utc_now) -> None:
-        """`zone`: the server's."""
+    def __init__(self, database: Database, *, zone: ZoneInfo, offers: Offers, clock: Clock = utc_now) -> None:
+        """`zone`: the server's. `offers`: which addresses people are reached at."""
         self._database = database
         self._zone = zone
+        self._offers = offers
         self._clock = clock
         self._known: dict[str, tuple[float, Person | None]] = {}
         self._belongs: dict[str, tuple[float, str]] = {}
@@ -151,7 +152,7 @@ class PeopleStore:
         return await self._write(write)
 
     async def chats(self, person: str) -> Sequence[Address]:
-        return await self._database.read(lambda connection: chats_of(connection, json_column(person), lambda _: True))
+        return await self._database.read(lambda connection: chats_of(connection, json_column(person), self._offers))
 
     async def export(self, id: str) -> dict[str, Any]:
         """Everything of a person, as JSON takes it: by table, sessions with their messages."""

@@ -35,6 +35,7 @@ from assistant.store.occurrences import OccurrenceStore
 from assistant.store.outbox import OutboxStore
 from assistant.store.people import PeopleStore
 from assistant.store.processes import FileRunner, Notifier, PipeNotifier, Runner, SessionLockRunner
+from assistant.store.reaching import Offers
 from assistant.store.responses import ResponseStore
 from assistant.store.schedules import ScheduleStore
 from assistant.store.sessions import Sessions
@@ -104,9 +105,16 @@ class Store:
 
 
 async def open_store(
-    settings: StoreSettings, state_folder: Path, attachments: AttachmentSettings = _KEEP, *, zone: ZoneInfo = _UTC, clock: Clock = utc_now
+    settings: StoreSettings,
+    state_folder: Path,
+    attachments: AttachmentSettings = _KEEP,
+    *,
+    zone: ZoneInfo = _UTC,
+    offers: Offers = lambda _: True,
+    clock: Clock = utc_now,
 ) -> Store:
-    """Open the store; create it, or migrate its schema, if needed. Raises StoreUnavailable. `zone`: of people who named none.
+    """Open the store; create it, or migrate its schema, if needed. Raises StoreUnavailable. `zone`: of people who named none. `offers`: which
+    addresses can be written to; all, unless given.
 
     SQLite is in `state_folder` unless `settings.url` names another database; the files of attachments and media always are. Nothing is recovered,
     swept or purged: the server does that.
@@ -114,17 +122,36 @@ async def open_store(
     url = settings.url or f"{_SQLITE}{(state_folder / 'nanobot.db').absolute()}"
     engine, runner, notifier_on = await asyncio.to_thread(_parts, url)
     database = Database(engine)
-    notifier = notifier_on(database)
+    store = _stores(database, runner, notifier_on(database), state_folder, attachments, zone=zone, offers=offers, clock=clock)
+    try:
+        await bring_up_to_date(database, url)
+    except BaseException:
+        await store.close()
+        raise
+    return store
+
+
+def _stores(
+    database: Database,
+    runner: Runner,
+    notifier: Notifier,
+    state_folder: Path,
+    attachments: AttachmentSettings,
+    *,
+    zone: ZoneInfo,
+    offers: Offers,
+    clock: Clock,
+) -> Store:
     kept_files = AttachmentStore(database, state_folder / "attachments", attachments, clock=clock)
     media = MediaFolder(database, state_folder / "media")
-    people = PeopleStore(database, zone=zone, clock=clock)
+    people = PeopleStore(database, zone=zone, offers=offers, clock=clock)
     sessions = Sessions(database, runner, notifier, collect=kept_files.collect, clock=clock)
     tasks = TaskStore(database, runner, notifier, sessions, clock=clock)
     sessions.settles = tasks.end_with_turn
-    store = Store(
+    return Store(
         sessions=sessions,
         attachments=kept_files,
-        outbox=OutboxStore(database, runner, notifier, media, clock=clock),
+        outbox=OutboxStore(database, runner, notifier, media, offers=offers, clock=clock),
         inbox=InboxStore(database, runner, notifier, clock=clock),
         approvals=ApprovalStore(database, notifier, clock=clock),
         continuations=ContinuationStore(database, runner, notifier, clock=clock),
@@ -154,12 +181,6 @@ async def open_store(
         database=database,
         runner=runner,
     )
-    try:
-        await bring_up_to_date(database, url)
-    except BaseException:
-        await store.close()
-        raise
-    return store
 
 
 def _parts(url: str) -> tuple[DatabaseEngine, Runner, Callable[[Database], Notifier]]:

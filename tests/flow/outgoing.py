@@ -62,8 +62,8 @@ class Outbox:
 
 @asynccontextmanager
 async def open_outbox(folder: Path, *enabled: str) -> AsyncGenerator[Outbox]:
-    store = await open_store(StoreSettings(), folder / "state")
     delivered, watch = set(enabled), Watch()
+    store = await open_store(StoreSettings(), folder / "state", offers=lambda address: address.channel in delivered)
     try:
         yield Outbox(
             store=store,

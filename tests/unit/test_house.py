@@ -31,7 +31,7 @@ CATCH_ALL = {
     "assistant/api/middleware/errors.py",  # a bug behind a request becomes an answer
     "assistant/app/agent.py",  # a package's tool that fails is left out
     "assistant/app/services.py",  # an adapter that fails to open leaves its channel stopped and the server running
-    "assistant/config/extensions.py",  # a package that fails to import is named to the person who configured it
+    "assistant/config/extensions.py",  # neither a package that fails to import nor a fault of one kind of channel ends a start or a delivery
     "assistant/delivery/dispatcher.py",  # a failed scan or renewal must not end the loop
     "assistant/delivery/sender.py",  # an adapter's bug is settled as an outcome of its event
     "assistant/delivery/supervisor.py",  # an adapter's bug ends one run of it, nothing else
@@ -44,7 +44,6 @@ CATCH_ALL = {
     "assistant/memory/learning.py",  # a bug in learning costs no one an answer
     "assistant/schedule/runs.py",  # a bug in one occurrence ends it as failed, and the others go their way
     "assistant/schedule/service.py",  # a bug in a look at what is due must not end the sleeper
-    "assistant/access/addressees.py",  # a fault of one kind of channel must not keep deliveries from being settled
     "assistant/testing/channel_in.py",  # the suite runs a channel as the supervisor does: again, whatever ended it
     "channels/email/adapter.py",  # a mail that can't be read must not hide those behind it
     "channels/matrix/keys.py",  # what a file of keys that can't be opened raises becomes the channel's failure

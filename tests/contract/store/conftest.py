@@ -1,16 +1,25 @@
 """A store on each database: a SQLite file, and a database of a real PostgreSQL."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
+from assistant.contracts.addresses import Address
 from assistant.store.database import AttachmentSettings, StoreSettings
+from assistant.store.reaching import Offers
 from assistant.store.store import Store, open_store
 from tests.clocks import TurnedClock
 
-Opener = Callable[[], Awaitable[Store]]
+
+class Opener(Protocol):
+    async def __call__(self, *, offers: Offers = ...) -> Store: ...
+
+
+def every(_: Address) -> bool:
+    return True
 
 
 @pytest.fixture
@@ -23,8 +32,8 @@ async def open_again(url: str, tmp_path: Path, clock: TurnedClock) -> AsyncItera
     """Opens the test's store, as another process would; everything opened is closed at the end."""
     opened: list[Store] = []
 
-    async def open_one() -> Store:
-        store = await open_store(StoreSettings(url=url), tmp_path / "state", AttachmentSettings(keep_days=30), clock=clock)
+    async def open_one(*, offers: Offers = every) -> Store:
+        store = await open_store(StoreSettings(url=url), tmp_path / "state", AttachmentSettings(keep_days=30), offers=offers, clock=clock)
         opened.append(store)
         return store
 

@@ -12,6 +12,7 @@ from assistant.contracts.people import OWNER_ID
 from assistant.store.store import Store
 from tests.clocks import TurnedClock
 
+from .conftest import Opener
 from .sent import LEASE, again, claimed, event, failed, parts, receipt
 
 BLOCKED = failed("blocked")
@@ -233,9 +234,10 @@ async def test_a_report_of_the_platform_is_followed_too(store: Store, clock: Tur
     assert "on Whatsapp: Not on WhatsApp (1 of 2 parts arrived).)" in next_one.event.text
 
 
-async def test_only_enabled_channels_follow(store: Store, clock: TurnedClock) -> None:
+async def test_only_enabled_channels_follow(open_again: Opener, clock: TurnedClock) -> None:
+    store = await open_again(offers=lambda address: address.channel != "matrix")
     person = await anna(store, clock, "discord:7", "matrix:@anna", "telegram:42")
-    store.outbox.offers = lambda address: address.channel != "matrix"
+    assert await reached(store, person) == ["telegram:42", "discord:7"]
     first = to(person, "telegram:42")
     await store.outbox.enqueue([first])
     await fail(store, "telegram:42")

@@ -186,6 +186,9 @@ class OneChannel:
     def check(self, address: Address) -> Address:
         return address
 
+    def offers(self, address: Address) -> bool:
+        return address.channel in self.enabled
+
     def named(self, address: Address) -> bool:
         return False
 

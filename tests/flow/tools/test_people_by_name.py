@@ -130,9 +130,9 @@ async def test_the_outcome_is_that_of_the_channel_that_followed(home: Desk) -> N
 async def test_another_is_told_of_no_channel_when_all_fail(home: Desk) -> None:
     home.receipt_wait = 5
     await home.outbox.store.people.change("telegram:42", prefers=[parse_address(DISCORD)])
-    home.outbox.store.outbox.offers = lambda _: False
     call = asyncio.create_task(home.call(BERT, to="anna", **HELLO))
     await home.until_kept()
+    home.outbox.enabled.clear()
     await home.outbox.settle(DISCORD, BLOCKED)
     told = await call
     assert told.text == "Message to Anna: failed: it could not be delivered in any of their chats"
