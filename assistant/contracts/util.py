@@ -15,8 +15,10 @@ from pydantic.alias_generators import to_camel
 
 
 def new_id(prefix: str) -> str:
-    """`<prefix>_` and 28 hexadecimal digits: 48 bits of milliseconds since 1970, then 64 random bits. Not a secret."""
-    return f"{prefix}_{time.time_ns() // 1_000_000:012x}{random.getrandbits(64):016x}"
+    """`<prefix>_` and 28 hexadecimal digits: 48 bits of milliseconds since 1970, 20 of the nanoseconds in it, so that those of one process sort by
+    when they were made, then 44 random bits. Not a secret."""
+    milliseconds, nanoseconds = divmod(time.time_ns(), 1_000_000)
+    return f"{prefix}_{milliseconds:012x}{nanoseconds:05x}{random.getrandbits(44):011x}"
 
 
 def derived_id(prefix: str, *causes: str) -> str:
