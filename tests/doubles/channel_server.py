@@ -43,6 +43,10 @@ class ChannelServer:
         """The platform's answers to "refuse", "limit" (30 s), "server_error", "unauthorized", "blocked" …"""
         raise NotImplementedError
 
+    def drop(self) -> None:
+        """Every connection breaks; new ones are taken."""
+        raise NotImplementedError
+
     def fail(self, how: Failure) -> None:
         if how in self.lasting:
             self._always = how

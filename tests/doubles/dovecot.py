@@ -4,13 +4,13 @@ import imaplib
 import os
 import pwd
 import shutil
-import subprocess
-import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+from tests.doubles.programs import running_program
 
 PASSWORD = "pass-word"
 _PROGRAM = shutil.which("dovecot", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
@@ -116,22 +116,5 @@ def _running(folder: Path, ports: tuple[int, int], tls: tuple[Path, Path] | None
     }
     config = folder / "dovecot.conf"
     config.write_text(_CONFIG.format(**values))
-    process = subprocess.Popen([_PROGRAM, "-F", "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        _wait(ports[0], process, folder / "log")
+    with running_program([_PROGRAM, "-F", "-c", str(config)], ports[0], folder / "log"):
         yield Dovecot(ports[0], ports[1], folder)
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + 10
-    while True:
-        try:
-            imaplib.IMAP4("127.0.0.1", port, timeout=5).shutdown()
-            return
-        except OSError:
-            if process.poll() is not None or time.monotonic() > end:
-                raise AssertionError(log.read_text() if log.exists() else "dovecot did not start") from None
-            time.sleep(0.01)

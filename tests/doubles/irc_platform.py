@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import Channel, ChannelContext
-from assistant.testing.channel_suite import ChannelPlatform, Failure, FolderFiles, Said, Seen
+from assistant.testing.channel_suite import Said, Seen
 from channels.irc.adapter import IrcChannel
 from channels.irc.kind import KIND
 from channels.irc.settings import IrcSettings
 from tests.doubles.irc_server import IrcServer
+from tests.doubles.served import ServedPlatform
 
 
-class IrcPlatform(ChannelPlatform):
+class IrcPlatform(ServedPlatform[Any, IrcChannel]):
     kind = KIND
     address = Address(channel="irc", chat_id="anna")
     bad_addresses = (
@@ -30,28 +30,14 @@ class IrcPlatform(ChannelPlatform):
     most_text = 4 * 400
 
     def __init__(self, server: Any, folder: Path, **more: Any) -> None:
-        self.server = server
-        self.files = FolderFiles(folder)
         section = {"enabled": True, "host": "127.0.0.1", "port": server.port, "tls": False, "channels": ["#room"], "lineSeconds": 0}
-        self.settings = IrcSettings.model_validate({**section, "trustNicks": True, **more})
-        self.channel: Channel = self.open()
+        super().__init__(server, folder, IrcSettings.model_validate({**section, "trustNicks": True, **more}))
 
     def open(self, **more: Any) -> IrcChannel:
-        return IrcChannel(self.settings, ChannelContext(files=self.files, version="1"), pause=0.01, gather=0.05, **more)
-
-    async def reopen(self) -> Channel:
-        await self.channel.close()
-        self.channel = self.open()
-        return self.channel
+        return IrcChannel(self.settings, self.context, pause=0.01, gather=0.05, **more)
 
     def seen(self) -> Sequence[Seen]:
         return self.server.accepted
-
-    def fail(self, how: Failure) -> None:
-        self.server.fail(how)
-
-    def heal(self) -> None:
-        self.server.heal()
 
     def write(self, said: Said) -> str:
         assert isinstance(self.server, IrcServer)
@@ -62,9 +48,6 @@ class IrcPlatform(ChannelPlatform):
         at = datetime.now(UTC) + timedelta(seconds=said.ahead)
         self.server.say(by, "#room" if said.group else "", text, msgid=id, time=f"{at:%Y-%m-%dT%H:%M:%S}.000Z", **bot)
         return id
-
-    def drop(self) -> None:
-        self.server.drop()
 
     def garble(self) -> None:
         for line in (

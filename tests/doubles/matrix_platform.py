@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import Channel, ChannelContext
-from assistant.contracts.notes import NotesInMemory
-from assistant.testing.channel_suite import ChannelPlatform, Failure, FolderFiles, Said, Seen
+from assistant.testing.channel_suite import Said
 from assistant.testing.platform import Ability
 from channels.matrix.adapter import MatrixChannel
 from channels.matrix.kind import KIND
 from channels.matrix.settings import MatrixSettings
 from tests.doubles.matrix_server import ANNA, BOT, NOW, TOKEN
+from tests.doubles.served import ServedPlatform
 
 DM, GROUP, ROOT = "!dm:test", "!group:test", "$root"
 
@@ -20,7 +19,7 @@ DM, GROUP, ROOT = "!dm:test", "!group:test", "$root"
 _PLAIN = {"encryption": False, "preview": "edit"}
 
 
-class MatrixPlatform(ChannelPlatform):
+class MatrixPlatform(ServedPlatform[Any, MatrixChannel]):
     kind = KIND
     address = Address(channel="matrix", chat_id=DM)
     bad_addresses = (
@@ -60,15 +59,10 @@ class MatrixPlatform(ChannelPlatform):
     most_file = 50 * 1024 * 1024
 
     def __init__(self, server: Any, folder: Path, **more: Any) -> None:
-        self.server = server
-        self.files = FolderFiles(folder)
-        self.notes = NotesInMemory()
         login = {} if more else {"accessToken": TOKEN}
-        self.settings = MatrixSettings.model_validate(
-            {"enabled": True, "homeserver": server.url, "encryption": False, "preview": "edit", **login, **more}
-        )
+        about = {"enabled": True, "homeserver": server.url, "encryption": False, "preview": "edit", **login, **more}
+        super().__init__(server, folder, MatrixSettings.model_validate(about))
         self.prepare()
-        self.channel: Channel = self.open()
 
     def prepare(self) -> None:
         """The rooms."""
@@ -78,21 +72,7 @@ class MatrixPlatform(ChannelPlatform):
         self.server.say(GROUP, {"msgtype": "m.text", "body": "the first"}, id=ROOT)
 
     def open(self) -> MatrixChannel:
-        return MatrixChannel(self.settings, ChannelContext(files=self.files, version="1", notes=self.notes), pause=0.01)
-
-    async def reopen(self) -> Channel:
-        await self.channel.close()
-        self.channel = self.open()
-        return self.channel
-
-    def seen(self) -> Sequence[Seen]:
-        return list(self.server.accepted.values())
-
-    def fail(self, how: Failure) -> None:
-        self.server.fail(how)
-
-    def heal(self) -> None:
-        self.server.heal()
+        return MatrixChannel(self.settings, self.context, pause=0.01)
 
     def write(self, said: Said) -> str:
         content: dict[str, Any] = {"msgtype": "m.notice" if said.by == "bot" else "m.text", "body": said.text}
@@ -150,9 +130,6 @@ class MatrixPlatform(ChannelPlatform):
 
     def acknowledged(self) -> bool:
         return self.server.read_to == len(self.server.stream)
-
-    def drop(self) -> None:
-        self.server.drop()
 
     def garble(self) -> None:
         broken: list[Any] = [

@@ -1,9 +1,6 @@
 """A real MQTT broker as a process of the tests (mosquitto, https://mosquitto.org), and a proxy before it that fails as it is told."""
 
 import asyncio
-import socket
-import subprocess
-import time
 from collections import deque
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -12,6 +9,8 @@ from shutil import which
 from typing import Final, Self
 
 from assistant.testing.platform import Failure, Seen
+from tests.doubles.live_server import free_port
+from tests.doubles.programs import running_program
 
 PROGRAM: Final = which("mosquitto") or which("mosquitto", path="/usr/sbin:/usr/local/sbin") or ""
 MISSING: Final = "mosquitto is not installed"
@@ -23,26 +22,10 @@ _CODES: Final[dict[Failure, int]] = {"refuse": 0x87, "limit": 0x97, "server_erro
 @contextmanager
 def mosquitto(folder: Path, settings: str = "allow_anonymous true") -> Generator[int]:
     """Its port, on loopback."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    config = folder / "mosquitto.conf"
+    port, config = free_port(), folder / "mosquitto.conf"
     config.write_text(f"user root\nlistener {port} 127.0.0.1\nmax_queued_messages 0\nset_tcp_nodelay true\n{settings}\n")
-    with (folder / "output").open("wb") as output:
-        process = subprocess.Popen([PROGRAM, "-c", str(config)], stdout=output, stderr=output)
-    try:
-        deadline = time.monotonic() + 20
-        while process.poll() is None and time.monotonic() < deadline:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.02)
-        assert process.poll() is None, (folder / "output").read_text()
+    with running_program([PROGRAM, "-c", str(config)], port, folder / "output"):
         yield port
-    finally:
-        process.kill()
-        process.wait()
 
 
 async def _packet(reader: asyncio.StreamReader) -> tuple[int, bytes, bytes]:

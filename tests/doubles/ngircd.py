@@ -1,9 +1,6 @@
 """A real IRC server as a process of the tests (ngircd, https://ngircd.barton.de), a person on it, and a proxy that fails as it is told."""
 
 import asyncio
-import socket
-import subprocess
-import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +10,8 @@ from typing import Any, Final, Self
 from assistant.testing.platform import Failure
 from channels.irc.lines import IrcLine, parsed
 from tests.doubles.irc_server import IrcFaults
+from tests.doubles.live_server import free_port
+from tests.doubles.programs import running_program
 
 PROGRAM: Final = which("ngircd") or which("ngircd", path="/usr/sbin:/usr/local/sbin") or ""
 MISSING: Final = "ngircd is not installed"
@@ -36,26 +35,10 @@ SyslogFacility = local0
 @contextmanager
 def ngircd(folder: Path) -> Generator[int]:
     """Its port, on loopback."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    config = folder / "ngircd.conf"
+    port, config = free_port(), folder / "ngircd.conf"
     config.write_text(_CONFIG.format(port=port))
-    with (folder / "output").open("wb") as output:
-        process = subprocess.Popen([PROGRAM, "-n", "-f", str(config)], stdout=output, stderr=output)
-    try:
-        deadline = time.monotonic() + 20
-        while process.poll() is None and time.monotonic() < deadline:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.02)
-        assert process.poll() is None, (folder / "output").read_text()
+    with running_program([PROGRAM, "-n", "-f", str(config)], port, folder / "output"):
         yield port
-    finally:
-        process.kill()
-        process.wait()
 
 
 class Person:

@@ -9,10 +9,10 @@ from assistant.contracts.errors import StoreUnavailable
 
 
 class PlatformCaller:
-    """`channel` gives the one that runs now: after a restart another."""
+    """`channel` gives the one that runs now: after a restart another. `again`: the lowest status after which a call comes again."""
 
-    def __init__(self, channel: Callable[[], CalledChannel]) -> None:
-        self._channel = channel
+    def __init__(self, channel: Callable[[], CalledChannel], *, again: int = 300) -> None:
+        self._channel, self._again = channel, again
         self._waiting: deque[PlatformCall] = deque()
         self._task: asyncio.Task[None] | None = None
         self.replies: list[PlatformReply] = []
@@ -23,7 +23,7 @@ class PlatformCaller:
             self._task = asyncio.create_task(self._run())
 
     def idle(self) -> bool:
-        """Whether every call was answered with success."""
+        """Whether no call waits for its answer."""
         return not self._waiting
 
     async def close(self) -> None:
@@ -38,7 +38,7 @@ class PlatformCaller:
             except StoreUnavailable:
                 reply = PlatformReply(status=503)
             self.replies.append(reply)
-            if reply.status < 300:
+            if reply.status < self._again:
                 self._waiting.popleft()
             else:
                 await asyncio.sleep(0.01)

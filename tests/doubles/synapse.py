@@ -6,9 +6,6 @@ https://element-hq.github.io/synapse/latest/usage/configuration/config_documenta
 import asyncio
 import base64
 import secrets
-import socket
-import subprocess
-import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +19,9 @@ from yarl import URL
 
 from assistant.testing.platform import Failure
 from tests.doubles.channel_server import ChannelServer
+from tests.doubles.live_server import free_port
 from tests.doubles.matrix_server import note_sent, refusal
+from tests.doubles.programs import running_program
 
 PYTHON: Final = Path(__file__).parents[2] / ".venv-synapse/bin/python"
 MISSING: Final = "Synapse is not installed: make test-matrix"
@@ -117,34 +116,14 @@ class Synapse:
 @contextmanager
 def synapse(folder: Path) -> Generator[Synapse]:
     """Started in about three seconds, on loopback, with SQLite."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     config = folder / "homeserver.yaml"
     config.write_text(_CONFIG.format(folder=folder, port=port, limits=_LIMITS))
     (folder / "log.yaml").write_text(_LOG)
     (folder / "signing.key").write_text(f"ed25519 a_test {base64.b64encode(secrets.token_bytes(32)).decode().rstrip('=')}\n")
-    with (folder / "output").open("wb") as output:
-        command = [str(PYTHON), "-m", "synapse.app.homeserver", "-c", str(config)]
-        process = subprocess.Popen(command, stdout=output, stderr=output, cwd=folder)
-    try:
-        _wait_for(port, process)
+    command = [str(PYTHON), "-m", "synapse.app.homeserver", "-c", str(config)]
+    with running_program(command, port, folder / "output", within=60, cwd=folder):
         yield Synapse(url=f"http://127.0.0.1:{port}")
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
-    while process.poll() is None and time.monotonic() < deadline:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise RuntimeError(f"Synapse did not come up ({process.poll()})")
 
 
 class SynapseProxy(ChannelServer):

@@ -8,19 +8,17 @@ from typing import Any
 import pytest
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import ChannelContext
-from assistant.contracts.notes import NotesInMemory
-from assistant.testing.channel_suite import ChannelPlatform, ChannelSuite, Failure, FolderFiles, Said, Seen
+from assistant.testing.channel_suite import ChannelSuite, Said
 from channels.dingtalk.adapter import DingTalkChannel
 from channels.dingtalk.kind import KIND
 from channels.dingtalk.settings import DingTalkSettings
 from tests.doubles.dingtalk_server import CLIENT, ROBOT, SECRET, DingTalkServer, call_of
-from tests.doubles.platform_caller import PlatformCaller
+from tests.doubles.served import CalledPlatform
 
 ADA, BO, GROUP = "manager1234", "012345678", "cid0123456789abcdef=="
 
 
-class DingTalkPlatform(ChannelPlatform):
+class DingTalkPlatform(CalledPlatform[DingTalkServer, DingTalkChannel]):
     kind = KIND
     address = Address(channel="dingtalk", chat_id=ADA)
     group = Address(channel="dingtalk", chat_id=GROUP)
@@ -33,43 +31,16 @@ class DingTalkPlatform(ChannelPlatform):
     files_have_words = False
 
     def __init__(self, server: DingTalkServer, folder: Path, **more: object) -> None:
-        self.server = server
-        self.files = FolderFiles(folder)
-        self.notes = NotesInMemory()
         bases = {"apiBase": server.url, "oapiBase": server.url}
         settings = {"enabled": True, "clientId": CLIENT, "clientSecret": SECRET, "allowFrom": [ADA], **bases, **more}
-        self.settings = DingTalkSettings.model_validate(settings)
-        self.channel = self._open()
-        self.caller = PlatformCaller(lambda: self.dingtalk)
+        super().__init__(server, folder, DingTalkSettings.model_validate(settings))
         self._count = 0
 
-    @property
-    def dingtalk(self) -> DingTalkChannel:
-        assert isinstance(self.channel, DingTalkChannel)
-        return self.channel
-
-    def _open(self) -> DingTalkChannel:
-        return DingTalkChannel(self.settings, ChannelContext(files=self.files, version="1", notes=self.notes), pause=0.01)
-
-    async def reopen(self) -> DingTalkChannel:
-        await self.channel.close()
-        self.channel = self._open()
-        return self.dingtalk
-
-    def seen(self) -> Sequence[Seen]:
-        return list(self.server.accepted.values())
+    def open(self) -> DingTalkChannel:
+        return DingTalkChannel(self.settings, self.context, pause=0.01)
 
     def texts(self) -> Sequence[str]:
         return [each.text for each in self.seen() if each.text]
-
-    def fail(self, how: Failure) -> None:
-        self.server.fail(how)
-
-    def heal(self) -> None:
-        self.server.heal()
-
-    def acknowledged(self) -> bool:
-        return self.caller.idle()
 
     def write(self, said: Said) -> str:
         self._count += 1
@@ -92,7 +63,7 @@ class DingTalkPlatform(ChannelPlatform):
 
     async def forge(self, said: Said, *, stale: bool = False) -> int:
         call = call_of(self.body(said, said.id or "forged"), secret=SECRET if stale else "another", ago=3700.0 if stale else 0.0)
-        return (await self.dingtalk.called(call)).status
+        return (await self.adapter.called(call)).status
 
     def body(self, said: Said, id: str) -> dict[str, Any]:
         author = BO if said.by == "stranger" else ADA
@@ -116,8 +87,5 @@ class DingTalkPlatform(ChannelPlatform):
 class TestDingTalk(ChannelSuite):
     @pytest.fixture
     async def platform(self, tmp_path: Path) -> AsyncGenerator[DingTalkPlatform]:
-        async with DingTalkServer() as server:
-            platform = DingTalkPlatform(server, tmp_path)
+        async with DingTalkServer() as server, DingTalkPlatform(server, tmp_path) as platform:
             yield platform
-            await platform.caller.close()
-            await platform.channel.close()

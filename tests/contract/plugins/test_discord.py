@@ -10,18 +10,18 @@ from typing import Any, get_args
 import pytest
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import Channel, ChannelContext
-from assistant.testing.channel_suite import ChannelPlatform, ChannelSuite, Failure, FolderFiles, Said, Seen
+from assistant.testing.channel_suite import ChannelSuite, Failure, Said, Seen
 from assistant.testing.platform import Ability
 from channels.discord.adapter import DiscordChannel
 from channels.discord.kind import KIND
 from channels.discord.settings import DiscordSettings
 from tests.doubles.discord_api.server import DiscordApi
 from tests.doubles.discord_api.world import Accepted
+from tests.doubles.served import OpenedPlatform
 from tests.flow.discord.conftest import QUICK
 
 
-class DiscordPlatform(ChannelPlatform):
+class DiscordPlatform(OpenedPlatform[DiscordChannel]):
     """Its gateway has no acknowledgements: what was missed is fetched by the last message that was accepted."""
 
     kind = KIND
@@ -35,7 +35,6 @@ class DiscordPlatform(ChannelPlatform):
     def __init__(self, api: DiscordApi, folder: Path) -> None:
         self._api, self._world = api, api.world
         self._token = api.token
-        self.files = FolderFiles(folder)
         self._ada, self._bob, self._other = self._world.user("ada"), self._world.user("bob"), self._world.user("other", bot=True)
         self._chat = self._world.dm(self._ada)
         guild = self._world.guild("home")
@@ -44,17 +43,11 @@ class DiscordPlatform(ChannelPlatform):
         self.address = Address(channel="discord", chat_id=self._chat["id"])
         self.group = Address(channel="discord", chat_id=self._channel["id"])
         self.thread_id = self._thread["id"]
-        self.settings = DiscordSettings.model_validate(api.settings(preview="edit"))
-        self.channel: Channel = self._open()
+        super().__init__(folder, DiscordSettings.model_validate(api.settings(preview="edit")))
         self._tasks: list[asyncio.Task[None]] = []
 
-    def _open(self) -> DiscordChannel:
-        return DiscordChannel(self.settings, ChannelContext(files=self.files, version="1"), replace(QUICK, refused=0.0))
-
-    async def reopen(self) -> Channel:
-        await self.channel.close()
-        self.channel = self._open()
-        return self.channel
+    def open(self) -> DiscordChannel:
+        return DiscordChannel(self.settings, self.context, replace(QUICK, refused=0.0))
 
     def seen(self) -> Sequence[Seen]:
         return [self._seen(entry) for entry in self._world.ledger if not entry.deleted]
@@ -164,7 +157,5 @@ class DiscordPlatform(ChannelPlatform):
 class TestDiscord(ChannelSuite):
     @pytest.fixture
     async def platform(self, tmp_path: Path) -> AsyncGenerator[DiscordPlatform]:
-        async with DiscordApi() as api:
-            platform = DiscordPlatform(api, tmp_path)
+        async with DiscordApi() as api, DiscordPlatform(api, tmp_path) as platform:
             yield platform
-            await platform.channel.close()

@@ -8,19 +8,18 @@ import orjson
 import pytest
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import ChannelContext
-from assistant.testing.channel_suite import ChannelPlatform, ChannelSuite, Failure, FolderFiles, Said, Seen
+from assistant.testing.channel_suite import ChannelSuite, Said
 from channels.feishu.adapter import FeishuChannel
 from channels.feishu.kind import KIND
 from channels.feishu.settings import FeishuSettings
 from tests.doubles.feishu_server import APP, BOT, KEY, SECRET, VERIFY, FeishuServer, call_of, encrypted, signed
-from tests.doubles.platform_caller import PlatformCaller
+from tests.doubles.served import CalledPlatform
 
 ADA, BO, OTHER_BOT = "ou_" + "a" * 32, "ou_" + "b" * 32, "ou_" + "d" * 32
 CHAT, BOS_CHAT, GROUP, THREAD = "oc_" + "a" * 32, "oc_" + "b" * 32, "oc_" + "c" * 32, "om_" + "e" * 32
 
 
-class FeishuPlatform(ChannelPlatform):
+class FeishuPlatform(CalledPlatform[FeishuServer, FeishuChannel]):
     kind = KIND
     address = Address(channel="feishu", chat_id=CHAT)
     group = Address(channel="feishu", chat_id=GROUP)
@@ -67,44 +66,18 @@ class FeishuPlatform(ChannelPlatform):
     files_have_words = False
 
     def __init__(self, server: FeishuServer, folder: Path, **more: object) -> None:
-        self.server = server
-        self.server.private |= {CHAT, BOS_CHAT}
-        self.server.told[THREAD] = ("first", GROUP)
-        self.files = FolderFiles(folder)
+        server.private |= {CHAT, BOS_CHAT}
+        server.told[THREAD] = ("first", GROUP)
         secrets = {"appId": APP, "appSecret": SECRET, "encryptKey": KEY, "verificationToken": VERIFY}
         settings = {"enabled": True, **secrets, "allowFrom": [ADA], "apiBase": server.url, "preview": "edit", **more}
-        self.settings = FeishuSettings.model_validate(settings)
-        self.channel = self._open()
-        self.caller = PlatformCaller(lambda: self.feishu)
+        super().__init__(server, folder, FeishuSettings.model_validate(settings))
         self._count = 0
 
-    @property
-    def feishu(self) -> FeishuChannel:
-        assert isinstance(self.channel, FeishuChannel)
-        return self.channel
-
-    def _open(self) -> FeishuChannel:
-        return FeishuChannel(self.settings, ChannelContext(files=self.files, version="1"), pause=0.01)
-
-    async def reopen(self) -> FeishuChannel:
-        await self.channel.close()
-        self.channel = self._open()
-        return self.feishu
-
-    def seen(self) -> Sequence[Seen]:
-        return list(self.server.accepted.values())
+    def open(self) -> FeishuChannel:
+        return FeishuChannel(self.settings, self.context, pause=0.01)
 
     def texts(self) -> Sequence[str]:
         return [each.text for each in self.seen() if each.text]
-
-    def fail(self, how: Failure) -> None:
-        self.server.fail(how)
-
-    def heal(self) -> None:
-        self.server.heal()
-
-    def acknowledged(self) -> bool:
-        return self.caller.idle()
 
     def reacted(self) -> Sequence[str]:
         return self.server.reactions
@@ -131,7 +104,7 @@ class FeishuPlatform(ChannelPlatform):
     async def forge(self, said: Said, *, stale: bool = False) -> int:
         event = self.event(said, said.id or self._next())
         call = call_of("im.message.receive_v1", event, key=KEY if stale else "another", ago=3600.0 if stale else 0.0)
-        return (await self.feishu.called(call)).status
+        return (await self.adapter.called(call)).status
 
     def _next(self) -> str:
         self._count += 1
@@ -164,8 +137,5 @@ class FeishuPlatform(ChannelPlatform):
 class TestFeishu(ChannelSuite):
     @pytest.fixture
     async def platform(self, tmp_path: Path) -> AsyncGenerator[FeishuPlatform]:
-        async with FeishuServer() as server:
-            platform = FeishuPlatform(server, tmp_path)
+        async with FeishuServer() as server, FeishuPlatform(server, tmp_path) as platform:
             yield platform
-            await platform.caller.close()
-            await platform.channel.close()

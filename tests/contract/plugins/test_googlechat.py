@@ -1,7 +1,6 @@
 """Google Chat keeps the contract of a channel, against a stand-in for its API; who may call it, and what it makes of events."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,9 @@ import orjson
 import pytest
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import ChannelContext, ChannelFailed, SendFailed, SendLater, SendRefused
+from assistant.contracts.channels import ChannelFailed, SendFailed, SendLater, SendRefused
 from assistant.contracts.outbox import Button
-from assistant.testing.channel_suite import ChannelPlatform, ChannelSuite, Failure, FolderFiles, Said, Seen, event_to, running, send
+from assistant.testing.channel_suite import ChannelSuite, Said, event_to, running, send
 from channels.googlechat.adapter import GoogleChatChannel
 from channels.googlechat.kind import KIND
 from channels.googlechat.settings import GoogleChatSettings
@@ -21,12 +20,13 @@ from channels.googlechat.wire import chat_parts
 from tests.doubles.googlechat_server import ACCOUNT, CHAT, ENDPOINT, PROJECT, GoogleChatServer, error
 from tests.doubles.live_answers import called, first_sent
 from tests.doubles.live_server import live_server, offline
+from tests.doubles.served import CalledPlatform
 
 DM, OTHER_DM, GROUP, THREAD, ANNA = "DDDDDDDDDDD", "EEEEEEEEEEE", "AAAAAAAAAAA", "TTTTTTTTTTT", "100000000000000000001"
 APP = {"name": "users/100000000000000000009", "displayName": "Nano", "type": "BOT"}
 
 
-class GoogleChatPlatform(ChannelPlatform):
+class GoogleChatPlatform(CalledPlatform[GoogleChatServer, GoogleChatChannel]):
     kind = KIND
     address = Address(channel="googlechat", chat_id=DM)
     group = Address(channel="googlechat", chat_id=GROUP)
@@ -38,41 +38,15 @@ class GoogleChatPlatform(ChannelPlatform):
     )
     failures = frozenset({"refuse", "limit", "lose", "hold", "server_error", "garbage", "unauthorized", "form", "edit_gone"})
     most_text = 7000
+    again = 500
 
     def __init__(self, server: GoogleChatServer, folder: Path, **settings: Any) -> None:
-        self.server = server
-        self.files = FolderFiles(folder)
         about = {"enabled": True, "serviceAccount": server.account_key(), "audience": PROJECT, "server": server.url, "preview": "edit"}
-        self.settings = GoogleChatSettings.model_validate({**about, "keysUrl": server.url, **settings})
-        self.channel = self.chat = self._open()
-        self._calls: asyncio.Queue[bytes] = asyncio.Queue()
-        self._caller = asyncio.create_task(self._call_in_order())
-        self._answered = self._queued = self._made = 0
+        super().__init__(server, folder, GoogleChatSettings.model_validate({**about, "keysUrl": server.url, **settings}))
+        self._made = 0
 
-    def _open(self) -> GoogleChatChannel:
-        return GoogleChatChannel(self.settings, ChannelContext(files=self.files, version="1"), pause=0.01)
-
-    async def close(self) -> None:
-        self._caller.cancel()
-        await asyncio.wait([self._caller])
-        await self.channel.close()
-
-    async def reopen(self) -> GoogleChatChannel:
-        await self.channel.close()
-        self.channel = self.chat = self._open()
-        return self.chat
-
-    def seen(self) -> Sequence[Seen]:
-        return list(self.server.accepted.values())
-
-    def fail(self, how: Failure) -> None:
-        self.server.fail(how)
-
-    def heal(self) -> None:
-        self.server.heal()
-
-    def acknowledged(self) -> bool:
-        return self._answered == self._queued > 0
+    def open(self) -> GoogleChatChannel:
+        return GoogleChatChannel(self.settings, self.context, pause=0.01)
 
     def event(self, said: Said) -> dict[str, Any]:
         """https://developers.google.com/workspace/chat/interaction-events#message"""
@@ -112,40 +86,27 @@ class GoogleChatPlatform(ChannelPlatform):
 
     def write(self, said: Said) -> str:
         event = self.event(said)
-        self._queue(orjson.dumps(event))
+        self.caller.put(self.server.call(orjson.dumps(event)))
         return str(event["message"]["name"]).rpartition("/")[2]
-
-    def _queue(self, body: bytes) -> None:
-        self._queued += 1
-        self._calls.put_nowait(body)
 
     def press(self, label: str) -> None:
         base = self.event(Said(text="our words", by="assistant"))
         user = {"name": f"users/{ANNA}", "displayName": "Anna", "type": "HUMAN"}
         about = {"invokedFunction": "nanobot", "parameters": {"nanobot": self.server.values[label]}}
-        self._queue(orjson.dumps({**base, "type": "CARD_CLICKED", "user": user, "common": about}))
+        self.caller.put(self.server.call(orjson.dumps({**base, "type": "CARD_CLICKED", "user": user, "common": about})))
 
     def garble(self) -> None:
         base = self.event(Said(text="x"))
         for broken in (b"{", b"[]", b"7", b"[" * 5000, orjson.dumps({"type": "REMOVED_FROM_SPACE"}), *map(orjson.dumps, hostile(base))):
-            self._queue(broken)
+            self.caller.put(self.server.call(broken))
 
     async def forge(self, said: Said, *, stale: bool = False) -> int:
         body = orjson.dumps(self.event(said))
         call = self.server.call(body, age=2 * 3600) if stale else self.server.call(body, key="another")
-        return (await self.chat.called(call)).status
+        return (await self.adapter.called(call)).status
 
     async def call(self, event: dict[str, Any]) -> int:
-        return (await self.chat.called(self.server.call(orjson.dumps(event)))).status
-
-    async def _call_in_order(self) -> None:
-        while True:
-            call = self.server.call(await self._calls.get())
-            for _ in range(50):
-                if (await self.chat.called(call)).status < 500:
-                    break
-                await asyncio.sleep(0.01)
-            self._answered += 1
+        return (await self.adapter.called(self.server.call(orjson.dumps(event)))).status
 
 
 def hostile(base: dict[str, Any]) -> list[dict[str, Any]]:
@@ -181,9 +142,8 @@ async def server() -> AsyncGenerator[GoogleChatServer]:
 
 @pytest.fixture
 async def platform(server: GoogleChatServer, tmp_path: Path) -> AsyncGenerator[GoogleChatPlatform]:
-    platform = GoogleChatPlatform(server, tmp_path)
-    yield platform
-    await platform.close()
+    async with GoogleChatPlatform(server, tmp_path) as platform:
+        yield platform
 
 
 class TestGoogleChat(ChannelSuite):
@@ -224,17 +184,16 @@ async def test_who_may_call(server: GoogleChatServer, tmp_path: Path, audience: 
     platform = GoogleChatPlatform(server, tmp_path, audience=audience)
     async with running(platform.channel) as link:
         call = server.call(orjson.dumps(platform.event(Said(text="w1"))), **claims)
-        assert (await platform.chat.called(call)).status == status
+        assert (await platform.adapter.called(call)).status == status
         assert link.kept.qsize() == (status == 200)
     await platform.close()
 
 
 async def test_a_store_that_stays_away_is_no_success(platform: GoogleChatPlatform) -> None:
-    platform.chat = GoogleChatChannel(platform.settings, ChannelContext(files=platform.files, version="1"), pause=0.01, seconds=0.05)
-    async with running(platform.chat) as link:
+    platform.channel = GoogleChatChannel(platform.settings, platform.context, pause=0.01, seconds=0.05)
+    async with running(platform.channel) as link:
         link.unavailable = 10_000
         assert await platform.call(platform.event(Said(text="w1"))) == 503
-    await platform.chat.close()
 
 
 async def test_a_link_that_chat_previews_is_no_mention(platform: GoogleChatPlatform) -> None:
@@ -339,7 +298,7 @@ def test_the_text_has_chats_own_marks(markdown: str, text: str) -> None:
 async def test_a_key_that_can_not_be_used_says_so(server: GoogleChatServer, tmp_path: Path, key: str, words: str) -> None:
     platform = GoogleChatPlatform(server, tmp_path, serviceAccount=key)
     with pytest.raises(ChannelFailed, match=words) as failed:
-        await platform.chat.identity()
+        await platform.adapter.identity()
     assert failed.value.fatal
     await platform.close()
 
@@ -347,7 +306,7 @@ async def test_a_key_that_can_not_be_used_says_so(server: GoogleChatServer, tmp_
 async def test_the_key_may_be_a_file(server: GoogleChatServer, tmp_path: Path) -> None:
     (tmp_path / "key.json").write_text(server.account_key())
     platform = GoogleChatPlatform(server, tmp_path, serviceAccount=str(tmp_path / "key.json"))
-    assert await platform.chat.identity() == ACCOUNT
+    assert await platform.adapter.identity() == ACCOUNT
     await platform.close()
 
 

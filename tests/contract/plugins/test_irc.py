@@ -13,7 +13,5 @@ from tests.doubles.irc_server import IrcServer
 class TestIrc(ChannelSuite):
     @pytest.fixture
     async def platform(self, tmp_path: Path) -> AsyncGenerator[IrcPlatform]:
-        async with IrcServer() as server:
-            platform = IrcPlatform(server, tmp_path)
+        async with IrcServer() as server, IrcPlatform(server, tmp_path) as platform:
             yield platform
-            await platform.channel.close()

@@ -7,21 +7,19 @@ from typing import Any
 import pytest
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import ChannelContext
-from assistant.contracts.notes import NotesInMemory
-from assistant.testing.channel_suite import ChannelPlatform, ChannelSuite, Failure, FolderFiles, Said, Seen
+from assistant.testing.channel_suite import ChannelSuite, Said
 from channels.line.adapter import LineChannel
 from channels.line.kind import KIND
 from channels.line.settings import LineSettings
 from tests.doubles.line_server import NOW, SECRET, TOKEN, LineServer, call_of, signed
-from tests.doubles.platform_caller import PlatformCaller
+from tests.doubles.served import CalledPlatform
 
 ADA = "U" + "a" * 32
 BO = "U" + "b" * 32
 GROUP = "C" + "c" * 32
 
 
-class LinePlatform(ChannelPlatform):
+class LinePlatform(CalledPlatform[LineServer, LineChannel]):
     kind = KIND
     address = Address(channel="line", chat_id=ADA)
     group = Address(channel="line", chat_id=GROUP)
@@ -37,40 +35,13 @@ class LinePlatform(ChannelPlatform):
     files_have_words = False
 
     def __init__(self, server: LineServer, folder: Path, **more: object) -> None:
-        self.server = server
-        self.files = FolderFiles(folder)
-        self.notes = NotesInMemory()
         bases = {"apiBase": server.url, "dataBase": server.url.replace("127.0.0.1", "localhost")}
         settings = {"channelAccessToken": TOKEN, "channelSecret": SECRET, "allowFrom": [ADA], **bases, **more}
-        self.settings = LineSettings.model_validate({"enabled": True, **settings})
-        self.channel = self._open()
-        self.caller = PlatformCaller(lambda: self.line)
+        super().__init__(server, folder, LineSettings.model_validate({"enabled": True, **settings}))
         self._count = 0
 
-    @property
-    def line(self) -> LineChannel:
-        assert isinstance(self.channel, LineChannel)
-        return self.channel
-
-    def _open(self) -> LineChannel:
-        return LineChannel(self.settings, ChannelContext(files=self.files, version="1", notes=self.notes), pause=0.01)
-
-    async def reopen(self) -> LineChannel:
-        await self.channel.close()
-        self.channel = self._open()
-        return self.line
-
-    def seen(self) -> Sequence[Seen]:
-        return list(self.server.accepted.values())
-
-    def fail(self, how: Failure) -> None:
-        self.server.fail(how)
-
-    def heal(self) -> None:
-        self.server.heal()
-
-    def acknowledged(self) -> bool:
-        return self.caller.idle()
+    def open(self) -> LineChannel:
+        return LineChannel(self.settings, self.context, pause=0.01)
 
     def typed(self) -> Sequence[str]:
         return self.server.typing
@@ -99,7 +70,7 @@ class LinePlatform(ChannelPlatform):
 
     async def forge(self, said: Said, *, stale: bool = False) -> int:
         call = call_of(self._event(said, said.id or "forged"), secret=SECRET if stale else "another")
-        return (await self.line.called(call)).status
+        return (await self.adapter.called(call)).status
 
     def _base(self, said: Said, id: str) -> dict[str, Any]:
         author = BO if said.by == "stranger" else ADA
@@ -126,8 +97,5 @@ class LinePlatform(ChannelPlatform):
 class TestLine(ChannelSuite):
     @pytest.fixture
     async def platform(self, tmp_path: Path) -> AsyncGenerator[LinePlatform]:
-        async with LineServer() as server:
-            platform = LinePlatform(server, tmp_path)
+        async with LineServer() as server, LinePlatform(server, tmp_path) as platform:
             yield platform
-            await platform.caller.close()
-            await platform.channel.close()

@@ -16,7 +16,5 @@ from tests.doubles.matrix_server import MatrixServer
 class TestMatrix(ChannelSuite):
     @pytest.fixture
     async def platform(self, tmp_path: Path) -> AsyncGenerator[MatrixPlatform]:
-        async with MatrixServer() as server:
-            platform = MatrixPlatform(server, tmp_path)
+        async with MatrixServer() as server, MatrixPlatform(server, tmp_path) as platform:
             yield platform
-            await platform.channel.close()

@@ -9,13 +9,13 @@ import orjson
 import pytest
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import Channel, ChannelContext, PlatformCall
-from assistant.contracts.notes import NotesInMemory
-from assistant.testing.channel_suite import ChannelPlatform, ChannelSuite, Failure, FolderFiles, Said, Seen
+from assistant.contracts.channels import PlatformCall
+from assistant.testing.channel_suite import ChannelSuite, Said
 from channels.mattermost.adapter import MattermostChannel
 from channels.mattermost.kind import KIND
 from channels.mattermost.settings import MattermostSettings
 from tests.doubles.mattermost_server import ADA, BOT, DIRECT, EVE, ROBOT, ROOM, TOKEN, MattermostServer, id_of
+from tests.doubles.served import ServedPlatform
 
 AUTHORS: Final = {"person": ADA, "stranger": EVE, "bot": ROBOT, "assistant": BOT}
 
@@ -23,7 +23,7 @@ AUTHORS: Final = {"person": ADA, "stranger": EVE, "bot": ROBOT, "assistant": BOT
 EVES: Final = id_of("evesdirect")
 
 
-class MattermostPlatform(ChannelPlatform):
+class MattermostPlatform(ServedPlatform[MattermostServer, MattermostChannel]):
     kind = KIND
     address = Address(channel="mattermost", chat_id=DIRECT)
     group = Address(channel="mattermost", chat_id=ROOM)
@@ -47,40 +47,21 @@ class MattermostPlatform(ChannelPlatform):
     most_file = 100 * 1024 * 1024
 
     def __init__(self, server: MattermostServer, folder: Path) -> None:
-        self.server = server
-        self.files = FolderFiles(folder)
-        self.notes = NotesInMemory()
-        self.settings = MattermostSettings.model_validate(
-            {
-                "enabled": True,
-                "serverUrl": server.url,
-                "token": TOKEN,
-                "replyInThread": False,
-                "preview": "edit",
-                "callbackUrl": "https://nanobot.example.org/channels/mattermost",
-            }
-        )
-        self.channel: Channel = self._open()
+        about = {
+            "enabled": True,
+            "serverUrl": server.url,
+            "token": TOKEN,
+            "replyInThread": False,
+            "preview": "edit",
+            "callbackUrl": "https://nanobot.example.org/channels/mattermost",
+        }
+        super().__init__(server, folder, MattermostSettings.model_validate(about))
         server.add({"id": self.thread_id, "channel_id": ROOM, "user_id": EVE, "message": "the thread"}, told=False)
         server.channels[EVES] = "D"
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    def _open(self) -> MattermostChannel:
-        return MattermostChannel(self.settings, ChannelContext(files=self.files, version="1", notes=self.notes), pause=0.01)
-
-    async def reopen(self) -> Channel:
-        await self.channel.close()
-        self.channel = self._open()
-        return self.channel
-
-    def seen(self) -> Sequence[Seen]:
-        return list(self.server.accepted.values())
-
-    def fail(self, how: Failure) -> None:
-        self.server.fail(how)
-
-    def heal(self) -> None:
-        self.server.heal()
+    def open(self) -> MattermostChannel:
+        return MattermostChannel(self.settings, self.context, pause=0.01)
 
     def write(self, said: Said) -> str:
         if said.edits is not None:
@@ -116,18 +97,14 @@ class MattermostPlatform(ChannelPlatform):
         self._tasks.add(asyncio.create_task(self._call(press | {"context": action["integration"]["context"]})))
 
     async def _call(self, press: dict[str, Any]) -> None:
-        assert isinstance(self.channel, MattermostChannel)
         call = PlatformCall(method="POST", query={}, headers={}, body=orjson.dumps(press), url=self.settings.callback_url)
-        assert (await self.channel.called(call)).status == 200
+        assert (await self.adapter.called(call)).status == 200
 
     def typed(self) -> Sequence[str]:
         return [each["channel_id"] for each in self.server.typed]
 
     def reacted(self) -> Sequence[str]:
         return [each["post_id"] for each in self.server.reactions]
-
-    def drop(self) -> None:
-        self.server.drop()
 
     def garble(self) -> None:
         for frame in (
@@ -146,7 +123,5 @@ class MattermostPlatform(ChannelPlatform):
 class TestMattermost(ChannelSuite):
     @pytest.fixture
     async def platform(self, tmp_path: Path) -> AsyncGenerator[MattermostPlatform]:
-        async with MattermostServer() as server:
-            platform = MattermostPlatform(server, tmp_path)
+        async with MattermostServer() as server, MattermostPlatform(server, tmp_path) as platform:
             yield platform
-            await platform.channel.close()

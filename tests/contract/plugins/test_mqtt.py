@@ -14,8 +14,7 @@ from pydantic import ValidationError
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext, ChannelFailed, SendRefused
-from assistant.contracts.notes import NotesInMemory
-from assistant.testing.channel_suite import ChannelPlatform, ChannelSuite, Failure, FolderFiles, Said, Seen, running, send
+from assistant.testing.channel_suite import ChannelSuite, Failure, FolderFiles, Said, Seen, running, send
 from assistant.testing.platform import until
 from channels.mqtt.adapter import MqttChannel
 from channels.mqtt.kind import KIND
@@ -23,12 +22,13 @@ from channels.mqtt.settings import MqttSettings
 from tests.doubles.live_answers import first_sent
 from tests.doubles.live_server import live_server, offline
 from tests.doubles.mosquitto import MISSING, PROGRAM, MqttProxy, mosquitto
+from tests.doubles.served import OpenedPlatform
 
 pytestmark = pytest.mark.skipif(not PROGRAM, reason=MISSING)
 OUT, IN = "nanobot/kitchen/out", "nanobot/kitchen/in"
 
 
-class MqttPlatform(ChannelPlatform):
+class MqttPlatform(OpenedPlatform[MqttChannel]):
     kind = KIND
     address = Address(channel="mqtt", chat_id="kitchen")
     bad_addresses = (Address(channel="mqtt", chat_id="cellar"), Address(channel="mqtt", chat_id="kitchen", thread_id="1"))
@@ -39,28 +39,21 @@ class MqttPlatform(ChannelPlatform):
 
     def __init__(self, broker: int, proxy: MqttProxy, folder: Path) -> None:
         self.proxy = proxy
-        self.files = FolderFiles(folder)
-        self.notes = NotesInMemory()
         topics = {"kitchen": {"publish": OUT, "listen": IN}}
-        self.settings = MqttSettings.model_validate({"enabled": True, "port": proxy.port, "clientId": folder.name, "topics": topics})
-        self.channel = self._open()
+        about = {"enabled": True, "port": proxy.port, "clientId": folder.name, "topics": topics}
+        super().__init__(folder, MqttSettings.model_validate(about))
         self._written = 0
         self.person: Any = paho.Client(CallbackAPIVersion.VERSION2)
         self.person.connect("127.0.0.1", broker)
         self.person.loop_start()
 
-    def _open(self) -> MqttChannel:
-        return MqttChannel(self.settings, ChannelContext(files=self.files, version="1", notes=self.notes), pause=0.01, seconds=20)
+    def open(self) -> MqttChannel:
+        return MqttChannel(self.settings, self.context, pause=0.01, seconds=20)
 
     async def close(self) -> None:
-        await self.channel.close()
+        await super().close()
         self.person.disconnect()
         await asyncio.to_thread(self.person.loop_stop)
-
-    async def reopen(self) -> MqttChannel:
-        await self.channel.close()
-        self.channel = self._open()
-        return self.channel
 
     def seen(self) -> Sequence[Seen]:
         return self.proxy.seen
@@ -116,10 +109,8 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Generator[int]:
 
 @pytest.fixture
 async def platform(broker: int, tmp_path: Path) -> AsyncGenerator[MqttPlatform]:
-    async with MqttProxy(broker) as proxy:
-        platform = MqttPlatform(broker, proxy, tmp_path)
+    async with MqttProxy(broker) as proxy, MqttPlatform(broker, proxy, tmp_path) as platform:
         yield platform
-        await platform.close()
 
 
 class TestMqtt(ChannelSuite):

@@ -1,7 +1,6 @@
 """Microsoft Teams keeps the contract of a channel, against a stand-in for the Bot Connector; and who may call it."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +9,21 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import ChannelContext, PlatformCall, SendRefused
-from assistant.contracts.errors import StoreUnavailable
-from assistant.contracts.notes import NotesInMemory
-from assistant.testing.channel_suite import ChannelPlatform, ChannelSuite, Failure, FolderFiles, Said, Seen, event_to, running, send
+from assistant.contracts.channels import PlatformCall, SendRefused
+from assistant.testing.channel_suite import ChannelSuite, Said, event_to, running, send
 from assistant.testing.platform import PICTURE
 from channels.msteams.adapter import TeamsChannel
 from channels.msteams.kind import KIND
 from channels.msteams.settings import TeamsSettings
 from tests.doubles.msteams_server import APP, SECRET, TeamsServer
+from tests.doubles.served import CalledPlatform
 
 CHAT, GROUP, THREAD = "a:1pL-private_chat", "19:abcdef0123456789@thread.tacv2", "1699999999999"
 OTHER_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 ANNA = "aaaaaaaa-0000-4000-8000-000000000001"
 
 
-class TeamsPlatform(ChannelPlatform):
+class TeamsPlatform(CalledPlatform[TeamsServer, TeamsChannel]):
     kind = KIND
     address = Address(channel="msteams", chat_id=CHAT)
     group = Address(channel="msteams", chat_id=GROUP)
@@ -54,49 +52,20 @@ class TeamsPlatform(ChannelPlatform):
     samples = (("a.png", "image/png", PICTURE), ("ü b.jpg", "image/jpeg", PICTURE))
     most_text = 10_000
     most_file = 1_000_000
+    again = 500
 
     def __init__(self, server: TeamsServer, folder: Path) -> None:
-        self.server = server
-        self.files = FolderFiles(folder)
-        self.notes = NotesInMemory()
-        self.settings = TeamsSettings.model_validate(
-            {"enabled": True, "appId": APP, "appPassword": SECRET, "loginUrl": server.url, "openidUrl": f"{server.url}/openid"}
-        )
-        self.channel = self.teams = self._open()
-        self._calls: asyncio.Queue[bytes] = asyncio.Queue()
-        self._caller = asyncio.create_task(self._call_in_order())
-        self._answered = self._queued = 0
+        about = {"enabled": True, "appId": APP, "appPassword": SECRET, "loginUrl": server.url, "openidUrl": f"{server.url}/openid"}
+        super().__init__(server, folder, TeamsSettings.model_validate(about))
         self._made = 0
 
-    def _open(self) -> TeamsChannel:
-        return TeamsChannel(self.settings, ChannelContext(files=self.files, version="1", notes=self.notes))
+    def open(self) -> TeamsChannel:
+        return TeamsChannel(self.settings, self.context)
 
     async def known(self) -> None:
         """Teams has told where the conversations are."""
         for chat in (CHAT, GROUP):
             await self.notes.keep(f"service:{chat}", self.server.service)
-
-    async def close(self) -> None:
-        self._caller.cancel()
-        await asyncio.wait([self._caller])
-        await self.channel.close()
-
-    async def reopen(self) -> TeamsChannel:
-        await self.channel.close()
-        self.channel = self.teams = self._open()
-        return self.teams
-
-    def seen(self) -> Sequence[Seen]:
-        return list(self.server.accepted.values())
-
-    def fail(self, how: Failure) -> None:
-        self.server.fail(how)
-
-    def heal(self) -> None:
-        self.server.heal()
-
-    def acknowledged(self) -> bool:
-        return self._answered == self._queued > 0
 
     def activity(self, said: Said) -> dict[str, Any]:
         self._made += 1
@@ -137,16 +106,12 @@ class TeamsPlatform(ChannelPlatform):
 
     def write(self, said: Said) -> str:
         activity = self.activity(said)
-        self._queue(orjson.dumps(activity))
+        self.caller.put(self.call_of(orjson.dumps(activity)))
         return str(activity["id"])
-
-    def _queue(self, body: bytes) -> None:
-        self._queued += 1
-        self._calls.put_nowait(body)
 
     def press(self, label: str) -> None:
         activity = self.activity(Said(text="")) | {"value": self.server.values[label], "text": None}
-        self._queue(orjson.dumps(activity))
+        self.caller.put(self.call_of(orjson.dumps(activity)))
 
     def garble(self) -> None:
         base = self.activity(Said(text="x"))
@@ -160,7 +125,7 @@ class TeamsPlatform(ChannelPlatform):
             orjson.dumps(base | {"text": {"a": []}, "id": 5}),
             orjson.dumps(base | {"timestamp": "yesterday", "text": ""}),
         ):
-            self._queue(broken)
+            self.caller.put(self.call_of(broken))
 
     async def forge(self, said: Said, *, stale: bool = False) -> int:
         body = orjson.dumps(self.activity(said))
@@ -168,33 +133,19 @@ class TeamsPlatform(ChannelPlatform):
             return await self.call(body, self.server.token(age=2 * 3600))
         return await self.call(body, self.server.token(key=OTHER_KEY))
 
-    async def call(self, body: bytes, token: str | None = None) -> int:
+    def call_of(self, body: bytes, token: str | None = None) -> PlatformCall:
         headers = {"authorization": f"Bearer {self.server.token() if token is None else token}"}
-        reply = await self.teams.called(PlatformCall(method="POST", query={}, headers=headers, body=body, url="https://x/channels/msteams"))
-        return reply.status
+        return PlatformCall(method="POST", query={}, headers=headers, body=body, url="https://x/channels/msteams")
 
-    async def _call_in_order(self) -> None:
-        """Teams calls again where it gets no success."""
-        while True:
-            body = await self._calls.get()
-            for _ in range(5):
-                try:
-                    status = await self.call(body)
-                except StoreUnavailable:
-                    continue
-                if status < 500:
-                    break
-                await asyncio.sleep(0.01)
-            self._answered += 1
+    async def call(self, body: bytes, token: str | None = None) -> int:
+        return (await self.adapter.called(self.call_of(body, token))).status
 
 
 @pytest.fixture
 async def platform(tmp_path: Path) -> AsyncGenerator[TeamsPlatform]:
-    async with TeamsServer() as server:
-        platform = TeamsPlatform(server, tmp_path)
+    async with TeamsServer() as server, TeamsPlatform(server, tmp_path) as platform:
         await platform.known()
         yield platform
-        await platform.close()
 
 
 class TestTeams(ChannelSuite):
@@ -275,5 +226,5 @@ async def test_a_conversation_is_known_from_its_first_activity_also_after_a_rest
 
 
 async def test_typing_is_shown(platform: TeamsPlatform) -> None:
-    await platform.teams.conversation.typing(platform.address)
+    await platform.adapter.conversation.typing(platform.address)
     assert platform.server.typings == 1

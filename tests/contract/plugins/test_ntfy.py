@@ -1,7 +1,7 @@
 """The ntfy channel keeps the contract of a channel, against a stand-in that answers as ntfy's documents say."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +9,16 @@ import aiohttp
 import pytest
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import Channel, ChannelContext, SendRefused
-from assistant.testing.channel_suite import ChannelPlatform, ChannelSuite, Failure, FolderFiles, Said, Seen, running
+from assistant.contracts.channels import SendRefused
+from assistant.testing.channel_suite import ChannelSuite, Said, running
 from channels.ntfy.adapter import NtfyChannel
 from channels.ntfy.kind import KIND
 from channels.ntfy.settings import NtfySettings
 from tests.doubles.ntfy_server import NtfyServer
+from tests.doubles.served import ServedPlatform
 
 
-class NtfyPlatform(ChannelPlatform):
+class NtfyPlatform(ServedPlatform[NtfyServer, NtfyChannel]):
     kind = KIND
     address = Address(channel="ntfy", chat_id="phone")
     bad_addresses = (Address(channel="ntfy", chat_id="No Topic"), Address(channel="ntfy", chat_id="phone", thread_id="1"))
@@ -27,29 +28,13 @@ class NtfyPlatform(ChannelPlatform):
     most_file = 15 * 1024 * 1024
 
     def __init__(self, server: NtfyServer, folder: Path) -> None:
-        self.server = server
-        self.files = FolderFiles(folder)
         topics = {"phone": {"topic": "out", "replies": "in"}}
-        self.settings = NtfySettings.model_validate({"enabled": True, "server": server.url, "topics": topics, "token": "tk_" + "x" * 20})
-        self.channel: Channel = self._open()
+        about = {"enabled": True, "server": server.url, "topics": topics, "token": "tk_" + "x" * 20}
+        super().__init__(server, folder, NtfySettings.model_validate(about))
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    def _open(self) -> NtfyChannel:
-        return NtfyChannel(self.settings, ChannelContext(files=self.files, version="1"), pause=0.01)
-
-    async def reopen(self) -> Channel:
-        await self.channel.close()
-        self.channel = self._open()
-        return self.channel
-
-    def seen(self) -> Sequence[Seen]:
-        return list(self.server.accepted.values())
-
-    def fail(self, how: Failure) -> None:
-        self.server.fail(how)
-
-    def heal(self) -> None:
-        self.server.heal()
+    def open(self) -> NtfyChannel:
+        return NtfyChannel(self.settings, self.context, pause=0.01)
 
     def write(self, said: Said) -> str:
         if said.by == "assistant":
@@ -68,9 +53,6 @@ class NtfyPlatform(ChannelPlatform):
         action = next(each for each in self.server.actions if each["label"] == label)
         self._do(self._call(action))
 
-    def drop(self) -> None:
-        self.server.drop()
-
     def garble(self) -> None:
         self.server.messages.append({"event": "message", "topic": "in", "message": 7, "time": "soon"} | {"time": 1_790_000_000 + 500})
         self._do(self.server.add("in", ""))
@@ -87,10 +69,8 @@ class NtfyPlatform(ChannelPlatform):
 class TestNtfy(ChannelSuite):
     @pytest.fixture
     async def platform(self, tmp_path: Path) -> AsyncGenerator[NtfyPlatform]:
-        async with NtfyServer() as server:
-            platform = NtfyPlatform(server, tmp_path)
+        async with NtfyServer() as server, NtfyPlatform(server, tmp_path) as platform:
             yield platform
-            await platform.channel.close()
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import ChannelContext
-from assistant.testing.channel_suite import ChannelPlatform, ChannelSuite, Failure, FolderFiles, Said, Seen
+from assistant.testing.channel_suite import ChannelSuite, Said
 from channels.signal.adapter import SignalChannel
 from channels.signal.kind import KIND
 from channels.signal.settings import SignalSettings
+from tests.doubles.served import ServedPlatform
 from tests.doubles.signal_server import ACCOUNT, ME, NOW, SignalServer
 
 ADA = "11111111-2222-4333-8444-555555555555"
@@ -19,7 +19,7 @@ BO = "99999999-2222-4333-8444-555555555555"
 GROUP = "A" * 43 + "="
 
 
-class SignalPlatform(ChannelPlatform):
+class SignalPlatform(ServedPlatform[SignalServer, SignalChannel]):
     kind = KIND
     address = Address(channel="signal", chat_id=ADA)
     group = Address(channel="signal", chat_id=GROUP)
@@ -49,36 +49,12 @@ class SignalPlatform(ChannelPlatform):
     most_file = 95 * 1024 * 1024
 
     def __init__(self, server: SignalServer, folder: Path, daemon: str, **more: object) -> None:
-        self.server = server
-        self.files = FolderFiles(folder)
-        self.settings = SignalSettings.model_validate({"enabled": True, "account": ACCOUNT, "daemon": daemon, "allowFrom": [ADA], **more})
-        self.channel = self._open()
+        about = {"enabled": True, "account": ACCOUNT, "daemon": daemon, "allowFrom": [ADA], **more}
+        super().__init__(server, folder, SignalSettings.model_validate(about))
         self._time = NOW + 1_000_000
 
-    @property
-    def signal(self) -> SignalChannel:
-        assert isinstance(self.channel, SignalChannel)
-        return self.channel
-
-    def _open(self) -> SignalChannel:
-        return SignalChannel(self.settings, ChannelContext(files=self.files, version="1"), pause=0.01)
-
-    async def reopen(self) -> SignalChannel:
-        await self.channel.close()
-        self.channel = self._open()
-        return self.signal
-
-    def seen(self) -> Sequence[Seen]:
-        return list(self.server.accepted.values())
-
-    def fail(self, how: Failure) -> None:
-        self.server.fail(how)
-
-    def heal(self) -> None:
-        self.server.heal()
-
-    def drop(self) -> None:
-        self.server.drop()
+    def open(self) -> SignalChannel:
+        return SignalChannel(self.settings, self.context, pause=0.01)
 
     def typed(self) -> Sequence[str]:
         return [params["recipient"] for method, params in self.server.calls if method == "sendTyping"]
@@ -119,16 +95,12 @@ class SignalPlatform(ChannelPlatform):
 class TestSignalByHttp(ChannelSuite):
     @pytest.fixture
     async def platform(self, tmp_path: Path) -> AsyncGenerator[SignalPlatform]:
-        async with SignalServer() as server:
-            platform = SignalPlatform(server, tmp_path, server.url)
+        async with SignalServer() as server, SignalPlatform(server, tmp_path, server.url) as platform:
             yield platform
-            await platform.channel.close()
 
 
 class TestSignalBySocket(ChannelSuite):
     @pytest.fixture
     async def platform(self, tmp_path: Path) -> AsyncGenerator[SignalPlatform]:
-        async with SignalServer() as server:
-            platform = SignalPlatform(server, tmp_path, server.tcp)
+        async with SignalServer() as server, SignalPlatform(server, tmp_path, server.tcp) as platform:
             yield platform
-            await platform.channel.close()

@@ -12,13 +12,14 @@ import orjson
 import pytest
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import Channel, ChannelContext, PlatformCall
+from assistant.contracts.channels import PlatformCall
 from assistant.contracts.errors import StoreUnavailable
 from assistant.testing.channel_in import ReceiveCases
-from assistant.testing.channel_suite import ChannelPlatform, ChannelSuite, Failure, FolderFiles, Said, Seen
+from assistant.testing.channel_suite import ChannelSuite, Said
 from channels.slack.adapter import SlackChannel
 from channels.slack.kind import KIND
 from channels.slack.settings import SlackSettings
+from tests.doubles.served import ServedPlatform
 from tests.doubles.slack_server import APP_TOKEN, BOT, BOT_ID, BOT_TOKEN, SECRET, SlackServer, escaped, signed
 
 CHATS: Final = {False: ("D0000001", "im"), True: ("C0000001", "channel")}
@@ -30,7 +31,7 @@ AUTHORS: Final = {
 }
 
 
-class SlackPlatform(ChannelPlatform):
+class SlackPlatform(ServedPlatform[SlackServer, SlackChannel]):
     kind = KIND
     address = Address(channel="slack", chat_id="D0000001")
     group = Address(channel="slack", chat_id="C0000001")
@@ -55,38 +56,20 @@ class SlackPlatform(ChannelPlatform):
     mode = "socket"
 
     def __init__(self, server: SlackServer, folder: Path) -> None:
-        self.server = server
-        self.files = FolderFiles(folder)
-        self.settings = SlackSettings.model_validate(
-            {
-                "enabled": True,
-                "mode": self.mode,
-                "botToken": BOT_TOKEN,
-                "appToken": APP_TOKEN,
-                "signingSecret": SECRET,
-                "apiBase": f"{server.url}/api",
-                "replyInThread": False,
-                "preview": "edit",
-            }
-        )
-        self.channel: Channel = self._open()
+        about = {
+            "enabled": True,
+            "mode": self.mode,
+            "botToken": BOT_TOKEN,
+            "appToken": APP_TOKEN,
+            "signingSecret": SECRET,
+            "apiBase": f"{server.url}/api",
+            "replyInThread": False,
+            "preview": "edit",
+        }
+        super().__init__(server, folder, SlackSettings.model_validate(about))
 
-    def _open(self) -> SlackChannel:
-        return SlackChannel(self.settings, ChannelContext(files=self.files, version="1"), pause=0.01)
-
-    async def reopen(self) -> Channel:
-        await self.channel.close()
-        self.channel = self._open()
-        return self.channel
-
-    def seen(self) -> Sequence[Seen]:
-        return list(self.server.accepted.values())
-
-    def fail(self, how: Failure) -> None:
-        self.server.fail(how)
-
-    def heal(self) -> None:
-        self.server.heal()
+    def open(self) -> SlackChannel:
+        return SlackChannel(self.settings, self.context, pause=0.01)
 
     def write(self, said: Said) -> str:
         chat, kind = CHATS[said.group] if said.by != "stranger" else ("D0000002", "im")
@@ -150,9 +133,6 @@ class SlackPlatform(ChannelPlatform):
     def acknowledged(self) -> bool:
         return not self.server.pending
 
-    def drop(self) -> None:
-        self.server.drop()
-
     def garble(self) -> None:
         self.server.frame("not JSON")
         self.server.frame('["a", 1, null]')
@@ -177,10 +157,9 @@ class SlackCalls(SlackPlatform):
             await asyncio.sleep(0.005)
 
     async def _call(self, kind: str, payload: Any, at: float, secret: str = SECRET) -> int:
-        assert isinstance(self.channel, SlackChannel)
         body = orjson.dumps(payload) if kind == "events_api" else urlencode({"payload": orjson.dumps(payload).decode()}).encode()
         call = PlatformCall(method="POST", query={}, headers=signed(body, at, secret), body=body, url="https://example.org/channels/slack")
-        return (await self.channel.called(call)).status
+        return (await self.adapter.called(call)).status
 
     async def forge(self, said: Said, *, stale: bool = False) -> int:
         event = {"type": "message", "user": "U0000001", "channel": "D0000001", "channel_type": "im", "text": said.text, "ts": "1.000001"}
@@ -191,10 +170,8 @@ class SlackCalls(SlackPlatform):
 class TestSlack(ChannelSuite):
     @pytest.fixture
     async def platform(self, tmp_path: Path) -> AsyncGenerator[SlackPlatform]:
-        async with SlackServer() as server:
-            platform = SlackPlatform(server, tmp_path)
+        async with SlackServer() as server, SlackPlatform(server, tmp_path) as platform:
             yield platform
-            await platform.channel.close()
 
 
 class TestSlackCalls(ReceiveCases):
@@ -204,9 +181,7 @@ class TestSlackCalls(ReceiveCases):
 
     @pytest.fixture
     async def platform(self, tmp_path: Path) -> AsyncGenerator[SlackCalls]:
-        async with SlackServer() as server:
-            platform = SlackCalls(server, tmp_path)
+        async with SlackServer() as server, SlackCalls(server, tmp_path) as platform:
             calling = asyncio.create_task(platform.calling())
             yield platform
             calling.cancel()
-            await platform.channel.close()

@@ -1,25 +1,24 @@
 """The SMS channel keeps the contract of a channel, against a stand-in that answers as Twilio's documents say."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import ChannelContext, PlatformCall
-from assistant.contracts.notes import NotesInMemory
-from assistant.testing.channel_suite import ChannelPlatform, ChannelSuite, Failure, FolderFiles, Said, Seen
+from assistant.contracts.channels import PlatformCall
+from assistant.testing.channel_suite import ChannelSuite, Said
 from channels.sms.adapter import SmsChannel
 from channels.sms.kind import KIND
 from channels.sms.settings import SmsSettings
-from tests.doubles.platform_caller import PlatformCaller
+from tests.doubles.served import CalledPlatform
 from tests.doubles.twilio_server import ACCOUNT, NUMBER, TOKEN, URL, TwilioServer, call_of
 
 ADA = "+491701234567"
 BO = "+15557654321"
 
 
-class SmsPlatform(ChannelPlatform):
+class SmsPlatform(CalledPlatform[TwilioServer, SmsChannel]):
     kind = KIND
     address = Address(channel="sms", chat_id=ADA)
     bad_addresses = (Address(channel="sms", chat_id="ada"), Address(channel="sms", chat_id=ADA, thread_id="1"))
@@ -29,39 +28,12 @@ class SmsPlatform(ChannelPlatform):
     most_text = 1600
 
     def __init__(self, server: TwilioServer, folder: Path, **more: object) -> None:
-        self.server = server
-        self.files = FolderFiles(folder)
-        self.notes = NotesInMemory()
         settings = {"accountSid": ACCOUNT, "authToken": TOKEN, "number": NUMBER, "publicUrl": URL, "allowFrom": ["+49 170 1234567"], **more}
-        self.settings = SmsSettings.model_validate({"enabled": True, "apiBase": server.url, **settings})
-        self.channel = self._open()
-        self.caller = PlatformCaller(lambda: self.sms)
+        super().__init__(server, folder, SmsSettings.model_validate({"enabled": True, "apiBase": server.url, **settings}))
         self._count = 0
 
-    @property
-    def sms(self) -> SmsChannel:
-        assert isinstance(self.channel, SmsChannel)
-        return self.channel
-
-    def _open(self) -> SmsChannel:
-        return SmsChannel(self.settings, ChannelContext(files=self.files, version="1", notes=self.notes), pause=0.01)
-
-    async def reopen(self) -> SmsChannel:
-        await self.channel.close()
-        self.channel = self._open()
-        return self.sms
-
-    def seen(self) -> Sequence[Seen]:
-        return list(self.server.accepted.values())
-
-    def fail(self, how: Failure) -> None:
-        self.server.fail(how)
-
-    def heal(self) -> None:
-        self.server.heal()
-
-    def acknowledged(self) -> bool:
-        return self.caller.idle()
+    def open(self) -> SmsChannel:
+        return SmsChannel(self.settings, self.context, pause=0.01)
 
     def write(self, said: Said) -> str:
         self._count += 1
@@ -83,7 +55,7 @@ class SmsPlatform(ChannelPlatform):
 
     async def forge(self, said: Said, *, stale: bool = False) -> int:
         call = self._call(said, said.id or "SMforged", TOKEN if stale else "another")
-        return (await self.sms.called(call)).status
+        return (await self.adapter.called(call)).status
 
     def _call(self, said: Said, id: str, secret: str = TOKEN) -> PlatformCall:
         about = {"MessageSid": id, "From": BO if said.by == "stranger" else ADA, "To": NUMBER, "Body": said.text}
@@ -98,8 +70,5 @@ class SmsPlatform(ChannelPlatform):
 class TestSms(ChannelSuite):
     @pytest.fixture
     async def platform(self, tmp_path: Path) -> AsyncGenerator[SmsPlatform]:
-        async with TwilioServer() as server:
-            platform = SmsPlatform(server, tmp_path)
+        async with TwilioServer() as server, SmsPlatform(server, tmp_path) as platform:
             yield platform
-            await platform.caller.close()
-            await platform.channel.close()

@@ -8,12 +8,12 @@ from typing import Any, Final, get_args
 import pytest
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import Channel, ChannelContext
-from assistant.testing.channel_suite import ChannelPlatform, ChannelSuite, Failure, FolderFiles, Said, Seen
+from assistant.testing.channel_suite import ChannelSuite, Failure, Said, Seen
 from assistant.testing.platform import Ability
 from channels.telegram.adapter import TelegramChannel
 from channels.telegram.kind import KIND
 from channels.telegram.settings import TelegramSettings
+from tests.doubles.served import OpenedPlatform
 from tests.doubles.telegram_api.chats import GENERAL_BOT, entity, person
 from tests.doubles.telegram_api.faults import Fault
 from tests.doubles.telegram_api.posted import Posted
@@ -53,7 +53,7 @@ def _faults(how: Failure) -> list[Fault]:
             return [Fault(code=400, description="Bad Request: message to edit not found", method="editMessageText")]
 
 
-class TelegramPlatform(ChannelPlatform):
+class TelegramPlatform(OpenedPlatform[TelegramChannel]):
     kind = KIND
     address = Address(channel="telegram", chat_id=str(_PRIVATE))
     bad_addresses = (Address(channel="telegram", chat_id="Ada"), Address(channel="telegram", chat_id="42", thread_id="-1"))
@@ -68,18 +68,11 @@ class TelegramPlatform(ChannelPlatform):
     def __init__(self, server: TelegramServer, folder: Path) -> None:
         self._server = server
         self._messages: dict[str, dict[str, Any]] = {}
-        self.files = FolderFiles(folder)
         given = {"enabled": True, "token": server.token, "apiBase": server.url, "preview": "edit"}
-        self.settings = TelegramSettings.model_validate(given)
-        self.channel: Channel = self._open()
+        super().__init__(folder, TelegramSettings.model_validate(given))
 
-    def _open(self) -> TelegramChannel:
-        return TelegramChannel(self.settings, ChannelContext(files=self.files, version="1"))
-
-    async def reopen(self) -> Channel:
-        await self.channel.close()
-        self.channel = self._open()
-        return self.channel
+    def open(self) -> TelegramChannel:
+        return TelegramChannel(self.settings, self.context)
 
     def seen(self) -> Sequence[Seen]:
         return [_seen(posted) for posted in self._server.ledger if not posted.deleted]
@@ -166,7 +159,5 @@ def _seen(posted: Posted) -> Seen:
 class TestTelegram(ChannelSuite):
     @pytest.fixture
     async def platform(self, tmp_path: Path) -> AsyncGenerator[TelegramPlatform]:
-        async with TelegramServer() as server:
-            platform = TelegramPlatform(server, tmp_path)
+        async with TelegramServer() as server, TelegramPlatform(server, tmp_path) as platform:
             yield platform
-            await platform.channel.close()

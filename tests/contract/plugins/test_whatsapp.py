@@ -7,20 +7,18 @@ from typing import Any
 import pytest
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import ChannelContext
-from assistant.contracts.notes import NotesInMemory
-from assistant.testing.channel_suite import ChannelPlatform, ChannelSuite, Failure, FolderFiles, Said, Seen
+from assistant.testing.channel_suite import ChannelSuite, Said
 from channels.whatsapp.adapter import WhatsAppChannel
 from channels.whatsapp.kind import KIND
 from channels.whatsapp.settings import WhatsAppSettings
-from tests.doubles.platform_caller import PlatformCaller
+from tests.doubles.served import CalledPlatform
 from tests.doubles.whatsapp_server import NOW, PHONE, SECRET, TOKEN, WhatsAppServer, call_of, signed
 
 ADA = "491701234567"
 BO = "15557654321"
 
 
-class WhatsAppPlatform(ChannelPlatform):
+class WhatsAppPlatform(CalledPlatform[WhatsAppServer, WhatsAppChannel]):
     kind = KIND
     address = Address(channel="whatsapp", chat_id=ADA)
     bad_addresses = (Address(channel="whatsapp", chat_id="ada"), Address(channel="whatsapp", chat_id=ADA, thread_id="1"))
@@ -31,39 +29,12 @@ class WhatsAppPlatform(ChannelPlatform):
     most_file = 100 * 1024 * 1024
 
     def __init__(self, server: WhatsAppServer, folder: Path) -> None:
-        self.server = server
-        self.files = FolderFiles(folder)
-        self.notes = NotesInMemory()
         settings = {"phoneNumberId": PHONE, "accessToken": TOKEN, "appSecret": SECRET, "verifyToken": "v", "allowFrom": ["+49 170 1234567"]}
-        self.settings = WhatsAppSettings.model_validate({"enabled": True, "apiBase": server.url, **settings})
-        self.channel = self._open()
-        self.caller = PlatformCaller(lambda: self.whatsapp)
+        super().__init__(server, folder, WhatsAppSettings.model_validate({"enabled": True, "apiBase": server.url, **settings}))
         self._count = 0
 
-    @property
-    def whatsapp(self) -> WhatsAppChannel:
-        assert isinstance(self.channel, WhatsAppChannel)
-        return self.channel
-
-    def _open(self) -> WhatsAppChannel:
-        return WhatsAppChannel(self.settings, ChannelContext(files=self.files, version="1", notes=self.notes), pause=0.01, patience=0.02)
-
-    async def reopen(self) -> WhatsAppChannel:
-        await self.channel.close()
-        self.channel = self._open()
-        return self.whatsapp
-
-    def seen(self) -> Sequence[Seen]:
-        return list(self.server.accepted.values())
-
-    def fail(self, how: Failure) -> None:
-        self.server.fail(how)
-
-    def heal(self) -> None:
-        self.server.heal()
-
-    def acknowledged(self) -> bool:
-        return self.caller.idle()
+    def open(self) -> WhatsAppChannel:
+        return WhatsAppChannel(self.settings, self.context, pause=0.01, patience=0.02)
 
     def write(self, said: Said) -> str:
         self._count += 1
@@ -104,7 +75,7 @@ class WhatsAppPlatform(ChannelPlatform):
         call = call_of(*self._messages(said, said.id or "wamid.forged"))
         if not stale:
             call = signed(call.body, "another secret")
-        return (await self.whatsapp.called(call)).status
+        return (await self.adapter.called(call)).status
 
     def _messages(self, said: Said, id: str) -> list[dict[str, Any]]:
         author = BO if said.by == "stranger" else ADA
@@ -121,8 +92,5 @@ class WhatsAppPlatform(ChannelPlatform):
 class TestWhatsApp(ChannelSuite):
     @pytest.fixture
     async def platform(self, tmp_path: Path) -> AsyncGenerator[WhatsAppPlatform]:
-        async with WhatsAppServer() as server:
-            platform = WhatsAppPlatform(server, tmp_path)
+        async with WhatsAppServer() as server, WhatsAppPlatform(server, tmp_path) as platform:
             yield platform
-            await platform.caller.close()
-            await platform.channel.close()

@@ -7,18 +7,17 @@ from typing import Any, Final
 import pytest
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import Channel, ChannelContext
-from assistant.contracts.notes import NotesInMemory
-from assistant.testing.channel_suite import ChannelPlatform, ChannelSuite, Failure, FolderFiles, Said, Seen
+from assistant.testing.channel_suite import ChannelSuite, Said
 from channels.zulip.adapter import ZulipChannel
 from channels.zulip.kind import KIND
 from channels.zulip.settings import ZulipSettings
+from tests.doubles.served import ServedPlatform
 from tests.doubles.zulip_server import ADA, BOT, CHANNEL, EMAIL, EVE, KEY, ROBOT, ZulipServer
 
 AUTHORS: Final = {"person": ADA, "stranger": EVE, "bot": ROBOT, "assistant": BOT}
 
 
-class ZulipPlatform(ChannelPlatform):
+class ZulipPlatform(ServedPlatform[ZulipServer, ZulipChannel]):
     kind = KIND
     address = Address(channel="zulip", chat_id=str(ADA))
     group = Address(channel="zulip", chat_id=f"c{CHANNEL}", thread_id="general")
@@ -41,30 +40,11 @@ class ZulipPlatform(ChannelPlatform):
     most_file = 100 * 1024 * 1024
 
     def __init__(self, server: ZulipServer, folder: Path) -> None:
-        self.server = server
-        self.files = FolderFiles(folder)
-        self.notes = NotesInMemory()
-        self.settings = ZulipSettings.model_validate(
-            {"enabled": True, "site": server.url, "email": EMAIL, "apiKey": KEY, "preview": "edit"}
-        )
-        self.channel: Channel = self._open()
+        about = {"enabled": True, "site": server.url, "email": EMAIL, "apiKey": KEY, "preview": "edit"}
+        super().__init__(server, folder, ZulipSettings.model_validate(about))
 
-    def _open(self) -> ZulipChannel:
-        return ZulipChannel(self.settings, ChannelContext(files=self.files, version="1", notes=self.notes), pause=0.01)
-
-    async def reopen(self) -> Channel:
-        await self.channel.close()
-        self.channel = self._open()
-        return self.channel
-
-    def seen(self) -> Sequence[Seen]:
-        return list(self.server.accepted.values())
-
-    def fail(self, how: Failure) -> None:
-        self.server.fail(how)
-
-    def heal(self) -> None:
-        self.server.heal()
+    def open(self) -> ZulipChannel:
+        return ZulipChannel(self.settings, self.context, pause=0.01)
 
     def write(self, said: Said) -> str:
         if said.edits is not None:
@@ -83,9 +63,6 @@ class ZulipPlatform(ChannelPlatform):
 
     def acknowledged(self) -> bool:
         return not self.server.events
-
-    def drop(self) -> None:
-        self.server.drop()
 
     def garble(self) -> None:
         events: list[dict[str, Any]] = [
@@ -107,7 +84,5 @@ class ZulipPlatform(ChannelPlatform):
 class TestZulip(ChannelSuite):
     @pytest.fixture
     async def platform(self, tmp_path: Path) -> AsyncGenerator[ZulipPlatform]:
-        async with ZulipServer() as server:
-            platform = ZulipPlatform(server, tmp_path)
+        async with ZulipServer() as server, ZulipPlatform(server, tmp_path) as platform:
             yield platform
-            await platform.channel.close()

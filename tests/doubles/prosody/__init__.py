@@ -2,13 +2,12 @@
 
 import os
 import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from tests.doubles.programs import running_program
 
 PASSWORD = "pass-word"
 _PROGRAM = shutil.which("prosody", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
@@ -85,23 +84,5 @@ def running_prosody(port: int, http: int, *, certificate: tuple[Path, Path] | No
             mechanisms='"PLAIN"' if certificate else '"SCRAM-SHA-1", "SCRAM-SHA-256"',  # whose rounds take 50 ms of Python
         )
         (folder / "prosody.cfg.lua").write_text(config)
-        line = [_PROGRAM, "-F", "--config", str(folder / "prosody.cfg.lua")]
-        process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            _wait(port, process, folder / "log")
+        with running_program([_PROGRAM, "-F", "--config", str(folder / "prosody.cfg.lua")], port, folder / "log"):
             yield Prosody(port, folder)
-        finally:
-            process.terminate()
-            process.wait(10)
-
-
-def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + 15
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=5).close()
-            return
-        except OSError:
-            if process.poll() is not None or time.monotonic() > end:
-                raise AssertionError(log.read_text() if log.exists() else "prosody did not start") from None
-            time.sleep(0.02)

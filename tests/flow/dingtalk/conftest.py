@@ -18,10 +18,8 @@ async def server() -> AsyncGenerator[DingTalkServer]:
 
 @pytest.fixture
 async def platform(server: DingTalkServer, tmp_path: Path) -> AsyncGenerator[DingTalkPlatform]:
-    platform = DingTalkPlatform(server, tmp_path)
-    yield platform
-    await platform.caller.close()
-    await platform.channel.close()
+    async with DingTalkPlatform(server, tmp_path) as platform:
+        yield platform
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ STRANGE = "$:LWCP_v1:$abc=="
 
 async def take(platform: DingTalkPlatform, link: RecordingLink, said: Said | None = None, **more: Any) -> Any:
     body = platform.body(said or Said(text="hello"), f"m{link.offered.qsize()}")
-    assert (await platform.dingtalk.called(call_of({**body, **more}))).status == 200
+    assert (await platform.adapter.called(call_of({**body, **more}))).status == 200
     return await link.next()
 
 
@@ -40,7 +40,7 @@ FORGED: dict[str, Callable[[], PlatformCall]] = {
 
 @pytest.mark.parametrize("call", FORGED.values(), ids=list(FORGED))
 async def test_forged_calls_are_refused(platform: DingTalkPlatform, link: RecordingLink, call: Callable[[], PlatformCall]) -> None:
-    assert (await platform.dingtalk.called(call())).status == 401
+    assert (await platform.adapter.called(call())).status == 401
 
 
 async def test_an_answer_goes_to_the_session_as_long_as_it_is_taken(platform: DingTalkPlatform, link: RecordingLink) -> None:
@@ -122,7 +122,7 @@ async def test_kinds_of_messages(
     ],
 )
 async def test_what_is_no_message_is_acknowledged(platform: DingTalkPlatform, link: RecordingLink, more: dict[str, Any]) -> None:
-    assert (await platform.dingtalk.called(call_of({**platform.body(Said(text="x"), "m"), **more}))).status == 200
+    assert (await platform.adapter.called(call_of({**platform.body(Said(text="x"), "m"), **more}))).status == 200
     assert (await take(platform, link, Said(text="last"))).text == "last"
     assert link.kept.empty()
 

@@ -8,13 +8,12 @@ from itertools import count
 from pathlib import Path
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import Channel, ChannelContext
-from assistant.contracts.notes import NotesInMemory
-from assistant.testing.channel_suite import ChannelPlatform, Failure, FolderFiles, Said, Seen
+from assistant.testing.channel_suite import Failure, Said, Seen
 from channels.email.adapter import EmailChannel
 from channels.email.kind import KIND
 from channels.email.settings import EmailSettings
 from tests.doubles.dovecot import PASSWORD, Dovecot
+from tests.doubles.served import OpenedPlatform
 from tests.doubles.smtp_server import SmtpServer
 from tests.flow.relay import Relay, relaying
 
@@ -23,7 +22,7 @@ PROVEN = "mx.example.com; dkim=pass header.d=example.org; dmarc=pass header.from
 _USERS = count(1)
 
 
-class EmailPlatform(ChannelPlatform):
+class EmailPlatform(OpenedPlatform[EmailChannel]):
     kind = KIND
     address = Address(channel="email", chat_id=ANNA)
     bad_addresses = (
@@ -43,9 +42,7 @@ class EmailPlatform(ChannelPlatform):
         self.dovecot, self.smtp, self.relay = dovecot, smtp, relay
         self.user = f"user{next(_USERS)}"
         self.client = dovecot.login(self.user)
-        self.files = FolderFiles(folder)
-        self.notes = NotesInMemory()
-        self.settings = EmailSettings.model_validate(
+        given = EmailSettings.model_validate(
             {
                 "enabled": True,
                 "fromAddress": OURS,
@@ -61,15 +58,10 @@ class EmailPlatform(ChannelPlatform):
             }
             | settings
         )
-        self.channel: Channel = self._open()
+        super().__init__(folder, given)
 
-    def _open(self) -> EmailChannel:
-        return EmailChannel(self.settings, ChannelContext(files=self.files, version="1", notes=self.notes), pause=0.01)
-
-    async def reopen(self) -> Channel:
-        await self.channel.close()
-        self.channel = self._open()
-        return self.channel
+    def open(self) -> EmailChannel:
+        return EmailChannel(self.settings, self.context, pause=0.01)
 
     def seen(self) -> Sequence[Seen]:
         return self.smtp.seen()

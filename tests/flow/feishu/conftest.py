@@ -18,10 +18,8 @@ async def server() -> AsyncGenerator[FeishuServer]:
 
 @pytest.fixture
 async def platform(server: FeishuServer, tmp_path: Path) -> AsyncGenerator[FeishuPlatform]:
-    platform = FeishuPlatform(server, tmp_path)
-    yield platform
-    await platform.caller.close()
-    await platform.channel.close()
+    async with FeishuPlatform(server, tmp_path) as platform:
+        yield platform
 
 
 @pytest.fixture

@@ -36,13 +36,13 @@ def message(kind: str = "text", content: object = None, **more: Any) -> dict[str
 
 
 async def take(platform: FeishuPlatform, link: RecordingLink, event: dict[str, Any]) -> Any:
-    assert (await platform.feishu.called(call_of("im.message.receive_v1", event))).status == 200
+    assert (await platform.adapter.called(call_of("im.message.receive_v1", event))).status == 200
     return await link.next()
 
 
 async def test_the_challenge_is_answered_without_a_signature(platform: FeishuPlatform) -> None:
     body = {"type": "url_verification", "challenge": "c1", "token": VERIFY}
-    reply = await platform.feishu.called(PlatformCall(method="POST", query={}, headers={}, body=encrypted(orjson.dumps(body)), url=""))
+    reply = await platform.adapter.called(PlatformCall(method="POST", query={}, headers={}, body=encrypted(orjson.dumps(body)), url=""))
     assert (reply.status, orjson.loads(reply.body)) == (200, {"challenge": "c1"})
 
 
@@ -62,7 +62,7 @@ async def test_the_challenge_is_answered_without_a_signature(platform: FeishuPla
     ids=["get", "plain challenge", "plain", "token", "key", "short", "number", "nested", "unsigned"],
 )
 async def test_forged_calls_are_refused(platform: FeishuPlatform, link: RecordingLink, call: PlatformCall) -> None:
-    assert (await platform.feishu.called(call)).status == 401
+    assert (await platform.adapter.called(call)).status == 401
     assert link.offered.empty()
 
 
@@ -71,11 +71,11 @@ async def test_a_token_alone_is_enough_where_there_is_no_key(server: FeishuServe
     body = {"schema": "2.0", "header": {"event_type": "im.message.receive_v1", "token": VERIFY}, "event": message()}
     async with running(platform.channel) as link:
         call = PlatformCall(method="POST", query={}, headers={}, body=orjson.dumps(body), url="")
-        assert (await platform.feishu.called(call)).status == 200
+        assert (await platform.adapter.called(call)).status == 200
         assert (await link.next()).text == "hello"
         body["header"] = {"event_type": "im.message.receive_v1", "token": "another"}
         call = PlatformCall(method="POST", query={}, headers={}, body=orjson.dumps(body), url="")
-        assert (await platform.feishu.called(call)).status == 401
+        assert (await platform.adapter.called(call)).status == 401
     await platform.channel.close()
 
 
@@ -128,7 +128,7 @@ async def test_kinds_of_messages(
     ],
 )
 async def test_what_is_no_message_is_acknowledged(platform: FeishuPlatform, link: RecordingLink, event: dict[str, Any]) -> None:
-    assert (await platform.feishu.called(call_of("im.message.receive_v1", event))).status == 200
+    assert (await platform.adapter.called(call_of("im.message.receive_v1", event))).status == 200
     assert (await take(platform, link, message(message_id="om_last"))).message_id == "om_last"
     assert link.kept.empty()
 
@@ -156,7 +156,7 @@ async def test_a_press_in_a_topic_of_a_group(platform: FeishuPlatform, link: Rec
     value = platform.server.offered[sent.message_id or ""]["b1"]
     context = {"open_message_id": sent.message_id, "open_chat_id": GROUP}
     event = {"operator": {"open_id": BO}, "action": {"value": value}, "context": context}
-    await platform.feishu.called(call_of("card.action.trigger", event, id="p1"))
+    await platform.adapter.called(call_of("card.action.trigger", event, id="p1"))
     found = await link.next()
     assert (found.address, found.private, found.text, found.sender.id) == (topic, False, "b1", BO)
 

@@ -18,10 +18,8 @@ async def server() -> AsyncGenerator[LineServer]:
 
 @pytest.fixture
 async def platform(server: LineServer, tmp_path: Path) -> AsyncGenerator[LinePlatform]:
-    platform = LinePlatform(server, tmp_path)
-    yield platform
-    await platform.caller.close()
-    await platform.channel.close()
+    async with LinePlatform(server, tmp_path) as platform:
+        yield platform
 
 
 @pytest.fixture

@@ -107,11 +107,11 @@ async def test_files_are_said_in_words(platform: LinePlatform) -> None:
 async def test_quotes_show_ours_and_theirs(platform: LinePlatform, link: RecordingLink) -> None:
     [ours] = await send(platform, "our words")
     message = {"id": "501", "type": "text", "text": "what?", "quotedMessageId": ours.message_id}
-    await platform.line.called(call_of(event(message=message)))
+    await platform.adapter.called(call_of(event(message=message)))
     quote = (await link.next()).quote
     assert quote is not None
     assert (quote.text, quote.author_id) == ("our words", "")
-    await platform.line.called(call_of(event(webhookEventId="e2", message={**message, "id": "502", "quotedMessageId": "501"})))
+    await platform.adapter.called(call_of(event(webhookEventId="e2", message={**message, "id": "502", "quotedMessageId": "501"})))
     quote = (await link.next()).quote
     assert quote is not None
     assert (quote.text, quote.author_id) == ("what?", ADA)
@@ -132,7 +132,7 @@ async def test_quotes_show_ours_and_theirs(platform: LinePlatform, link: Recordi
     ],
 )
 async def test_other_messages(platform: LinePlatform, link: RecordingLink, message: dict[str, Any], text: str, kind: str) -> None:
-    await platform.line.called(call_of(event(message={"id": "5", **message})))
+    await platform.adapter.called(call_of(event(message={"id": "5", **message})))
     found = await link.next()
     assert (found.text, [file.kind for file in found.files], found.sender.name) == (text, [kind] if kind else [], "Ada")
 
@@ -153,12 +153,12 @@ async def test_other_messages(platform: LinePlatform, link: RecordingLink, messa
     ],
 )
 async def test_what_is_no_message_is_acknowledged(platform: LinePlatform, link: RecordingLink, found: dict[str, Any]) -> None:
-    assert (await platform.line.called(call_of(found))).status == 200
+    assert (await platform.adapter.called(call_of(found))).status == 200
     await said(platform, link, "last")
     assert link.kept.empty()
 
 
 async def test_a_group_shows_no_typing(platform: LinePlatform) -> None:
     assert platform.group is not None
-    await platform.line.conversation.typing(platform.group)
+    await platform.adapter.conversation.typing(platform.group)
     assert platform.server.typing == []

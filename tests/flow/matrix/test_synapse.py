@@ -81,9 +81,6 @@ class SynapsePlatform(MatrixPlatform):
     def acknowledged(self) -> bool:
         return False
 
-    def drop(self) -> None:
-        self.proxy.drop()
-
     async def end(self) -> None:
         await self._work.join()
         self._worker.cancel()

@@ -18,9 +18,8 @@ async def cli() -> AsyncGenerator[SignalServer]:
 
 @pytest.fixture
 async def platform(cli: SignalServer, tmp_path: Path) -> AsyncGenerator[SignalPlatform]:
-    platform = SignalPlatform(cli, tmp_path, cli.url)
-    yield platform
-    await platform.channel.close()
+    async with SignalPlatform(cli, tmp_path, cli.url) as platform:
+        yield platform
 
 
 @pytest.fixture

@@ -96,12 +96,12 @@ async def test_a_file_comes_from_the_folder_where_there_is_one(cli: SignalServer
     (tmp_path / "secret").write_bytes(b"secret")
     platform = SignalPlatform(cli, tmp_path, cli.url, attachmentsDir=tmp_path / "att")
     file = InboundFile(name="f", kind="document", media_type="x", size=None, ref=f"f.pdf {ADA}")
-    await platform.signal.conversation.fetch(file, tmp_path / "in", 100)
+    await platform.adapter.conversation.fetch(file, tmp_path / "in", 100)
     assert (tmp_path / "in").read_bytes() == b"content"
     for ref, most, code in ((f"f.pdf {ADA}", 3, "too_large"), (f"../secret {ADA}", 100, "gone"), (f"none {ADA}", 100, "gone")):
         file = InboundFile(name="f", kind="document", media_type="x", size=None, ref=ref)
         with pytest.raises(SendRefused) as refused:
-            await platform.signal.conversation.fetch(file, tmp_path / "in", most)
+            await platform.adapter.conversation.fetch(file, tmp_path / "in", most)
         assert refused.value.trouble.code == code
     await platform.channel.close()
 

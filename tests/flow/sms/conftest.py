@@ -18,10 +18,8 @@ async def twilio() -> AsyncGenerator[TwilioServer]:
 
 @pytest.fixture
 async def platform(twilio: TwilioServer, tmp_path: Path) -> AsyncGenerator[SmsPlatform]:
-    platform = SmsPlatform(twilio, tmp_path)
-    yield platform
-    await platform.caller.close()
-    await platform.channel.close()
+    async with SmsPlatform(twilio, tmp_path) as platform:
+        yield platform
 
 
 @pytest.fixture

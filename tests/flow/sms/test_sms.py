@@ -31,24 +31,24 @@ async def test_the_signature_is_over_the_address_that_twilio_has(
 ) -> None:
     platform = SmsPlatform(twilio, tmp_path, publicUrl=public)
     async with running(platform.channel):
-        assert (await platform.sms.called(call_of(url=url, called=called, **WRITTEN))).status == status
+        assert (await platform.adapter.called(call_of(url=url, called=called, **WRITTEN))).status == status
     await platform.channel.close()
 
 
 async def test_a_changed_call_is_refused(platform: SmsPlatform, link: RecordingLink) -> None:
     call = call_of(**WRITTEN)
-    assert (await platform.sms.called(replace(call, body=call.body + b"&Body=y"))).status == 401
-    assert (await platform.sms.called(replace(call, method="GET"))).status == 401
+    assert (await platform.adapter.called(replace(call, body=call.body + b"&Body=y"))).status == 401
+    assert (await platform.adapter.called(replace(call, method="GET"))).status == 401
     for body in (b"a=&" * 5000, b"\xff=\xfe", b""):
-        assert (await platform.sms.called(replace(call, body=body))).status == 401
+        assert (await platform.adapter.called(replace(call, body=body))).status == 401
     assert link.offered.empty()
 
 
 @pytest.mark.parametrize("word", ["STOP", " stop ", "Unsubscribe", "HELP", "start"])
 async def test_carriers_words_are_no_messages(platform: SmsPlatform, link: RecordingLink, word: str) -> None:
-    reply = await platform.sms.called(call_of(**{**WRITTEN, "Body": word}))
+    reply = await platform.adapter.called(call_of(**{**WRITTEN, "Body": word}))
     assert (reply.status, reply.body) == (200, b"<Response/>")
-    await platform.sms.called(call_of(OptOutType="STOP", **WRITTEN))
+    await platform.adapter.called(call_of(OptOutType="STOP", **WRITTEN))
     assert link.offered.empty()
 
 
@@ -57,7 +57,7 @@ async def test_states_become_receipts(platform: SmsPlatform, link: RecordingLink
     sid = receipt.message_id or ""
     assert platform.server.forms[0]["StatusCallback"] == URL
     for state, code in (("sent", ""), ("delivered", ""), ("undelivered", "30003"), ("failed", "21610"), ("failed", "x")):
-        await platform.sms.called(call_of(MessageSid=sid, MessageStatus=state, **({"ErrorCode": code} if code else {})))
+        await platform.adapter.called(call_of(MessageSid=sid, MessageStatus=state, **({"ErrorCode": code} if code else {})))
     assert link.reached == [(sid, False)]
     assert [code for _, code, _ in link.lost] == ["unreachable", "blocked", "0"]
 
@@ -73,7 +73,7 @@ async def test_what_was_missed_is_fetched_once(platform: SmsPlatform, tmp_path: 
     async with running(platform.channel, link):
         again, missed = await link.next(), await link.next()
         [file] = missed.files
-        await platform.sms.conversation.fetch(file, tmp_path / "in", 100)
+        await platform.adapter.conversation.fetch(file, tmp_path / "in", 100)
     assert (again.external_id, missed.external_id, missed.text) == ("SMin1", "SMmissed", "w2")
     assert (tmp_path / "in").read_bytes() == b"picture"
     assert link.kept.empty()
@@ -142,5 +142,5 @@ def test_messages_of_other_alphabets_are_shorter() -> None:
 
 
 async def test_a_wrong_secret_is_no_call(platform: SmsPlatform, link: RecordingLink) -> None:
-    assert (await platform.sms.called(call_of(TOKEN + "x", **WRITTEN))).status == 401
+    assert (await platform.adapter.called(call_of(TOKEN + "x", **WRITTEN))).status == 401
     assert ACCOUNT in platform.settings.account_sid

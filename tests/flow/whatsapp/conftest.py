@@ -18,10 +18,8 @@ async def whatsapp() -> AsyncGenerator[WhatsAppServer]:
 
 @pytest.fixture
 async def platform(whatsapp: WhatsAppServer, tmp_path: Path) -> AsyncGenerator[WhatsAppPlatform]:
-    platform = WhatsAppPlatform(whatsapp, tmp_path)
-    yield platform
-    await platform.caller.close()
-    await platform.channel.close()
+    async with WhatsAppPlatform(whatsapp, tmp_path) as platform:
+        yield platform
 
 
 @pytest.fixture

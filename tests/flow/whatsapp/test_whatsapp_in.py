@@ -14,7 +14,7 @@ FROM: dict[str, Any] = {"from": ADA, "timestamp": str(NOW)}
 
 
 async def take(platform: WhatsAppPlatform, *messages: dict[str, Any]) -> int:
-    return (await platform.whatsapp.called(call_of(*messages))).status
+    return (await platform.adapter.called(call_of(*messages))).status
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ async def test_what_says_nothing_is_acknowledged(platform: WhatsAppPlatform, lin
 async def test_messages_of_groups_and_of_other_numbers_are_not_ours(platform: WhatsAppPlatform, link: RecordingLink) -> None:
     text = {**FROM, "id": "a", "type": "text", "text": {"body": "x"}}
     assert await take(platform, {**text, "group_id": "g"}) == 200
-    assert (await platform.whatsapp.called(call_of(text, phone="1"))).status == 200
+    assert (await platform.adapter.called(call_of(text, phone="1"))).status == 200
     assert link.offered.empty()
 
 
@@ -125,7 +125,7 @@ MESSAGES: list[Any] = [
 
 @pytest.mark.parametrize("body", HOSTILE)
 async def test_a_signed_call_of_any_shape_is_taken(platform: WhatsAppPlatform, link: RecordingLink, body: Any) -> None:
-    assert (await platform.whatsapp.called(signed(orjson.dumps(body)))).status == 200
+    assert (await platform.adapter.called(signed(orjson.dumps(body)))).status == 200
 
 
 @pytest.mark.parametrize("message", MESSAGES)
@@ -143,10 +143,10 @@ def verifying(**query: str) -> PlatformCall:
 
 
 async def test_metas_first_call_is_answered_with_its_challenge(platform: WhatsAppPlatform) -> None:
-    reply = await platform.whatsapp.called(verifying(mode="subscribe", verify_token="v", challenge="1158201444"))
+    reply = await platform.adapter.called(verifying(mode="subscribe", verify_token="v", challenge="1158201444"))
     assert (reply.status, reply.body, reply.media_type) == (200, b"1158201444", "text/plain")
     for wrong in ({"verify_token": "w", "mode": "subscribe"}, {"verify_token": "v"}, {"mode": "subscribe"}):
-        assert (await platform.whatsapp.called(verifying(challenge="1", **wrong))).status == 401
+        assert (await platform.adapter.called(verifying(challenge="1", **wrong))).status == 401
 
 
 async def test_a_call_before_the_channel_runs_comes_again(platform: WhatsAppPlatform) -> None:

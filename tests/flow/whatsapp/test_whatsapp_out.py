@@ -20,7 +20,7 @@ def text_at(when: datetime) -> dict[str, Any]:
 
 
 async def wrote(platform: WhatsAppPlatform, ago: timedelta) -> None:
-    await platform.whatsapp.called(call_of(text_at(datetime.now(UTC) - ago)))
+    await platform.adapter.called(call_of(text_at(datetime.now(UTC) - ago)))
 
 
 def allow(platform: WhatsAppPlatform, most: int = 60) -> None:
@@ -92,13 +92,13 @@ async def test_statuses_tell_what_became_of_a_message(platform: WhatsAppPlatform
     base = {"id": receipt.message_id, "recipient_id": ADA, "timestamp": "1"}
     failed = {**base, "status": "failed", "errors": [{"code": 131026, "title": "Message undeliverable"}]}
     late = {**base, "id": "wamid.other", "status": "failed", "errors": [{"code": 131047, "title": "Re-engagement message"}]}
-    await platform.whatsapp.called(call_of(statuses=({**base, "status": "delivered"}, {**base, "status": "read"}, failed, late)))
+    await platform.adapter.called(call_of(statuses=({**base, "status": "delivered"}, {**base, "status": "read"}, failed, late)))
     assert link.reached == [(receipt.message_id, False), (receipt.message_id, True)]
     assert [(id, code) for id, code, _ in link.lost] == [(receipt.message_id, "undeliverable"), ("wamid.other", "window_closed")]
     with pytest.raises(SendRefused):
         await send(platform)
     await wrote(platform, timedelta(minutes=1))
-    await platform.whatsapp.called(call_of(statuses=(late,)))
+    await platform.adapter.called(call_of(statuses=(late,)))
     await send(platform)
 
 
@@ -108,7 +108,7 @@ async def test_a_status_tells_that_an_unclear_message_arrived(platform: WhatsApp
         await send(platform, key="k")
     [body] = platform.server.bodies
     status = {"id": "wamid.1", "status": "sent", "recipient_id": ADA, "biz_opaque_callback_data": body["biz_opaque_callback_data"]}
-    await platform.whatsapp.called(call_of(statuses=(status,)))
+    await platform.adapter.called(call_of(statuses=(status,)))
     [receipt] = await send(platform, key="k", again=datetime.now(UTC))
     assert receipt.message_id == "wamid.1"
     assert platform.texts() == ["w1"]
@@ -165,10 +165,10 @@ async def test_buttons_beside_a_file_are_under_the_words(platform: WhatsAppPlatf
 
 
 async def test_the_typing_indicator_marks_as_read(platform: WhatsAppPlatform, link: RecordingLink) -> None:
-    await platform.whatsapp.conversation.typing(platform.address)
+    await platform.adapter.conversation.typing(platform.address)
     assert platform.server.marks == []
-    await platform.whatsapp.called(call_of(text_at(datetime.now(UTC))))
-    await platform.whatsapp.conversation.typing(platform.address)
+    await platform.adapter.called(call_of(text_at(datetime.now(UTC))))
+    await platform.adapter.conversation.typing(platform.address)
     [mark] = platform.server.marks
     assert mark["typing_indicator"] == {"type": "text"}
 

@@ -15,14 +15,13 @@ from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import StanzaPath
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import Channel, ChannelContext
-from assistant.contracts.notes import NotesInMemory
-from assistant.testing.channel_suite import ChannelPlatform, Failure, FolderFiles, Said, Seen
+from assistant.testing.channel_suite import Failure, Said, Seen
 from channels.xmpp.adapter import XmppChannel
 from channels.xmpp.kind import KIND
 from channels.xmpp.settings import XmppSettings
 from channels.xmpp.stanzas import add
 from tests.doubles.prosody import PASSWORD, Prosody
+from tests.doubles.served import OpenedPlatform
 from tests.flow.xmpp.wires import BreakingWire, breaking_wire
 
 _NUMBERS = count(1)
@@ -78,7 +77,7 @@ class Person:
         message.send()
 
 
-class XmppPlatform(ChannelPlatform):
+class XmppPlatform(OpenedPlatform[XmppChannel]):
     kind = KIND
     receives = True
     abilities = frozenset({"groups", "replies", "edits", "files", "files_in", "quotes_in", "edits_in", "reconnects"})
@@ -100,8 +99,6 @@ class XmppPlatform(ChannelPlatform):
         )
         self.uploads: dict[str, bytes] = {}
         self.uploads_url = ""
-        self.files = FolderFiles(folder)
-        self.notes = NotesInMemory()
         given: dict[str, object] = {
             "enabled": True,
             "jid": self.bot,
@@ -112,16 +109,10 @@ class XmppPlatform(ChannelPlatform):
             "nick": "helper",
             "fileHosts": ["127.0.0.1"],
         }
-        self.settings = XmppSettings.model_validate(given | settings)
-        self.channel: Channel = self._open()
+        super().__init__(folder, XmppSettings.model_validate(given | settings))
 
-    def _open(self) -> XmppChannel:
-        return XmppChannel(self.settings, ChannelContext(files=self.files, version="1", notes=self.notes), pause=0.01)
-
-    async def reopen(self) -> Channel:
-        await self.channel.close()
-        self.channel = self._open()
-        return self.channel
+    def open(self) -> XmppChannel:
+        return XmppChannel(self.settings, self.context, pause=0.01)
 
     def seen(self) -> Sequence[Seen]:
         found: dict[str, Seen] = {}
