@@ -10,7 +10,7 @@ from assistant.contracts.channels import SendFailed, SendRefused
 from assistant.contracts.inbox import InboundFile, InboundMessage
 from assistant.contracts.outbox import Button
 from channels.kit.commands import button_value
-from channels.kit.forms import ANY, Blame, Piece
+from channels.kit.forms import ANY_BUT_KIND, Blame, Piece
 from channels.kit.http import Answered, PlatformError, PlatformHttp
 from channels.kit.planning import ButtonRules, MessageRules
 from channels.kit.refusals import send_failure
@@ -69,7 +69,7 @@ class NtfyWire:
         code = error.at("code")
         pieces: tuple[Piece, ...] | None = ("files",) if code in _FILE_CODES else ("buttons",) if code in _ACTION_CODES else None
         if pieces is None:
-            return (ANY, f"{PLATFORM}: {error.words}") if error.status == 400 else None
+            return (ANY_BUT_KIND, f"{PLATFORM}: {error.words}") if error.status == 400 else None
         return pieces, f"{PLATFORM}: {error.words}"
 
     def failure(self, error: PlatformError) -> SendFailed:
