@@ -114,7 +114,7 @@ class PlatformHttp:
         self._channel = channel
         self._proxy = proxy
         self.base = base.rstrip("/")
-        self._headers = dict(headers or {})
+        self.headers = dict(headers or {})
         self._agent = {"User-Agent": f"nanobot/{version}"}
         self._seconds = seconds
         self.redact = Redactor(secrets)
@@ -268,7 +268,7 @@ class PlatformHttp:
 
     def _own(self, url: str) -> Mapping[str, str]:
         """The headers with credentials, for the platform's own host only."""
-        return self._headers if self._headers and self.base and same_server(url, self.base) else {}
+        return self.headers if self.headers and self.base and same_server(url, self.base) else {}
 
     def _way(self, url: str) -> tuple[aiohttp.ClientSession, str | None]:
         """The session for this URL, and its proxy where aiohttp wants it named. Raises Unreached after `close`, ChannelFailed for a bad proxy."""

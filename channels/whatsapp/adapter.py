@@ -6,18 +6,17 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import ChannelContext, ChannelLink, Limit, PlatformCall, PlatformReply, Sending
-from assistant.contracts.outbox import Receipt
+from assistant.contracts.channels import ChannelContext, ChannelLink, Limit, PlatformCall, PlatformReply
 from channels.kit.calls import DONE, FORBIDDEN, NOT_NOW, HeldLink, header, hmac_hex, same
 from channels.kit.conversation import ChatConversation
-from channels.kit.http import PlatformError, PlatformHttp, value_at
+from channels.kit.http import PlatformHttp
 from channels.kit.intake import Intake
-from channels.kit.refusals import channel_failure
+from channels.kit.refusals import connecting
 from channels.kit.sender import PartSender
-from channels.kit.values import list_at, text_at
-from channels.whatsapp.inbound import WhatsAppReader, changed_number, person_of, time_of, values_of
+from channels.kit.values import list_at, number_at, text_at, time_at, value_at
+from channels.whatsapp.inbound import WhatsAppReader, changed_number, person_of, values_of
 from channels.whatsapp.kind import CHAT
-from channels.whatsapp.refusals import PLATFORM, WINDOW_CLOSED, refused
+from channels.whatsapp.refusals import PLATFORM, SETTING, WINDOW_CLOSED, refused
 from channels.whatsapp.settings import WhatsAppSettings
 from channels.whatsapp.window import AnswerWindows
 from channels.whatsapp.wire import WhatsAppWire, plan
@@ -54,10 +53,10 @@ class WhatsAppChannel:
         )
         self._windows = AnswerWindows(context.notes)
         self._wire = WhatsAppWire(self._http, settings, self._windows, patience=patience)
-        self._sender = PartSender(self._wire, context.files, channel=self.name)
+        self.send = PartSender(self._wire, context.files, channel=self.name).send
         self.conversation = ChatConversation(wire=self._wire, react_emoji=settings.react_emoji, typing_seconds=_TYPING)
         self._intake = Intake(self.name, pause=pause)
-        self._reader = WhatsAppReader()
+        self._reader = WhatsAppReader(self._wire.texts)
         self._link = HeldLink()
         self._detail = ""
         self._order = asyncio.Lock()
@@ -69,24 +68,15 @@ class WhatsAppChannel:
         return (Limit(key=self.name, amount=80, seconds=1), chat)
 
     async def identity(self) -> str:
-        try:
-            found = await self._http.json(
-                "GET", f"/{self._settings.phone_number_id}", params={"fields": "display_phone_number,verified_name"}
-            )
-        except PlatformError as error:
-            raise channel_failure(error, PLATFORM, setting="channels.whatsapp.accessToken") from error
+        with connecting(PLATFORM, setting=SETTING):
+            fields = {"fields": "display_phone_number,verified_name"}
+            found = await self._http.json("GET", f"/{self._settings.phone_number_id}", params=fields)
         return f"{text_at(found, 'verified_name')} ({text_at(found, 'display_phone_number')})".strip()
 
     async def run(self, link: ChannelLink) -> None:
         self._detail = await self.identity()
         link.connected(self._detail)
         await self._link.hold(link)
-
-    async def send(self, sending: Sending) -> Receipt:
-        receipt = await self._sender.send(sending)
-        if receipt.message_id is not None:
-            self._reader.remember(receipt.message_id, sending.part.plain)
-        return receipt
 
     async def close(self) -> None:
         await self._http.close()
@@ -155,9 +145,8 @@ class WhatsAppChannel:
                 await link.delivered(id, read=what == "read")
             return
         error = value_at(status, "errors", 0)
-        code = value_at(error, "code")
-        words = text_at(error, "error_data", "details") or text_at(error, "title") or "it did not arrive"
-        trouble = refused(code if isinstance(code, int) else 0, words).trouble
+        code = number_at(error, "code")
+        trouble = refused(code, text_at(error, "error_data", "details") or text_at(error, "title") or "it did not arrive").trouble
         if code == WINDOW_CLOSED and CHAT.fullmatch(chat := text_at(status, "recipient_id")):
-            await self._windows.shut(chat, time_of(status))
+            await self._windows.shut(chat, time_at(status, "timestamp"))
         await link.undelivered(id, trouble.code, trouble.words)
