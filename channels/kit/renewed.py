@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeVar
 
 from assistant.contracts.channels import ChannelFailed, SendLater
@@ -22,11 +22,20 @@ _NOT_ABOUT_US: Final = frozenset({407, 408, 425, 429})
 class RenewedToken:
     """One asks, and those beside it wait for what it gets, a failure as well."""
 
-    def __init__(self, ask: Callable[[], Awaitable[tuple[str, float]]], *, platform: str, setting: str) -> None:
-        """`ask`: → the token, and the seconds that it lasts (0: unknown). Raises PlatformError or SendLater. `platform` and `setting`: for people."""
+    def __init__(
+        self,
+        ask: Callable[[], Awaitable[tuple[str, float]]],
+        *,
+        platform: str,
+        setting: str,
+        header: Callable[[str], Mapping[str, str]] = lambda token: {"Authorization": f"Bearer {token}"},
+    ) -> None:
+        """`ask`: → the token, and the seconds that it lasts (0: unknown). Raises PlatformError or SendLater. `platform` and `setting`: for people.
+        `header`: how a request brings the token."""
         self._ask = ask
         self._platform = platform
         self._setting = setting
+        self._header = header
         self._token = ""
         self._until = -math.inf
         self._failed: tuple[SendLater, float] | None = None
@@ -50,9 +59,9 @@ class RenewedToken:
         except SendLater as error:
             raise ChannelFailed(str(error), fatal=error.trouble.code == "unauthorized") from error
 
-    async def bearer(self) -> dict[str, str]:
-        """The header of a request. As `get`."""
-        return {"Authorization": f"Bearer {await self.get()}"}
+    async def headers(self) -> Mapping[str, str]:
+        """Of a request. As `get`."""
+        return self._header(await self.get())
 
     def drop(self, token: str) -> None:
         """This one is not accepted any more."""
@@ -60,13 +69,13 @@ class RenewedToken:
             self._until = -math.inf
 
     async def used(
-        self, call: Callable[[str], Awaitable[T]], *, ended: Callable[[Answered], bool] = lambda error: error.status == 401
+        self, call: Callable[[Mapping[str, str]], Awaitable[T]], *, ended: Callable[[Answered], bool] = lambda error: error.status == 401
     ) -> T:
-        """What a call with the token returns, or the same call with a new one where the answer is that it has ended."""
+        """What a call with these headers returns, or the same call with a new token where the answer is that this one has ended. As `get`."""
         for left in (1, 0):
             token = await self.get()
             try:
-                return await call(token)
+                return await call(self._header(token))
             except Answered as error:
                 if not ended(error):
                     raise

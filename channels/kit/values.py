@@ -76,6 +76,15 @@ def time_at(value: Any, *path: str | int, per_second: int = 1) -> datetime:
     return datetime.now(UTC)
 
 
+def written_time_at(value: Any, *path: str | int) -> datetime:
+    """A time as ISO 8601 writes it, in UTC where it names no zone; now: it is not there, or is none."""
+    try:
+        found = datetime.fromisoformat(text_at(value, *path))
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return datetime.now(UTC)
+
+
 def place_words(place: Any, *names: str) -> str:
     """A place on the map as words. `names`: the keys of what it is called; those of its position are `latitude` and `longitude`."""
     latitude, longitude = value_at(place, "latitude"), value_at(place, "longitude")

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections import deque
+from collections.abc import Mapping
 
 import pytest
 
@@ -101,11 +102,11 @@ async def test_a_token_that_is_empty_is_none() -> None:
 async def test_a_call_is_made_again_with_a_new_token_and_no_more() -> None:
     server, used = Tokens(), list[str]()
 
-    async def call(token: str) -> str:
-        used.append(token)
-        if token != "t2":
+    async def call(headers: Mapping[str, str]) -> str:
+        used.append(headers["Authorization"].removeprefix("Bearer "))
+        if used[-1] != "t2":
             raise Answered(401, "ended")
-        return token
+        return used[-1]
 
     assert await server.token.used(call) == "t2"
     server.token.drop("t1")  # another's answer came late
