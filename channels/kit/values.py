@@ -50,6 +50,12 @@ def text_at(value: Any, *path: str | int) -> str:
     return replace_surrogates(found) if isinstance(found, str) else ""
 
 
+def id_at(value: Any, *path: str | int, most: int = 200) -> str:
+    """An id: characters that can be seen, `most` at most; empty: it is not there, or is none."""
+    found = value_at(value, *path)
+    return found if isinstance(found, str) and len(found) <= most and found.isprintable() and found == found.strip() else ""
+
+
 def list_at(value: Any, *path: str | int) -> list[Any]:
     """Empty: it is not there, or is no list."""
     found = value_at(value, *path)

@@ -10,10 +10,10 @@ from channels.kit.commands import command_of, pressed
 from channels.kit.files import inbound_file
 from channels.kit.hearing import Hearing, Overheard
 from channels.kit.hosts import is_at
-from channels.kit.values import objects_at, text_at, written_time_at
+from channels.kit.values import id_at, objects_at, text_at, written_time_at
 from channels.msteams.kind import CONVERSATION, MESSAGE
 
-_MOST_NAME, _MOST_ID, _MOST_STAMP, _MOST_FILES, _MOST_QUOTED = 128, 200, 64, 20, 4000
+_MOST_NAME, _MOST_FILES, _MOST_QUOTED = 128, 20, 4000
 _MOST_HTML: Final = 32_000
 """Characters that are looked through for a quote, which is at the beginning."""
 _AT: Final = re.compile(r"<at\b[^<>]*>([^<]*)</at>", re.IGNORECASE)
@@ -40,9 +40,9 @@ def address_of_activity(activity: Any, *, in_thread: bool) -> Address | None:
 
 def read_activity(activity: Any, address: Address, app_id: str, hearing: Hearing) -> InboundMessage | None:
     """None: it is no message for the assistant."""
-    sender, kind, id = _sender(activity), text_at(activity, "type"), text_at(activity, "id")
+    sender, kind, id = _sender(activity), text_at(activity, "type"), id_at(activity, "id")
     edited = kind == "messageUpdate" and text_at(activity, "channelData", "eventType") == "editMessage"
-    if sender is None or not 0 < len(id) <= _MOST_ID or not (kind == "message" or edited):
+    if sender is None or not id or not (kind == "message" or edited):
         return None
     press = pressed(text_at(activity, "value", "nanobot"))
     mentions_me = _mentions(activity, app_id)
@@ -50,7 +50,7 @@ def read_activity(activity: Any, address: Address, app_id: str, hearing: Hearing
     files = () if press else _files(activity)
     command = press[1] if press else command_of(text)
     private = text_at(activity, "conversation", "conversationType") == "personal"
-    external_id = f"{id}@{text_at(activity, 'timestamp')[:_MOST_STAMP]}" if edited else f"press:{id}" if press else id
+    external_id = f"{id}@{id_at(activity, 'timestamp')}" if edited else f"press:{id}" if press else id
     heard = Overheard(
         chat_id=address.chat_id,
         external_id=external_id,
@@ -81,9 +81,8 @@ def read_activity(activity: Any, address: Address, app_id: str, hearing: Hearing
 
 def _sender(activity: Any) -> Sender | None:
     """By the object id in Microsoft Entra, which does not change; else by the channel's own id."""
-    found = text_at(activity, "from", "aadObjectId") or text_at(activity, "from", "id")
-    known = 0 < len(found) <= _MOST_ID and found.isprintable() and found.strip()
-    return Sender(id=found, name=text_at(activity, "from", "name")[:_MOST_NAME]) if known else None
+    found = id_at(activity, "from", "aadObjectId") or id_at(activity, "from", "id")
+    return Sender(id=found, name=text_at(activity, "from", "name")[:_MOST_NAME]) if found else None
 
 
 def _mentions(activity: Any, app_id: str) -> bool:

@@ -17,6 +17,7 @@ from channels.msteams.adapter import TeamsChannel
 from channels.msteams.kind import KIND
 from channels.msteams.settings import TeamsSettings
 from tests.doubles.msteams_server import APP, SECRET, TeamsServer
+from tests.doubles.mutated import survive
 from tests.doubles.served import CalledPlatform
 
 CHAT, GROUP, THREAD = "a:1pL-private_chat", "19:abcdef0123456789@thread.tacv2", "1699999999999"
@@ -316,3 +317,11 @@ async def test_a_preview_that_can_not_be_deleted_keeps_no_file_back(platform: Te
     await send(platform, event=event_to(platform.address, "", media=(media,), replaces="1600000000000"))
     assert [each.files for each in platform.seen()] == [("a.png",)]
     assert ("DELETE", f"/emea/v3/conversations/{CHAT}/activities/1600000000000") in platform.server.requests
+
+
+async def test_activities_of_every_shape_are_answered(platform: TeamsPlatform) -> None:
+    said = Said(text="w1", group=True, mention=True, thread_id=THREAD, quotes="w2", files=(("a.pdf", b"x"),))
+    press = platform.activity(Said(text="")) | {"value": {"nanobot": "say:b1"}}
+    bases = [platform.activity(said), press, platform.activity(Said(text="w3", edits="1650000000000"))]
+    token = platform.server.token()
+    await survive(platform, lambda body: platform.call_of(body, token), bases, refused=(401,))
