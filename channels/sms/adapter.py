@@ -1,6 +1,5 @@
 """SMS as a channel: Twilio calls /channels/sms with what people write and with the states of what was sent."""
 
-import asyncio
 import base64
 import logging
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,7 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext, ChannelLink, Limit, PlatformCall, PlatformReply
 from assistant.contracts.inbox import InboundFile, InboundMessage, Sender
 from assistant.contracts.util import replace_surrogates
-from channels.kit.calls import FORBIDDEN, NOT_NOW, HeldLink, header, hmac_base64, same
+from channels.kit.calls import FORBIDDEN, HeldLink, header, hmac_base64, same
 from channels.kit.commands import command_of
 from channels.kit.conversation import ChatConversation
 from channels.kit.files import inbound_file
@@ -22,7 +21,7 @@ from channels.kit.http import PlatformHttp
 from channels.kit.intake import Intake
 from channels.kit.refusals import connecting
 from channels.kit.sender import PartSender
-from channels.kit.values import text_at
+from channels.kit.values import id_at, text_at
 from channels.sms.settings import SmsSettings, number_of
 from channels.sms.wire import PLATFORM, SETTING, SmsWire, plan, refused, time_of
 
@@ -67,7 +66,6 @@ class SmsChannel:
         self.conversation = ChatConversation(wire=self._wire)
         self._intake = Intake(self.name, pause=pause)
         self._link = HeldLink()
-        self._order = asyncio.Lock()
 
     def limits(self, address: Address) -> Sequence[Limit]:
         """One a second for most numbers; Twilio keeps a queue of its own. https://help.twilio.com/articles/115002943027"""
@@ -96,20 +94,14 @@ class SmsChannel:
             return FORBIDDEN
         if call.method != "POST" or not self._is_signed(call, fields):
             return FORBIDDEN
-        link = self._link.now
-        if link is None:
-            return NOT_NOW
         form = {name: replace_surrogates(value) for name, value in fields}
-        sid = form.get("MessageSid", "")
-        if not 0 < len(sid) <= _MOST_SID:
+        sid = id_at(form, "MessageSid", most=_MOST_SID)
+        if not sid:
             return _EMPTY
         if "MessageStatus" in form:
-            await self._state(link, sid, form)
-        elif (message := _read(sid, form, _files(form))) is not None:
-            async with self._order:
-                await self._intake.accept(link, message)
-                await self._notes.keep(_SEEN, message.at.isoformat())
-        return _EMPTY
+            return await self._link.take(sid, partial(self._state, sid=sid, form=form), reply=_EMPTY)
+        message = _read(sid, form, _files(form))
+        return await self._link.take(message.sender.id, partial(self._take, message=message), reply=_EMPTY) if message else _EMPTY
 
     def _is_signed(self, call: PlatformCall, fields: Sequence[tuple[str, str]]) -> bool:
         """By the address as Twilio has it, with or without its port, and the sorted fields.
@@ -125,6 +117,10 @@ class SmsChannel:
             hmac_base64(self._secret, (url._replace(netloc=host, fragment="").geturl() + values).encode(), digest="sha1") for host in hosts
         ]
         return any(same(wanted, given) for wanted in signed)
+
+    async def _take(self, link: ChannelLink, message: InboundMessage) -> None:
+        await self._intake.accept(link, message)
+        await self._notes.keep(_SEEN, message.at.isoformat())
 
     async def _state(self, link: ChannelLink, sid: str, form: Mapping[str, str]) -> None:
         match form["MessageStatus"]:
@@ -144,7 +140,7 @@ class SmsChannel:
             return
         since = max(datetime.fromisoformat(kept), datetime.now(UTC) - _MISSED)
         for found in reversed(await self._wire.listed(since, To=self._settings.number)):
-            at, sid = time_of(text_at(found, "date_sent")), text_at(found, "sid")
+            at, sid = time_of(text_at(found, "date_sent")), id_at(found, "sid", most=_MOST_SID)
             if not sid or text_at(found, "direction") != "inbound" or at is None or at < since - timedelta(minutes=10):
                 continue
             form = {"From": text_at(found, "from"), "Body": text_at(found, "body")}

@@ -1,19 +1,19 @@
 """WhatsApp as a channel: Meta calls /channels/whatsapp with what people write and with the states of what was sent."""
 
-import asyncio
 import logging
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext, ChannelLink, Limit, PlatformCall, PlatformReply
-from channels.kit.calls import DONE, FORBIDDEN, NOT_NOW, HeldLink, header, hmac_hex, same
+from channels.kit.calls import DONE, FORBIDDEN, HeldLink, header, hmac_hex, same
 from channels.kit.conversation import ChatConversation
 from channels.kit.http import PlatformHttp
 from channels.kit.intake import Intake
 from channels.kit.refusals import connecting
 from channels.kit.sender import PartSender
-from channels.kit.values import list_at, number_at, text_at, time_at, value_at
+from channels.kit.values import id_at, list_at, number_at, text_at, time_at, value_at
 from channels.whatsapp.inbound import WhatsAppReader, changed_number, person_of, values_of
 from channels.whatsapp.kind import CHAT
 from channels.whatsapp.refusals import PLATFORM, SETTING, WINDOW_CLOSED, refused
@@ -59,7 +59,6 @@ class WhatsAppChannel:
         self._reader = WhatsAppReader(self._wire.texts)
         self._link = HeldLink()
         self._detail = ""
-        self._order = asyncio.Lock()
 
     def limits(self, address: Address) -> Sequence[Limit]:
         """80 messages a second; 45 at once to one person, then one in 6 s.
@@ -87,14 +86,11 @@ class WhatsAppChannel:
             return self._verified(call)
         if not same(f"sha256={hmac_hex(self._secret, call.body)}", header(call, "x-hub-signature-256")):
             return FORBIDDEN
-        link = self._link.now
-        if link is None:
-            return NOT_NOW
-        async with self._order:
-            for value in values_of(call.body):
-                if text_at(value, "metadata", "phone_number_id") == self._settings.phone_number_id:
-                    await self._take(link, value)
-        return DONE
+        reply = DONE
+        for value in values_of(call.body):
+            if text_at(value, "metadata", "phone_number_id") == self._settings.phone_number_id and reply is DONE:
+                reply = await self._link.take(text_at(value, "contacts", 0, "wa_id"), partial(self._take, value=value))
+        return reply
 
     def _verified(self, call: PlatformCall) -> PlatformReply:
         challenge = call.query.get("hub.challenge", "")
@@ -135,7 +131,7 @@ class WhatsAppChannel:
         return number or (await self._notes.get(f"number:{id}") if id else "") or id
 
     async def _status(self, link: ChannelLink, status: Any) -> None:
-        id, key = text_at(status, "id"), text_at(status, "biz_opaque_callback_data")
+        id, key = id_at(status, "id", most=256), text_at(status, "biz_opaque_callback_data")
         if not id:
             return
         if (what := text_at(status, "status")) != "failed":

@@ -8,7 +8,7 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.inbox import FileKind, InboundFile, InboundMessage, Quote, Sender
 from channels.kit.commands import command_of, pressed
 from channels.kit.files import inbound_file
-from channels.kit.values import Latest, list_at, loads, place_words, text_at, time_at, value_at
+from channels.kit.values import Latest, id_at, list_at, loads, place_words, text_at, time_at, value_at
 from channels.whatsapp.kind import CHAT
 
 _FILES: Final[dict[str, tuple[FileKind, str]]] = {
@@ -44,13 +44,11 @@ class WhatsAppReader:
 
     def read(self, value: Any, message: Any, person: str) -> InboundMessage | None:
         """None: there is nothing to read in it (a reaction, what WhatsApp itself can't show). `person`: the sender's id."""
-        id, kind = text_at(message, "id"), text_at(message, "type")
-        if not 0 < len(id) <= _MOST_ID:
-            return None
+        id, kind = id_at(message, "id", most=_MOST_ID), text_at(message, "type")
         press = _press(message, kind)
         files = _files(message, kind)
         text = press[0] if press else _words(message, kind)
-        if not (text.strip() or files):
+        if not id or not (text.strip() or files):
             return None
         forwarded = value_at(message, "context", "forwarded") is True or value_at(message, "context", "frequently_forwarded") is True
         quote = Quote(text=text, author="", kind="forward") if forwarded and text else self._quote(message)

@@ -11,6 +11,7 @@ from assistant.testing.channel_texts import LONG_TEXT
 from assistant.testing.platform import RecordingLink, Said, running, send
 from channels.text.sms import segments, sms_parts
 from tests.contract.plugins.test_sms import ADA, SmsPlatform
+from tests.doubles.mutated import check
 from tests.doubles.twilio_server import NUMBER, URL, TwilioServer, call_of, error
 
 STRANGE: dict[str, object] = {
@@ -124,6 +125,19 @@ async def test_a_state_with_any_code_is_taken(platform: SmsPlatform, link: Recor
     assert (reply.status, len(link.lost)) == (200, 1)
     reply = await platform.adapter.called(call_of(**WRITTEN, NumMedia=code))
     assert (reply.status, (await link.next()).files) == (200, ())
+
+
+@pytest.mark.parametrize(
+    "value", ["", " ", "²", "\x00", "9" * 50_000, "../x", "+", "image", "image/" + "x" * 5000, "https://"], ids=range(10)
+)
+@pytest.mark.parametrize("field", ["MessageSid", "From", "Body", "NumMedia", "MediaUrl0", "MediaContentType0", "OptOutType", "To"])
+async def test_a_call_of_any_shape_is_taken(platform: SmsPlatform, link: RecordingLink, field: str, value: str) -> None:
+    files = {"NumMedia": "1", "MediaUrl0": "https://api.twilio.com/1", "MediaContentType0": "image/png"}
+    assert (await platform.adapter.called(call_of(**{**WRITTEN, **files, field: value}))).status == 200
+    while not link.kept.empty():
+        check(link.kept.get_nowait(), platform)
+    assert (await platform.adapter.called(call_of(**{**WRITTEN, "MessageSid": "last"}))).status == 200
+    assert (await link.next()).external_id == "last"
 
 
 async def test_an_unclear_message_is_looked_up_before_it_is_sent_again(platform: SmsPlatform) -> None:

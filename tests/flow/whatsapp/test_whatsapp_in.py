@@ -9,6 +9,7 @@ import pytest
 from assistant.contracts.channels import PlatformCall, SendRefused
 from assistant.testing.platform import RecordingLink, event_to, send
 from tests.contract.plugins.test_whatsapp import ADA, WhatsAppPlatform
+from tests.doubles.mutated import survive
 from tests.doubles.whatsapp_server import NOW, call_of, signed
 
 FROM: dict[str, Any] = {"from": ADA, "timestamp": str(NOW)}
@@ -136,6 +137,21 @@ async def test_a_message_of_any_shape_is_taken(platform: WhatsAppPlatform, link:
     await take(platform, {**FROM, "id": "last", "type": "text", "text": {"body": "last"}})
     found = await link.next()
     assert (found if found.text == "last" else await link.next()).text == "last"
+
+
+async def test_a_call_with_any_value_in_any_place_is_taken(platform: WhatsAppPlatform) -> None:
+    text = {**FROM, "id": "wamid.1", "from_user_id": "DE.1", "type": "text", "text": {"body": "w1"}, "context": {"id": "wamid.0"}}
+    image = {"type": "image", "image": {"id": "1", "mime_type": "image/png", "caption": "w2", "filename": "a.png", "voice": True}}
+    reply = {"type": "interactive", "interactive": {"type": "button_reply", "button_reply": {"id": "do:/new", "title": "x"}}}
+    person = {"name": {"formatted_name": "Bo"}, "phones": [{"phone": "1"}], "emails": [{"email": "b@e.org"}]}
+    contacts = {"type": "contacts", "contacts": [person]}
+    system = {"type": "system", "system": {"type": "user_changed_number", "wa_id": ADA}}
+    failed = {"id": "wamid.9", "status": "failed", "timestamp": "1", "recipient_id": "1", "biz_opaque_callback_data": "k"}
+    failed["errors"] = [{"code": 131047, "title": "x", "error_data": {"details": "y"}}]  # pyright: ignore[reportArgumentType] - JSON
+    more: list[dict[str, Any]] = [image, reply, contacts, system]
+    messages = [text, *[{**FROM, "id": f"wamid.{number}", **each} for number, each in enumerate(more, 2)]]
+    calls = [call_of(each) for each in messages] + [call_of(text, statuses=(failed,))]
+    await survive(platform, signed, [orjson.loads(call.body) for call in calls if b"system" not in call.body])
 
 
 @pytest.mark.parametrize(
