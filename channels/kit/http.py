@@ -33,6 +33,8 @@ _KEEP_SECONDS: Final = 15.0
 """Idle connections are closed before the platform closes them: a request on a connection that closes is unanswered."""
 _MOST_BYTES: Final = 16_000_000
 """Of an answer that is no file."""
+_LONG: Final = 1 << 20
+"""Bytes of JSON from which it is read in a thread."""
 _CHUNK: Final = 1 << 20
 _FILE_SECONDS: Final = 110.0
 _GONE: Final = frozenset({401, 403, 404, 410})
@@ -148,6 +150,8 @@ class PlatformHttp:
     async def json(self, method: str, url: str, **more: Any) -> Any:
         """`call`, and the JSON of its answer; null for an empty one. Raises PlatformError."""
         answer = await self.call(method, url, **more)
+        if len(answer.body) > _LONG:
+            return await asyncio.to_thread(answer.json)
         return answer.json() if answer.body.strip() else None
 
     async def download(
