@@ -2,14 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from itertools import count
 from typing import Any, Final, Protocol
 
 import orjson
 
 from assistant.contracts.channels import ChannelFailed
-from channels.kit.http import Answered, PlatformHttp, Unanswered, Unreached
+from channels.kit.http import Answered, PlatformHttp, Unanswered, Unreached, stream_lines
 from channels.kit.values import loads, text_at, value_at
 
 _MOST_LINE: Final = 160_000_000
@@ -25,10 +25,6 @@ _LONG: Final = 1 << 20
 _JSON: Final = {"Content-Type": "application/json"}
 
 
-class Reading(Protocol):
-    async def read(self, n: int) -> bytes: ...
-
-
 class SignalRpc(Protocol):
     """A way to signal-cli."""
 
@@ -42,21 +38,6 @@ class SignalRpc(Protocol):
         ...
 
     async def close(self) -> None: ...
-
-
-async def lines_of(stream: Reading, most: int = _MOST_LINE) -> AsyncIterator[bytes]:
-    """The lines of a stream; one that is longer than `most` bytes is skipped."""
-    kept, size, skip = list[bytes](), 0, False
-    while data := await stream.read(1 << 16):
-        first, *rest = data.split(b"\n")
-        kept.append(first)
-        size += len(first)
-        for line in rest:
-            if not skip and size <= most:
-                yield b"".join(kept)
-            kept, size, skip = [line], len(line), False
-        if size > most:
-            kept, skip = [], True
 
 
 async def decoded(line: bytes) -> Any:
@@ -99,7 +80,7 @@ class HttpRpc:
         async with self._http.stream("GET", "/api/v1/events", headers=headers, quiet=_QUIET) as stream:
             yield "", None
             id, data = "", list[bytes]()
-            async for line in lines_of(stream):
+            async for line in stream_lines(stream, _MOST_LINE):
                 field, _, value = line.rstrip(b"\r").partition(b":")
                 value = value.removeprefix(b" ")
                 if field == b"id":
@@ -179,7 +160,7 @@ class SocketRpc:
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         with contextlib.suppress(OSError):
-            async for line in lines_of(reader):
+            async for line in stream_lines(reader, _MOST_LINE):
                 found = await decoded(line)
                 waiting = self._waiting.get(str(value_at(found, "id")))
                 if waiting is None and value_at(found, "method") == "receive":
