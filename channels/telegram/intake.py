@@ -91,7 +91,7 @@ def _check_ids(update: Update) -> None:
 
 
 def id_of(raw: Any) -> int | None:
-    number: object = raw.get("update_id") if isinstance(raw, dict) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+    number = value_at(raw, "update_id")
     return number if isinstance(number, int) else None
 
 
