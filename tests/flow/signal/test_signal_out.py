@@ -47,6 +47,14 @@ def results(*kinds: str, **more: Any) -> Mapping[str, Any]:
         (error(-1, "User is not a group member: x"), SendRefused, "chat_gone"),
         (error(-1, "The user x is not registered."), SendRefused, "not_registered"),
         (error(-32601, "Method not implemented"), SendRefused, "refused"),
+        ({"result": results("RATE_LIMIT_FAILURE", retryAfterSeconds="soon", token=7)}, SendLater, "flood_wait"),
+        ({"result": results("RATE_LIMIT_FAILURE", retryAfterSeconds=-5)}, SendLater, "flood_wait"),
+        ({"result": results("RATE_LIMIT_FAILURE", retryAfterSeconds=1e300)}, SendLater, "flood_wait"),
+        ({"error": {"code": None, "message": None}}, SendRefused, "refused"),
+        ({"error": {"code": "-5", "message": ["x"], "data": "x"}}, SendRefused, "refused"),
+        ({"error": "no"}, SendRefused, "refused"),
+        ({"error": {"code": -1, "message": "no", "data": {"response": {"results": {"type": 7}}}}}, SendRefused, "refused"),
+        ({"result": {"results": [7, None, {"type": ["x"]}]}}, SendRefused, "identity"),
     ],
 )
 async def test_errors(
@@ -59,6 +67,8 @@ async def test_errors(
     with pytest.raises(kind) as failed:
         await send(platform)
     assert failed.value.trouble.code == code
+    if isinstance(failed.value, SendLater):
+        assert 0 < (failed.value.retry_after or 0) <= 30 * 86_400
 
 
 async def test_a_proof_that_signal_wants_is_told(platform: SignalPlatform) -> None:
@@ -76,3 +86,20 @@ async def test_a_group_is_reached_where_one_of_it_is(platform: SignalPlatform, m
     [receipt] = await send(platform, event=event_to(platform.group, "w1"))
     assert receipt.message_id == f"{NOW}:me"
     assert platform.server.calls[-1][1]["groupId"] == GROUP
+
+
+async def test_a_file_that_is_refused_is_not_sent_a_second_time_as_it_was(
+    platform: SignalPlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """signal-cli shows a file as what it is by itself: there is no other form of it."""
+    sent: list[Mapping[str, Any]] = []
+
+    async def sends(params: Mapping[str, Any], how: object) -> Mapping[str, Any]:
+        sent.append(params)
+        return error(-1, "no") if "attachment" in params else {"result": results("SUCCESS")}
+
+    monkeypatch.setattr(platform.server, "_send", sends)
+    media = platform.files.put("a.png", b"png", "image/png")
+    [receipt] = await send(platform, event=event_to(platform.address, "w1", media=(media,)))
+    assert [("attachment" in params, params["message"]) for params in sent] == [(True, "w1"), (False, "w1")]
+    assert "a.png left out" in receipt.notice
