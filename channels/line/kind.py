@@ -23,7 +23,7 @@ def check_address(settings: LineSettings, address: Address) -> Address:
 
 
 def open_channel(settings: LineSettings, context: ChannelContext) -> Channel:
-    wanted = {"channelAccessToken": settings.channel_access_token, "channelSecret": settings.channel_secret}
+    wanted = {"channelAccessToken": settings.token, "channelSecret": settings.secret}
     if missing := [f"channels.line.{name}" for name, value in wanted.items() if not value]:
         raise ChannelFailed(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set.", fatal=True)
     from channels.line.adapter import LineChannel  # noqa: PLC0415 - aiohttp, only where it is enabled
