@@ -1,11 +1,11 @@
 """`nanobot channels list | add`: what there is, and a channel from its keys to its first message."""
 
 import os
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
-from assistant.cli.channels import channels, commands, sent_to, with_channel, within
+from assistant.cli.channels import TEST_MESSAGE, channels, commands, sent_to, with_channel, within
 from assistant.cli.program import fail
 from assistant.cli.shared import ConfigOption, configured, harmless, print_table
 from assistant.config import ConfigError, Loaded
@@ -14,7 +14,6 @@ from assistant.contracts.channels import Channel, ChannelKind, Need
 from assistant.contracts.util import replace_surrogates
 
 __all__ = ["commands"]
-_TEST: Final = "This is a test message. If you can read it, the channel works."
 
 
 @channels.command("list")
@@ -116,7 +115,7 @@ def _check(loaded: Loaded, kind: ChannelKind, owner: str) -> None:
 
     typer.echo(f"Connected as {harmless(with_channel(loaded, kind.name, identity))}.")
     if owner:
-        typer.echo(f"Test message to {harmless(owner)}: {harmless(sent_to(loaded, kind.name, owner, _TEST))}.")
+        typer.echo(f"Test message to {harmless(owner)}: {harmless(sent_to(loaded, kind.name, owner, TEST_MESSAGE))}.")
 
 
 def _next(kind: ChannelKind, section: ChannelSection) -> str:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import typer
 
@@ -27,6 +27,7 @@ from assistant.store.store import Store
 
 T = TypeVar("T")
 
+TEST_MESSAGE: Final = "This is a test message. If you can read it, the channel works."
 PATIENCE = 20.0
 """Seconds for a platform, or the model's provider, to answer."""
 
@@ -99,9 +100,7 @@ def login(name: ChannelArgument, config: ConfigOption = None) -> None:
 def try_out(
     name: ChannelArgument,
     to: Annotated[str | None, typer.Option(metavar="CHAT_ID", help="The recipient. Default: the first of the channel's owners.")] = None,
-    text: Annotated[
-        str, typer.Option(metavar="TEXT", help="What to send.")
-    ] = "This is a test message. If you can read it, the channel works.",
+    text: Annotated[str, typer.Option(metavar="TEXT", help="What to send.")] = TEST_MESSAGE,
     config: ConfigOption = None,
 ) -> None:
     """Send a test message, now and from here.

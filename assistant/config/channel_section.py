@@ -1,6 +1,5 @@
-"""A channel's section of the configuration file, written and checked: what `nanobot channels add` and the page's set-up do."""
+"""A channel's section of the configuration file, written and checked, as `nanobot channels add` does."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from assistant.config.secrets_file import keep_secret
 from assistant.config.writing import ConfigPath, with_values
 from assistant.contracts.channels import ChannelKind, Need
 from assistant.contracts.messages import Json
+from assistant.contracts.util import write_new
 from channels.catalog import OWN, channel_kind, installed_names
 
 
@@ -73,11 +73,7 @@ def write_section(section: ChannelSection, loaded: Loaded, env: Mapping[str, str
     new = path.with_name(f".{path.name}.new{path.suffix}")
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
     try:
-        new.unlink(missing_ok=True)
-        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+        write_new(new, text.encode(), mode)
         load_config(new, {**section.secrets(), **env})
         for name, value in section.secrets().items():
             keep_secret(loaded.home, name, value)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from assistant.config.errors import ConfigError, ConfigProblem
+from assistant.contracts.util import write_new
 
 FILE_NAME: Final = "secrets.env"
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -45,11 +46,7 @@ def keep_secret(home: Path, name: str, value: str) -> None:
     path, new = home / FILE_NAME, home / f"{FILE_NAME}.new"
     values = {**read_secrets(home), name: value}
     try:
-        new.unlink(missing_ok=True)
-        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.write(_HEAD + "".join(f"{each}={values[each]}\n" for each in sorted(values)))
-            file.flush()
-            os.fsync(file.fileno())
+        write_new(new, (_HEAD + "".join(f"{each}={values[each]}\n" for each in sorted(values))).encode())
         new.replace(path)
     except OSError as error:
         raise _problem(path, f"can't be written ({error.strerror})") from None

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from assistant.config.file import NotJson, read_json
@@ -40,8 +40,8 @@ class _Object:
     """The end of the last member's value; 0: it has none."""
     comma: bool = False
     """Whether a comma is behind the last member."""
-    spans: dict[str, tuple[int, int]] | None = None
-    objects: "dict[str, _Object] | None" = None
+    spans: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
+    objects: "dict[str, _Object]" = field(default_factory=dict[str, "_Object"])
 
 
 def with_values(text: str, changes: Mapping[ConfigPath, Json]) -> str:
@@ -70,17 +70,15 @@ def _merged(found: Json, path: ConfigPath, value: Json) -> Json:
 def _with_value(text: str, path: ConfigPath, value: Json) -> str:
     place = _Reader(text).read()
     depth = 0
-    while depth < len(path) - 1 and path[depth] in (place.objects or {}):
-        assert place.objects is not None
+    while depth < len(path) - 1 and path[depth] in place.objects:
         place = place.objects[path[depth]]
         depth += 1
     for name in reversed(path[depth + 1 :]):
         value = {name: value}
     name = path[depth]
-    spans = place.spans or {}
     indent = _indent_of(text, place, depth)
-    if name in spans:
-        start, end = spans[name]
+    if name in place.spans:
+        start, end = place.spans[name]
         return text[:start] + _written(value, indent) + text[end:]
     member = f"{json.dumps(name, ensure_ascii=False)}: {_written(value, indent)}"
     if not place.last:
@@ -144,9 +142,7 @@ class _Reader:
         return self._next().end
 
     def _object(self, brace: _Token) -> _Object:
-        found = _Object(opens=brace.start, spans={}, objects={})
-        assert found.spans is not None
-        assert found.objects is not None
+        found = _Object(opens=brace.start)
         while (token := self._next()).text != "}" or token.kind != "sign":
             if token.kind == "sign" and token.text == ",":
                 found.comma = True

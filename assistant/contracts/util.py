@@ -1,5 +1,6 @@
 """What everything uses: ids, the clock, safe names and text, the base of settings, token estimates, backoff."""
 
+import os
 import random
 import re
 import time
@@ -35,6 +36,15 @@ def copy_hashed(source: BinaryIO, write: Callable[[bytes], object]) -> tuple[str
         digest.update(block)
         size += len(block)
     return digest.hexdigest(), size
+
+
+def write_new(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Write a file that is there whole, on the disk, when this returns; one of that name goes first. Blocks. Raises OSError."""
+    path.unlink(missing_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def lazy_pattern(pattern: str, flags: int = 0) -> re.Pattern[str]:

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 import orjson
 
 from assistant.contracts.errors import NanobotError
+from assistant.contracts.util import write_new
 
 FILE: Final = "skills.lock.json"
 
@@ -81,11 +82,7 @@ class SkillLock:
     def _write(self, approved: Mapping[str, ApprovedSkill]) -> None:
         entries = {name: approved[name] for name in sorted(approved)}
         new = self.path.with_suffix(".new")
-        new.unlink(missing_ok=True)
-        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
-            file.write(orjson.dumps({"version": 1, "skills": entries}, option=orjson.OPT_INDENT_2))
-            file.flush()
-            os.fsync(file.fileno())
+        write_new(new, orjson.dumps({"version": 1, "skills": entries}, option=orjson.OPT_INDENT_2))
         os.replace(new, self.path)
 
 

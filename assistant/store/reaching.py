@@ -64,6 +64,7 @@ def encode_preferred(addresses: Sequence[Address]) -> str | None:
 
 
 def decode_preferred(stored: str | None) -> tuple[Address, ...]:
+    """What `encode_preferred` wrote; none: nothing is preferred."""
     return tuple([Address(channel=unescape(channel), chat_id=unescape(chat)) for channel, chat in orjson.loads(stored or "[]")])
 
 

@@ -38,7 +38,10 @@ class PlanCases:
                 platform.kind.check_address(platform.settings, bad)
 
     async def test_the_configuration_names_addresses_that_exist(self, platform: ChannelPlatform) -> None:
-        for chat in platform.kind.named(platform.settings):
+        named = list(platform.kind.named(platform.settings))
+        if not named:
+            pytest.skip("its settings name no chat")
+        for chat in named:
             platform.kind.check_address(platform.settings, type(platform.address)(channel=platform.kind.name, chat_id=chat))
 
     async def test_it_has_a_name_and_settings_of_its_own(self, platform: ChannelPlatform) -> None:
@@ -72,7 +75,7 @@ class PlanCases:
             assert len(part.plain) <= platform.most_text
 
     async def test_emoji_are_never_cut(self, platform: ChannelPlatform) -> None:
-        for part in plan(platform, FAMILY * 1500):
+        for part in plan(platform, FAMILY * 1500 + "e\u0301" * 9000):
             assert FAMILY[1] not in (part.plain.strip()[:1], part.plain.strip()[-1:]), "a joiner at the edge: a family was cut"
             assert not unicodedata.combining(part.plain.strip()[0])
 

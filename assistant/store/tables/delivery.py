@@ -54,7 +54,7 @@ class OutboxRow(SQLModel, table=True):
     maybe_duplicate: int
     payload: str
     follows: int = Field(sa_column=Column(Integer, nullable=False, server_default="0"))
-    """1: it is for a person, and where it fails their next channel follows (see `fallback`)."""
+    """1: it is for a person, and where it fails their next channel follows (`store/reaching.py`)."""
 
 
 class OutboxPartRow(SQLModel, table=True):

@@ -154,6 +154,8 @@ class SlackCalls(SlackPlatform):
                 with contextlib.suppress(StoreUnavailable):
                     if await self._call(envelope["type"], envelope["payload"], time.time()) == 200:
                         self.server.pending.pop(id)
+                        continue
+                break
             await asyncio.sleep(0.005)
 
     async def _call(self, kind: str, payload: Any, at: float, secret: str = SECRET) -> int:
