@@ -28,7 +28,7 @@ from channels.kit.planning import MessageRules
 from channels.kit.refusals import not_sent, send_failure
 from channels.kit.renewed import RenewedToken
 from channels.kit.sender import Post
-from channels.kit.values import list_at, number_at, text_at, value_at
+from channels.kit.values import id_at, list_at, number_at, text_at, value_at
 from channels.text.blocks import FormattedPart
 from channels.text.markdown import Dialect, markdown_parts
 
@@ -189,7 +189,7 @@ class DingTalkWire(PlainWire):
                 )
             if chat in list_at(found, "flowControlledStaffIdList"):
                 raise SendLater("flood_wait", f"{PLATFORM} asks to wait.", retry_after=60.0, counts=False)
-        return text_at(found, "processQueryKey") or None
+        return id_at(found, "processQueryKey") or None
 
     async def _call(self, path: str, body: Mapping[str, Any]) -> Any:
         return await self.token.used(lambda headers: self._http.json("POST", path, json=body, headers=headers))

@@ -21,10 +21,10 @@ from channels.kit.calls import FORBIDDEN, TAKEN, HeldLink
 from channels.kit.commands import command_of
 from channels.kit.conversation import ChatConversation
 from channels.kit.hearing import Hearing, Overheard
-from channels.kit.http import PlatformError, PlatformHttp
+from channels.kit.http import PlatformHttp
 from channels.kit.intake import Intake
 from channels.kit.planning import plan_message
-from channels.kit.refusals import channel_failure
+from channels.kit.refusals import connecting
 from channels.kit.sender import PartSender
 from channels.kit.values import Latest, text_at
 
@@ -70,10 +70,8 @@ class FeishuChannel:
 
     async def identity(self) -> str:
         await self._api.token.check()
-        try:
+        with connecting(PLATFORM, setting="channels.feishu.appSecret"):
             self._me, name = await self._api.bot()
-        except PlatformError as error:
-            raise channel_failure(error, PLATFORM, setting="channels.feishu.appSecret") from error
         return f"{name} ({self._settings.app_id})"
 
     async def run(self, link: ChannelLink) -> None:

@@ -24,7 +24,7 @@ from channels.kit.http import Answered, PlatformError, PlatformHttp, multipart
 from channels.kit.planning import ButtonRules, MessageRules
 from channels.kit.refusals import not_sent
 from channels.kit.sender import Post
-from channels.kit.values import Latest, text_at, value_at
+from channels.kit.values import Latest, id_at, text_at, value_at
 
 log = logging.getLogger(__name__)
 _MOST_IMAGE: Final = 10 << 20
@@ -152,7 +152,7 @@ class FeishuWire(PlainWire):
             kind = "open_id" if address.chat_id.startswith("ou_") else "chat_id"
             params = {"receive_id_type": kind}
             found = await self._api.call("POST", _MESSAGES, params=params, json={**body, "receive_id": address.chat_id})
-        id = text_at(found, "message_id")
+        id = id_at(found, "message_id")
         for mine in filter(None, (id, address.thread_id)):
             self.sent.put(mine, self.sent.get(mine) or "")
         return id or None

@@ -87,7 +87,7 @@ class RenewedToken:
     async def _renew(self) -> None:
         try:
             token, seconds = await self._ask()
-            if not token:
+            if not (token and token.isascii() and token.isprintable()):  # else no header takes it
                 raise Unanswered("the answer has no token")
         except (PlatformError, SendLater) as error:
             failure = self._meaning(error) if isinstance(error, PlatformError) else error

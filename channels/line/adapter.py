@@ -16,12 +16,12 @@ from channels.kit.hearing import Hearing
 from channels.kit.http import PlatformError, PlatformHttp
 from channels.kit.intake import Intake
 from channels.kit.planning import plan_message
-from channels.kit.refusals import channel_failure
+from channels.kit.refusals import connecting
 from channels.kit.sender import PartSender
 from channels.kit.values import Latest, list_at, loads, text_at
 from channels.line.inbound import LineEvent, LineReader, event_of
 from channels.line.settings import LineSettings
-from channels.line.wire import PLATFORM, RULES, LineWire
+from channels.line.wire import PLATFORM, RULES, SETTING, LineWire
 
 log = logging.getLogger(__name__)
 _MOST_NAMES: Final = 1000
@@ -61,10 +61,8 @@ class LineChannel:
         return (Limit(key=self.name, amount=2000, seconds=1),)
 
     async def identity(self) -> str:
-        try:
+        with connecting(PLATFORM, setting=SETTING):
             found = await self._http.json("GET", "/v2/bot/info")
-        except PlatformError as error:
-            raise channel_failure(error, PLATFORM, setting="channels.line.channelAccessToken") from error
         return f"{text_at(found, 'displayName')} ({text_at(found, 'basicId')})"
 
     async def run(self, link: ChannelLink) -> None:

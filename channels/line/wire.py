@@ -28,6 +28,7 @@ from channels.text.splitting import plain_parts
 
 log = logging.getLogger(__name__)
 PLATFORM: Final = "LINE"
+SETTING: Final = "channels.line.channelAccessToken"
 RULES: Final = MessageRules(
     platform=PLATFORM,
     texts=plain_parts,
@@ -118,12 +119,11 @@ class LineWire(PlainWire):
                 words = "The messages of LINE's plan are used up for this month. Answers within a minute are free; a larger plan has more."
                 return SendRefused("quota", words)
             return SendLater("flood_wait", f"{PLATFORM} asks to wait.", retry_after=error.retry_after or 30.0, counts=False)
-        return send_failure(error, PLATFORM, setting="channels.line.channelAccessToken")
+        return send_failure(error, PLATFORM, setting=SETTING)
 
     async def fetch(self, file: InboundFile, into: Path, most_bytes: int) -> None:
-        headers = {"Authorization": f"Bearer {self._settings.token}"}
         url = f"{self._settings.data_base}/v2/bot/message/{quote(file.ref, safe='')}/content"
-        await self._http.download(url, into, most_bytes, hosts=[self._settings.data_base], headers=headers)
+        await self._http.download(url, into, most_bytes, hosts=[self._settings.data_base], headers=self._http.headers)
 
     async def show_typing(self, address: Address) -> None:
         """LINE shows it to a person alone, not to a group."""

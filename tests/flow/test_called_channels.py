@@ -1,6 +1,7 @@
 """What channels whose platforms call us have in common: calls side by side, broken JSON, and the tokens that they send with."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from assistant.contracts.channels import ChannelFailed, PlatformCall, SendLater
+from assistant.contracts.channels import ChannelFailed, PlatformCall, SendFailed, SendLater
 from assistant.testing.platform import Said, running, send
 from channels.kit import renewed
 from tests.contract.plugins.test_dingtalk import DingTalkPlatform
@@ -126,3 +127,44 @@ async def test_a_token_server_that_is_back_is_asked_again(name: str, tmp_path: P
         platform.server.silent = ""
         await send(platform, "w1")
         assert platform.texts() == ["w1"]
+
+
+ERRORS = {
+    "a list": b"[]",
+    "no kind": b'{"error": {"code": [], "message": {}}, "code": {}, "errcode": [], "message": ["x"], "msg": 7, "details": "x"}',
+    "codes that are none": b'{"code": true, "errcode": false, "error": {"status": true}}',
+    "a page": b"<html>a proxy's page \xff",
+    "nested": b"[" * 100_000,
+}
+ANSWERS = {
+    **ERRORS,
+    "an object": b"{}",
+    "nothing": b"null",
+    "ids of no kind": b'{"id": {}, "name": 7, "code": 0, "data": {"message_id": ["x"]}, "errcode": 0, "processQueryKey": {}, "sentMessages": 7}',
+    "half a pair": b'{"id": "\\ud800", "name": "x/\\ud800", "code": 0, "data": {"message_id": "\\ud800"}, "processQueryKey": "\\ud800"}',
+    "tokens of no kind": b'{"access_token": 7, "expires_in": "x", "tenant_access_token": {}, "expire": [], "accessToken": null, "code": 0}',
+    "tokens of two lines": b'{"access_token": "a\\r\\nX: y", "tenant_access_token": "a\\r\\nX: y", "accessToken": "a\\r\\nX: y", "code": 0}',
+}
+
+
+@pytest.mark.parametrize("status", [200, 302, 400, 401, 500])
+@pytest.mark.parametrize("name", KINDS)
+async def test_whatever_is_answered_a_send_ends_with_a_receipt_or_a_reason(
+    name: str, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(renewed, "_FAILED_SECONDS", 0.0)
+    async with opened(name, tmp_path) as platform:
+        for number, body in enumerate((ANSWERS if status == 200 else ERRORS).values()):
+            await platform.reopen()
+            platform.server.odd = status, body
+            with contextlib.suppress(ChannelFailed):
+                assert isinstance(await platform.adapter.identity(), str)
+            platform.server.odd = None
+            with contextlib.suppress(SendFailed, ChannelFailed):
+                await platform.adapter.identity()  # a token, so that what follows is about the calls with it
+            platform.server.odd = status, body
+            with contextlib.suppress(SendFailed):
+                ids = [receipt.message_id for receipt in await send(platform, key=f"k{number}")]
+                assert all(each is None or (each and each.isprintable()) for each in ids)
+            with contextlib.suppress(SendFailed):
+                await platform.adapter.conversation.typing(platform.address)

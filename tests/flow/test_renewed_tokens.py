@@ -91,9 +91,10 @@ async def test_a_token_is_kept_for_its_time(seconds: float) -> None:
     assert [await server.token.get() for _ in range(3)] == ["t1"] * 3
 
 
-async def test_a_token_that_is_empty_is_none() -> None:
+@pytest.mark.parametrize("token", ["", "a\r\nX: y", "a\x00", "é"], ids=["empty", "two lines", "a control", "no ASCII"])
+async def test_a_token_that_no_header_takes_is_none(token: str) -> None:
     async def ask() -> tuple[str, float]:
-        return "", 3600.0
+        return token, 3600.0
 
     with pytest.raises(SendLater, match="no token"):
         await RenewedToken(ask, platform="Here", setting="x").get()
