@@ -91,14 +91,8 @@ class FeishuApi:
             answered = await self._http.call(method, path, **more)
         except Answered as error:
             code = error.at("code")
-            raise Answered(
-                error.status,
-                error.words,
-                code=str(code) if isinstance(code, int) and code else "",
-                retry_after=error.retry_after,
-                body=error.body,
-                headers=error.headers,
-            ) from None
+            error.code = str(code) if isinstance(code, int) and code else ""
+            raise
         answer = answered.json()
         code = value_at(answer, "code")
         if not isinstance(code, int):

@@ -81,6 +81,7 @@ class FeishuWire(PlainWire):
     async def edit(self, post: Post, message_id: str) -> bool:
         form = post.form
         content = card(post.words, styled=form.styled, buttons=form.part.buttons, thread=form.thread_id)
+        self.sent.put(message_id, form.part.plain[:_MOST_QUOTED])
         return await self._patch(message_id, content)
 
     async def remove(self, post: Post, message_id: str) -> None:

@@ -226,6 +226,12 @@ async def test_an_answer_to_ours_quotes_its_words(platform: FeishuPlatform, link
     assert asked == []
 
 
+async def test_an_answer_to_a_preview_that_became_ours_quotes_its_words(platform: FeishuPlatform, link: RecordingLink) -> None:
+    [shown] = await send(platform, "…")
+    await send(platform, key="b", event=event_to(platform.address, "our words", replaces=shown.message_id))
+    assert (await take(platform, link, message(parent_id=shown.message_id))).quote.text == "our words"
+
+
 async def test_a_press_in_a_topic_of_a_group(platform: FeishuPlatform, link: RecordingLink) -> None:
     assert platform.group is not None
     topic = type(platform.group)(channel="feishu", chat_id=GROUP, thread_id=THREAD)
