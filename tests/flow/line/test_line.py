@@ -11,7 +11,7 @@ from assistant.contracts.outbox import Button
 from assistant.testing.platform import FolderFiles, RecordingLink, Said, event_to, running, send
 from channels.line.kind import KIND
 from channels.line.settings import LineSettings
-from tests.contract.plugins.test_line import ADA, GROUP, LinePlatform
+from tests.contract.plugins.test_line import ADA, BO, GROUP, LinePlatform
 from tests.doubles.line_server import NOW, SECRET, TOKEN, LineServer, call_of, error, signed
 from tests.doubles.mutated import survive
 
@@ -151,10 +151,10 @@ async def test_a_press_is_quoted_by_no_one(platform: LinePlatform, link: Recordi
 
 async def test_a_name_is_asked_for_where_a_message_is_for_the_assistant(platform: LinePlatform, link: RecordingLink) -> None:
     platform.write(Said(text="w1", group=True))
-    platform.write(Said(text="w2", group=True, mention=True))
+    platform.write(Said(text="w2", group=True, mention=True, by="stranger"))
     found = await link.next()
     assert (found.text, found.sender.name) == ("w2", "Ada")
-    assert [path for _, path in platform.server.requests if "/member/" in path] == [f"/v2/bot/group/{GROUP}/member/{ADA}"]
+    assert [path for _, path in platform.server.requests if "/member/" in path] == [f"/v2/bot/group/{GROUP}/member/{BO}"]
 
 
 async def test_secrets_are_read_without_the_space_around_them(server: LineServer, tmp_path: Path) -> None:
