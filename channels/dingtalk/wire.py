@@ -115,7 +115,7 @@ class DingTalkWire(PlainWire):
         return None
 
     def failure(self, error: PlatformError) -> SendFailed:
-        code = str(error.at("code") or error.code).lower() if isinstance(error, Answered) else ""
+        code = text_at(error.body, "code").lower() if isinstance(error, Answered) else ""
         if code in _REFUSED:
             return SendRefused(_REFUSED[code][0], f"{PLATFORM} refused it: {_REFUSED[code][1]}.")
         if isinstance(error, Answered) and (error.status == 429 or any(each in code for each in _LIMITS)):

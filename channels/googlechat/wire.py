@@ -83,7 +83,7 @@ class GoogleChatWire(PlainWire):
 
     def failure(self, error: PlatformError) -> SendFailed:
         if isinstance(error, Answered) and error.status in (400, 403, 404):
-            known = _REFUSED.get(str(error.at("error", "status")))
+            known = _REFUSED.get(text_at(error.body, "error", "status"))
             if known is not None:
                 return SendRefused(known[0], f"{PLATFORM} refused it: {known[1]}.")
         return send_failure(error, PLATFORM, setting=SETTING)

@@ -22,7 +22,7 @@ from channels.kit.http import Answered, PlatformError, PlatformHttp, Unanswered,
 from channels.kit.planning import ButtonRules, MessageRules
 from channels.kit.refusals import send_failure
 from channels.kit.sender import Post
-from channels.kit.values import Latest, id_at, value_at
+from channels.kit.values import Latest, id_at, objects_at, text_at, value_at
 from channels.line.settings import LineSettings
 from channels.text.splitting import plain_parts
 
@@ -109,9 +109,10 @@ class LineWire(PlainWire):
         return self._receipt(post, answer)
 
     def blamed(self, error: PlatformError) -> Blame | None:
-        if not isinstance(error, Answered) or error.status != 400 or "messages" not in error.words + str(error.at("details")):
+        if not isinstance(error, Answered) or error.status != 400:
             return None
-        return ANY_BUT_KIND, f"{PLATFORM}: {error.words}"
+        about = [error.words, *(text_at(each, "property") for each in objects_at(error.body, "details"))]
+        return (ANY_BUT_KIND, f"{PLATFORM}: {error.words}") if any("messages" in each for each in about) else None
 
     def failure(self, error: PlatformError) -> SendFailed:
         if isinstance(error, Answered) and error.status == 429:

@@ -25,7 +25,7 @@ from channels.kit.planning import ButtonRules, MessageRules
 from channels.kit.refusals import send_failure
 from channels.kit.renewed import RenewedToken
 from channels.kit.sender import Post
-from channels.kit.values import id_at
+from channels.kit.values import id_at, text_at
 from channels.msteams.tokens import PLATFORM
 from channels.text.markdown import Dialect, markdown_parts
 
@@ -173,7 +173,7 @@ def _action(button: Button, place: str) -> Mapping[str, Any]:
 
 
 def _code(error: Answered) -> str:
-    return str(error.at("error", "code") or error.at("code") or "")
+    return text_at(error.body, "error", "code") or text_at(error.body, "code")
 
 
 def first_part(text: str) -> str:

@@ -135,6 +135,7 @@ ERRORS = {
     "codes that are none": b'{"code": true, "errcode": false, "error": {"status": true}}',
     "a page": b"<html>a proxy's page \xff",
     "nested": b"[" * 100_000,
+    "deep": b'{"message": %b, "code": %b, "details": %b, "error": {"code": %b, "status": %b}}' % (((b"[" * 1000 + b"]" * 1000),) * 5),
 }
 ANSWERS = {
     **ERRORS,
