@@ -136,6 +136,7 @@ ERRORS = {
     "a page": b"<html>a proxy's page \xff",
     "nested": b"[" * 100_000,
     "deep": b'{"message": %b, "code": %b, "details": %b, "error": {"code": %b, "status": %b}}' % (((b"[" * 1000 + b"]" * 1000),) * 5),
+    "deep objects": b'{"error":' * 1000 + b'"x"' + b"}" * 1000,
 }
 ANSWERS = {
     **ERRORS,
