@@ -15,9 +15,15 @@ from assistant.contracts.channels import CalledChannel, PlatformCall
 from assistant.contracts.errors import NotFound, RequestTooLarge
 
 _MOST_BYTES: Final = 1024 * 1024
-_ANY: Final[dict[str, Any]] = {"description": "What the platform's protocol asks for.", "content": {"*/*": {}}}
-_REFUSED: Final[dict[str, Any]] = {"description": "The call is not signed by the platform.", "content": {"text/plain": {}}}
-_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {200: _ANY, 401: _REFUSED, **errors(400, 404, 408, 413, 503)}
+_TEXT: Final[dict[str, Any]] = {"text/plain": {}}
+_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "What the platform's protocol asks for.", "content": {"*/*": {}}},
+    401: {"description": "The call is not signed by the platform.", "content": _TEXT},
+    405: {"description": "The channel's platform makes no such calls.", "content": _TEXT},
+    **errors(400, 404, 408, 413, 503),
+}
+for _status in (400, 503):  # a channel answers in words, what is around it in JSON
+    _ANSWERS[_status]["content"] |= _TEXT
 _BODY: Final[dict[str, Any]] = {"required": False, "content": {"*/*": {}}}
 
 

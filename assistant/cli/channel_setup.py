@@ -114,7 +114,9 @@ def _check(loaded: Loaded, kind: ChannelKind, owner: str) -> None:
         return await within(channel.identity())
 
     typer.echo(f"Connected as {harmless(with_channel(loaded, kind.name, identity))}.")
-    if owner:
+    if owner and not kind.named(loaded.config.channels.by_name()[kind.name]):
+        typer.echo(f"No test message: on {_title(kind)} a person's id is no chat; write to the assistant, and it answers there.")
+    elif owner:
         typer.echo(f"Test message to {harmless(owner)}: {harmless(sent_to(loaded, kind.name, owner, TEST_MESSAGE))}.")
 
 

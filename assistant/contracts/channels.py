@@ -360,7 +360,8 @@ class PlatformCall:
     """By lower-case name."""
     body: bytes
     url: str
-    """As the platform called it, for signatures over it; behind a proxy: with the host and scheme that the proxy was called by."""
+    """As it reached this server, by its Host header. Behind a proxy, scheme and host may be others than those that the platform called: what checks a
+    signature over it has a setting for them (`channels.sms.publicUrl`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

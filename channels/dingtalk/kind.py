@@ -4,9 +4,10 @@ import re
 from typing import Final
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import Channel, ChannelContext, ChannelFailed, ChannelKind, Need
+from assistant.contracts.channels import Channel, ChannelContext, ChannelKind, Need
 from assistant.contracts.errors import InvalidAddress
 from channels.dingtalk.settings import DingTalkSettings
+from channels.settings import check_set, check_thread
 
 GROUP: Final = re.compile(r"cid[0-9A-Za-z+/=_-]{8,120}")
 USER: Final = re.compile(r"(?!cid[0-9A-Za-z+/=_-]{8})[0-9A-Za-z_.@-]{1,64}")
@@ -15,16 +16,14 @@ ENCRYPTED: Final = re.compile(r"\$:LWCP_v1:\$[0-9A-Za-z+/=_-]{1,120}")
 
 
 def check_address(settings: DingTalkSettings, address: Address) -> Address:
-    if address.thread_id is not None:
-        raise InvalidAddress("DingTalk has no threads.", param="thread_id")
+    check_thread(address, "DingTalk")
     if not any(form.fullmatch(address.chat_id) for form in (GROUP, USER, ENCRYPTED)):
         raise InvalidAddress("A chat of DingTalk is a group's id (cid…, which /id shows there) or a person's user id.", param="chat_id")
     return address
 
 
 def open_channel(settings: DingTalkSettings, context: ChannelContext) -> Channel:
-    if not settings.client_id or not settings.secret:
-        raise ChannelFailed("channels.dingtalk needs clientId and clientSecret.", fatal=True)
+    check_set("dingtalk", settings, "client_id", "client_secret")
     from channels.dingtalk.adapter import DingTalkChannel  # noqa: PLC0415 - aiohttp, only where it is enabled
 
     return DingTalkChannel(settings, context)

@@ -4,29 +4,31 @@ https://open.dingtalk.com/document/orgapp/robot-reply-and-send-messages, …/cha
 …/the-robot-sends-a-group-message, …/types-of-messages-sent-by-robots
 """
 
-import asyncio
 import re
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
-from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelNotes, SendFailed, SendLater, SendRefused
 from assistant.contracts.errors import StoreUnavailable
-from assistant.contracts.inbox import InboundFile, InboundMessage
+from assistant.contracts.inbox import InboundFile
 from assistant.contracts.outbox import Media
 from channels.dingtalk.kind import ENCRYPTED, GROUP
 from channels.dingtalk.settings import DingTalkSettings
+from channels.kit.conversation import PlainWire
 from channels.kit.forms import Blame
-from channels.kit.http import Answered, PlatformError, PlatformHttp, Unanswered, multipart, value_at
+from channels.kit.hosts import is_at
+from channels.kit.http import Answered, PlatformError, PlatformHttp, Unanswered, multipart
 from channels.kit.planning import MessageRules
 from channels.kit.refusals import not_sent, send_failure
+from channels.kit.renewed import RenewedToken
 from channels.kit.sender import Post
-from channels.kit.values import list_at, number_at, text_at
+from channels.kit.values import id_at, list_at, number_at, text_at, value_at
 from channels.text.blocks import FormattedPart
 from channels.text.markdown import Dialect, markdown_parts
 
@@ -37,7 +39,7 @@ _LINK: Final = re.compile(r"\]\(<([^>\n]*)>\)")
 _IMAGES: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/bmp"})
 _DOCUMENTS: Final = frozenset({"xlsx", "pdf", "zip", "rar", "doc", "docx"})
 _BY_TYPE: Final = {"application/pdf": "pdf", "application/zip": "zip", "application/msword": "doc", "application/vnd.rar": "rar"}
-_EARLY: Final = 300.0
+_FILE_HOSTS: Final = (".dingtalk.com", "wukong-file-im-zjk.oss-cn-zhangjiakou.aliyuncs.com")
 _MARGIN: Final = 60.0
 """Seconds before its end at which a session's address is not used any more."""
 _REFUSED: Final[Mapping[str, tuple[str, str]]] = {
@@ -85,16 +87,17 @@ RULES: Final = MessageRules(
 )
 
 
-class DingTalkWire:
+class DingTalkWire(PlainWire):
     platform = PLATFORM
 
     def __init__(self, http: PlatformHttp, settings: DingTalkSettings, notes: ChannelNotes) -> None:
         self._http = http
         self._settings = settings
         self._notes = notes
-        self._token = ""
-        self._until = 0.0
-        self._lock = asyncio.Lock()
+        setting = "channels.dingtalk.clientId and clientSecret"
+        self.token = RenewedToken(
+            self._asked, platform=PLATFORM, setting=setting, header=lambda token: {"x-acs-dingtalk-access-token": token}
+        )
 
     async def post(self, post: Post) -> str | None:
         chat, part = post.sending.address.chat_id, post.form.part
@@ -102,20 +105,17 @@ class DingTalkWire:
             return await self._by_robot(chat, *await self._upload(part.media[0], post.contents[part.media[0].digest]))
         title = " ".join(part.plain.split())[:40] or "…"
         session = await self._session(chat)
-        if session and await self._by_session(session, title, post.words):
-            return None
+        if session:
+            if await self._by_session(session, title, post.words):
+                return None
+            await self._forget(chat)
         return await self._by_robot(chat, "sampleMarkdown", {"title": title, "text": post.words})
-
-    async def edit(self, post: Post, message_id: str) -> bool:
-        return False
-
-    async def remove(self, post: Post, message_id: str) -> None: ...
 
     def blamed(self, error: PlatformError) -> Blame | None:
         return None
 
     def failure(self, error: PlatformError) -> SendFailed:
-        code = str(error.at("code") or error.code).lower() if isinstance(error, Answered) else ""
+        code = text_at(error.body, "code").lower() if isinstance(error, Answered) else ""
         if code in _REFUSED:
             return SendRefused(_REFUSED[code][0], f"{PLATFORM} refused it: {_REFUSED[code][1]}.")
         if isinstance(error, Answered) and (error.status == 429 or any(each in code for each in _LIMITS)):
@@ -129,26 +129,15 @@ class DingTalkWire:
         url = text_at(await self._call("/v1.0/robot/messageFiles/download", body), "downloadUrl")
         if not url:
             raise SendRefused("gone", "The file is no longer there.")
-        await self._http.download(url, into, most_bytes)
-
-    async def react(self, message: InboundMessage, emoji: str) -> None: ...
-
-    async def show_typing(self, address: Address) -> None: ...
-
-    async def show(self, address: Address, text: str, *, reply_to: str | None, message_id: str | None) -> str | None:
-        return None
+        ours = (self._http.base, self._settings.oapi_base)
+        if url.startswith("http://") and not is_at(url, ours):  # DingTalk says so; what is signed in it is not the scheme
+            url = f"https://{url.removeprefix('http://')}"
+        await self._http.download(url, into, most_bytes, hosts=[*_FILE_HOSTS, *ours])
 
     async def session_came(self, chat: str, url: str, until: int) -> None:
         """`until`: milliseconds. Only an address of DingTalk's own is kept: calls are not signed over what they say."""
-        if url.startswith(f"{self._settings.oapi_base}/robot/") and len(url) < 2000:
+        if self._settings.session_replies and url.startswith(f"{self._settings.oapi_base}/robot/") and len(url) < 2000:
             await self._notes.keep(f"session:{chat}", f"{until} {url}")
-
-    async def token(self) -> str:
-        """Raises PlatformError; SendLater for credentials that are not accepted."""
-        async with self._lock:
-            if time.monotonic() >= self._until:
-                await self._renew()
-            return self._token
 
     async def _session(self, chat: str) -> str:
         """The address of the latest question there, as long as it is taken; empty: there is none."""
@@ -158,8 +147,17 @@ class DingTalkWire:
             noted = await self._notes.get(f"session:{chat}")
         except StoreUnavailable:
             return ""
-        until, _, url = (noted or "").partition(" ")
-        return url if until.isdigit() and int(until) / 1000 - _MARGIN > time.time() else ""
+        until, _, url = (noted or "0").partition(" ")
+        if int(until) / 1000 - _MARGIN > time.time():
+            return url
+        if noted:
+            await self._forget(chat)
+        return ""
+
+    async def _forget(self, chat: str) -> None:
+        """The address of a session that is over."""
+        with suppress(StoreUnavailable):  # the next message finds it again
+            await self._notes.drop(f"session:{chat}")
 
     async def _by_session(self, url: str, title: str, text: str) -> bool:
         """False: it is not taken any more."""
@@ -191,24 +189,15 @@ class DingTalkWire:
                 )
             if chat in list_at(found, "flowControlledStaffIdList"):
                 raise SendLater("flood_wait", f"{PLATFORM} asks to wait.", retry_after=60.0, counts=False)
-        return text_at(found, "processQueryKey") or None
+        return id_at(found, "processQueryKey") or None
 
     async def _call(self, path: str, body: Mapping[str, Any]) -> Any:
-        """With a new token where ours has ended."""
-        for left in (1, 0):
-            token = await self.token()
-            try:
-                return await self._http.json("POST", path, json=body, headers={"x-acs-dingtalk-access-token": token})
-            except Answered as error:
-                if error.status != 401 or not left:
-                    raise
-                self._until = 0.0 if token == self._token else self._until
-        raise AssertionError("the last try returns or raises")
+        return await self.token.used(lambda headers: self._http.json("POST", path, json=body, headers=headers))
 
     async def _upload(self, media: Media, content: bytes) -> tuple[str, Mapping[str, str]]:
         """(the kind of message, what it holds). https://open.dingtalk.com/document/orgapp/upload-media-files"""
-        image = media.media_type in _IMAGES
-        params = {"access_token": await self.token(), "type": "image" if image else "file"}
+        image, token = media.media_type in _IMAGES, await self.token.get()
+        params = {"access_token": token, "type": "image" if image else "file"}
         form = multipart({}, [("media", media.name, media.media_type, content)])
         try:
             found = await self._http.json("POST", f"{self._settings.oapi_base}/media/upload", params=params, form=form)
@@ -219,7 +208,7 @@ class DingTalkWire:
         id = text_at(found, "media_id")
         code = number_at(found, "errcode")
         if code in _OLD_TOKEN:
-            self._until = 0.0
+            self.token.drop(token)
             raise SendLater("not_now", f"{PLATFORM} wants a new token; nothing was posted.", counts=False)
         if not id:
             raise SendRefused("file_refused", f"{PLATFORM} does not take {media.name} (code {code}).")
@@ -227,16 +216,7 @@ class DingTalkWire:
             return "sampleImageMsg", {"photoURL": id}
         return "sampleFile", {"mediaId": id, "fileName": media.name, "fileType": _document(media)}
 
-    async def _renew(self) -> None:
+    async def _asked(self) -> tuple[str, float]:
         body = {"appKey": self._settings.client_id, "appSecret": self._settings.secret}
-        try:
-            answer = await self._http.json("POST", "/v1.0/oauth2/accessToken", json=body)
-        except Answered as error:
-            if error.status >= 500 or error.status == 429:
-                raise
-            words = f"{PLATFORM} does not accept channels.dingtalk.clientId and clientSecret."
-            raise SendLater("unauthorized", words, retry_after=300.0, counts=False, whole_channel=True) from error
-        except Unanswered as error:
-            raise not_sent(error, PLATFORM) from error
-        self._token = text_at(answer, "accessToken")
-        self._until = time.monotonic() + max(float(number_at(answer, "expireIn")), 2 * _EARLY) - _EARLY
+        answer = await self._http.json("POST", "/v1.0/oauth2/accessToken", json=body)
+        return text_at(answer, "accessToken"), number_at(answer, "expireIn")

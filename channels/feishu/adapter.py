@@ -1,16 +1,15 @@
 """Feishu as a channel: it calls /channels/feishu with what people write and press."""
 
-import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import ChannelContext, ChannelFailed, ChannelLink, Limit, PlatformCall, PlatformReply, SendFailed
+from assistant.contracts.channels import ChannelContext, ChannelLink, Limit, PlatformCall, PlatformReply
 from assistant.contracts.inbox import InboundMessage, Quote, Sender
 from channels.feishu.api import PLATFORM, FeishuApi
 from channels.feishu.calls import event_of_call, is_challenge
@@ -18,18 +17,17 @@ from channels.feishu.cards import first_part
 from channels.feishu.inbound import FeishuEvent, read_event, words_of
 from channels.feishu.settings import FeishuSettings
 from channels.feishu.wire import RULES, FeishuWire
-from channels.kit.calls import FORBIDDEN, NOT_NOW, HeldLink
+from channels.kit.calls import FORBIDDEN, TAKEN, HeldLink
 from channels.kit.commands import command_of
 from channels.kit.conversation import ChatConversation
 from channels.kit.hearing import Hearing, Overheard
-from channels.kit.http import PlatformError, PlatformHttp
+from channels.kit.http import PlatformHttp
 from channels.kit.intake import Intake
 from channels.kit.planning import plan_message
-from channels.kit.refusals import channel_failure
+from channels.kit.refusals import connecting
 from channels.kit.sender import PartSender
 from channels.kit.values import Latest, text_at
 
-_DONE: Final = PlatformReply(body=b"{}")
 _MOST_CHATS: Final = 4096
 _MOST_QUOTED: Final = 2000
 
@@ -61,7 +59,6 @@ class FeishuChannel:
         self._private: Latest[bool] = Latest(_MOST_CHATS)
         self._me = ""
         self._link = HeldLink()
-        self._order = asyncio.Lock()
 
     def limits(self, address: Address) -> Sequence[Limit]:
         """https://open.feishu.cn/document/server-docs/im-v1/message/create: 5 a second to a chat, 50 a second and 1,000 a minute in all."""
@@ -72,12 +69,9 @@ class FeishuChannel:
         )
 
     async def identity(self) -> str:
-        try:
+        await self._api.token.check()
+        with connecting(PLATFORM, setting="channels.feishu.appSecret"):
             self._me, name = await self._api.bot()
-        except PlatformError as error:
-            raise channel_failure(error, PLATFORM, setting="channels.feishu.appSecret") from error
-        except SendFailed as error:
-            raise ChannelFailed(str(error), fatal=error.trouble.code == "unauthorized") from error
         return f"{name} ({self._settings.app_id})"
 
     async def run(self, link: ChannelLink) -> None:
@@ -94,17 +88,12 @@ class FeishuChannel:
             return FORBIDDEN
         if is_challenge(body):
             return PlatformReply(body=orjson.dumps({"challenge": text_at(body, "challenge")}))
-        link = self._link.now
-        if link is None:
-            return NOT_NOW
-        async with self._order:
-            await self._take(link, body)
-        return _DONE
-
-    async def _take(self, link: ChannelLink, body: Any) -> None:
         event = read_event(body, self._me)
         if event is None or not (event.text.strip() or event.files):
-            return
+            return TAKEN
+        return await self._link.take(event.chat, partial(self._take, event), reply=TAKEN)
+
+    async def _take(self, event: FeishuEvent, link: ChannelLink) -> None:
         private = await self._is_private(event)
         if event.thread is None and self._settings.reply_in_thread and not private and not event.choice:
             event = replace(event, thread=event.message_id)
@@ -151,7 +140,7 @@ class FeishuChannel:
 
     async def _parent(self, event: FeishuEvent) -> tuple[Quote | None, bool]:
         """(what it answers, whether that is ours, or in a topic with us)."""
-        ours = event.parent in self._wire.sent or (event.thread or "") in self._wire.sent
+        ours = any(each in self._wire.sent for each in (event.parent, event.thread) if each)
         if not event.parent or event.parent == event.thread:
             return None, ours
         if words := self._wire.sent.get(event.parent):

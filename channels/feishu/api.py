@@ -1,21 +1,19 @@
 """Calls of the open platform with the app's token, and what its errors mean. https://open.feishu.cn/document/server-docs/api-call-guide"""
 
-import asyncio
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from assistant.contracts.channels import SendFailed, SendLater, SendRefused
 from channels.feishu.settings import FeishuSettings
-from channels.kit.http import Answered, PlatformError, PlatformHttp, Unanswered, seconds_until, value_at
+from channels.kit.answers import seconds_until
+from channels.kit.http import Answered, PlatformError, PlatformHttp, Unanswered
 from channels.kit.refusals import send_failure
-from channels.kit.values import number_at, text_at
+from channels.kit.renewed import RenewedToken
+from channels.kit.values import number_at, text_at, value_at
 
 PLATFORM: Final = "Feishu"
 _SETTING: Final = "channels.feishu.appSecret"
-_EARLY: Final = 300.0
-"""Seconds before its end at which the token is renewed; the platform gives a new one in the last 30 minutes."""
 _TOKEN: Final = frozenset({"99991661", "99991663", "99991664", "99991668", "99991671"})
 _LIMIT: Final = frozenset({"99991400", "230020", "11232", "11233", "11247"})
 _NOT_NOW: Final = frozenset({"230049"})
@@ -43,37 +41,21 @@ class FeishuApi:
     def __init__(self, http: PlatformHttp, settings: FeishuSettings) -> None:
         self._http = http
         self._settings = settings
-        self._token = ""
-        self._until = 0.0
-        self._lock = asyncio.Lock()
+        self.token = RenewedToken(self._asked, platform=PLATFORM, setting="channels.feishu.appId and appSecret")
+        """The platform gives a new one in its last 30 minutes."""
 
-    async def call(self, method: str, path: str, **more: Any) -> Any:
-        """`data` of the answer. Raises PlatformError, with the platform's code. `more`: of `PlatformHttp.json`. A body that can be sent once (a form)
-        is given as a function that makes it."""
-        make = more.pop("make", None)
-        for left in (1, 0):
-            token = await self.headers()
-            try:
-                return await self._once(method, path, headers=token, **more, **({"form": make()} if make else {}))
-            except Answered as error:
-                if error.code not in _TOKEN:
-                    raise
-                if self._token and token["Authorization"].endswith(self._token):
-                    self._until = 0.0
-                if not left:
-                    raise
-        raise AssertionError("the last try returns or raises")
+    async def call(self, method: str, path: str, *, form: Callable[[], Any] | None = None, **more: Any) -> Any:
+        """`data` of the answer. Raises PlatformError, with the platform's code, and SendLater. `form`: makes one, which can be sent once. `more`: of
+        `PlatformHttp.json`."""
 
-    async def headers(self) -> Mapping[str, str]:
-        """Raises PlatformError; SendLater for credentials that are not accepted."""
-        async with self._lock:
-            if time.monotonic() >= self._until:
-                await self._renew()
-        return {"Authorization": f"Bearer {self._token}"}
+        async def once(headers: Mapping[str, str]) -> Any:
+            return await self._once(method, path, headers=headers, form=form() if form else None, **more)
+
+        return await self.token.used(once, ended=lambda error: error.code in _TOKEN)
 
     async def bot(self) -> tuple[str, str]:
         """(the bot's open id, its name)."""
-        answer = await self._once("GET", "/open-apis/bot/v3/info", headers=await self.headers(), whole=True)
+        answer = await self._once("GET", "/open-apis/bot/v3/info", headers=await self.token.headers(), whole=True)
         return text_at(answer, "bot", "open_id"), text_at(answer, "bot", "app_name")
 
     def failure(self, error: PlatformError) -> SendFailed:
@@ -96,33 +78,21 @@ class FeishuApi:
             return SendRefused(error.code, f"{PLATFORM} refused it with code {error.code}.")
         return send_failure(error, PLATFORM, setting=_SETTING)
 
-    async def _renew(self) -> None:
+    async def _asked(self) -> tuple[str, float]:
         body = {"app_id": self._settings.app_id, "app_secret": self._settings.secrets[0]}
         try:
             answer = await self._once("POST", "/open-apis/auth/v3/tenant_access_token/internal", json=body, whole=True)
         except Answered as error:
-            if error.status >= 500 or error.code in _LIMIT:
-                raise
-            words = f"{PLATFORM} does not accept channels.feishu.appId and appSecret (code {error.code or error.status})."
-            raise SendLater("unauthorized", words, retry_after=300.0, counts=False, whole_channel=True) from error
-        except Unanswered as error:
-            raise SendLater("network", f"{PLATFORM} gave no token ({error}); nothing was sent.", counts=False) from error
-        self._token = text_at(answer, "tenant_access_token")
-        self._until = time.monotonic() + max(float(number_at(answer, "expire")), 2 * _EARLY) - _EARLY
+            raise (Answered(429, error.words, retry_after=error.retry_after) if error.code in _LIMIT else error) from None
+        return text_at(answer, "tenant_access_token"), number_at(answer, "expire")
 
     async def _once(self, method: str, path: str, *, whole: bool = False, **more: Any) -> Any:
         try:
             answered = await self._http.call(method, path, **more)
         except Answered as error:
             code = error.at("code")
-            raise Answered(
-                error.status,
-                error.words,
-                code=str(code) if isinstance(code, int) and code else "",
-                retry_after=error.retry_after,
-                body=error.body,
-                headers=error.headers,
-            ) from None
+            error.code = str(code) if isinstance(code, int) and code else ""
+            raise
         answer = answered.json()
         code = value_at(answer, "code")
         if not isinstance(code, int):

@@ -13,8 +13,7 @@ from cryptography.hazmat.primitives.padding import PKCS7
 
 from assistant.contracts.channels import PlatformCall
 from channels.kit.calls import header, is_recent, same
-from channels.kit.http import loads
-from channels.kit.values import text_at
+from channels.kit.values import loads, text_at
 
 
 def event_of_call(call: PlatformCall, key: str, token: str, now: float) -> Any:

@@ -4,19 +4,18 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any, Final
 
-from assistant.contracts.inbox import FileKind, InboundFile
-from assistant.contracts.util import display_name
+from assistant.contracts.inbox import Command, FileKind, InboundFile
 from channels.feishu.kind import CHAT, MESSAGE, PERSON
 from channels.kit.commands import pressed
-from channels.kit.http import loads, value_at
-from channels.kit.values import list_at, objects_at, place_words, text_at
+from channels.kit.files import inbound_file
+from channels.kit.values import id_at, list_at, loads, objects_at, place_words, text_at, time_at, value_at
 
 _KEY: Final = re.compile(r"[0-9A-Za-z_-]{1,200}")
-_MOST_ID: Final = 128
-_LATEST: Final = 253_402_300_000_000
-"""Milliseconds until the year 9999."""
+_MENTION: Final = re.compile(r"@_(?:user_[0-9]+|all)")
+_MOST_ID, _MOST_FILES = 128, 20
 _FILES: Final[Mapping[str, tuple[FileKind, str, str]]] = {
     "image": ("image", "photo.jpg", "image/jpeg"),
     "file": ("document", "document", "application/octet-stream"),
@@ -53,7 +52,7 @@ class FeishuEvent:
     mentions_me: bool = False
     files: tuple[InboundFile, ...] = ()
     choice: bool = False
-    command: Any = None
+    command: Command | None = None
     at: datetime
 
 
@@ -62,7 +61,7 @@ def read_event(body: Any, me: str) -> FeishuEvent | None:
     kind, event = text_at(body, "header", "event_type"), value_at(body, "event")
     if kind == "im.message.receive_v1":
         return _message(event, me)
-    return _press(text_at(body, "header", "event_id"), event) if kind == "card.action.trigger" else None
+    return _press(id_at(body, "header", "event_id", most=_MOST_ID), event) if kind == "card.action.trigger" else None
 
 
 def words_of(kind: str, content: str, mentions: Sequence[Mapping[str, Any]] = (), me: str = "") -> str:
@@ -78,24 +77,22 @@ def words_of(kind: str, content: str, mentions: Sequence[Mapping[str, Any]] = ()
             text = place_words({**place, "name": text_at(found, "name")}, "name")
         case _:
             text = _SAID.get(kind, "")
-    for each in sorted(mentions, key=lambda each: -len(text_at(each, "key"))):
-        key = text_at(each, "key")
-        if not key:
-            continue
-        if me and _mentioned(each) == me and text.lstrip().startswith(key):
-            text = text.lstrip().removeprefix(key).lstrip(" ,:\n")
-        text = text.replace(key, f"@{text_at(each, 'name')[:_MOST_ID]}")
-    return text.replace("@_all", "@all")
+    names = {text_at(each, "key"): f"@{text_at(each, 'name')[:_MOST_ID]}" for each in mentions}
+    mine = {text_at(each, "key") for each in mentions if me and _mentioned(each) == me}
+    begin = _MENTION.match(text.lstrip())
+    if begin and begin[0] in mine:
+        text = text.lstrip()[begin.end() :].lstrip(" ,:\n")
+    return _MENTION.sub(lambda found: names.get(found[0]) or found[0].replace("@_all", "@all"), text)
 
 
 def _message(event: Any, me: str) -> FeishuEvent | None:
     message, sender = value_at(event, "message"), value_at(event, "sender")
     id, chat = text_at(message, "message_id"), text_at(message, "chat_id")
-    person = text_at(sender, "sender_id", "open_id") or text_at(sender, "sender_id", "app_id")
-    if not (MESSAGE.fullmatch(id) and CHAT.fullmatch(chat) and 0 < len(person) <= _MOST_ID and person.isprintable()):
+    person = id_at(sender, "sender_id", "open_id", most=_MOST_ID) or id_at(sender, "sender_id", "app_id", most=_MOST_ID)
+    if not (MESSAGE.fullmatch(id) and CHAT.fullmatch(chat) and person):
         return None
     kind, content, mentions = text_at(message, "message_type"), text_at(message, "content"), objects_at(message, "mentions")
-    root = text_at(message, "root_id") or id
+    root, parent = text_at(message, "root_id") or id, text_at(message, "parent_id")
     private = text_at(message, "chat_type") == "p2p"
     return FeishuEvent(
         id=id,
@@ -105,11 +102,11 @@ def _message(event: Any, me: str) -> FeishuEvent | None:
         by_bot=text_at(sender, "sender_type") != "user",
         private=private,
         message_id=id,
-        parent=text_at(message, "parent_id"),
+        parent=parent if MESSAGE.fullmatch(parent) else "",
         text=words_of(kind, content, mentions, "" if private else me),
-        mentions_me=any(_mentioned(each) == me for each in mentions),
+        mentions_me=bool(me) and any(_mentioned(each) == me for each in mentions),
         files=_files(id, kind, _json(content)),
-        at=_time(text_at(message, "create_time")),
+        at=time_at(message, "create_time", per_second=1000),
     )
 
 
@@ -118,7 +115,7 @@ def _press(id: str, event: Any) -> FeishuEvent | None:
     press = pressed(text_at(event, "action", "value", "nanobot"))
     person, chat = text_at(event, "operator", "open_id"), text_at(event, "context", "open_chat_id")
     message, thread = text_at(event, "context", "open_message_id"), text_at(event, "action", "value", "thread")
-    known = PERSON.fullmatch(person) and CHAT.fullmatch(chat) and MESSAGE.fullmatch(message) and 0 < len(id) <= _MOST_ID
+    known = PERSON.fullmatch(person) and CHAT.fullmatch(chat) and MESSAGE.fullmatch(message) and id
     if press is None or not known:
         return None
     return FeishuEvent(
@@ -164,15 +161,14 @@ def _files(message: str, kind: str, content: Any) -> tuple[InboundFile, ...]:
     if kind == "post":
         keys = [piece for line in list_at(content, "content") for piece in objects_at({"line": line}, "line")]
         images = [text_at(piece, "image_key") for piece in keys if text_at(piece, "tag") == "img"]
-        return tuple(_file(message, "image", key, "") for key in images[:20] if _KEY.fullmatch(key))
+        return tuple(_file(message, "image", key, "") for key in images[:_MOST_FILES] if _KEY.fullmatch(key))
     key = text_at(content, "image_key" if kind == "image" else "file_key")
     return (_file(message, kind, key, text_at(content, "file_name")),) if kind in _FILES and _KEY.fullmatch(key) else ()
 
 
 def _file(message: str, kind: str, key: str, name: str) -> InboundFile:
     what, usual, media_type = _FILES[kind]
-    ref = f"{'image' if kind == 'image' else 'file'} {message} {key}"
-    return InboundFile(name=display_name(name or usual, usual), kind=what, media_type=media_type, size=None, ref=ref)
+    return inbound_file(name, f"{'image' if kind == 'image' else 'file'} {message} {key}", media_type=media_type, kind=what, usual=usual)
 
 
 def _mentioned(mention: Mapping[str, Any]) -> str:
@@ -181,18 +177,13 @@ def _mentioned(mention: Mapping[str, Any]) -> str:
 
 def _json(content: str) -> Any:
     try:
-        return loads(content.encode(errors="replace"))
+        return loads(content)
     except ValueError:
         return None
 
 
 def _number(text: str) -> float | None:
     try:
-        return float(text)
+        return number if isfinite(number := float(text)) else None
     except ValueError:
         return None
-
-
-def _time(stamp: str) -> datetime:
-    known = stamp.isascii() and stamp.isdigit() and len(stamp) < 16 and 0 < int(stamp) < _LATEST
-    return datetime.fromtimestamp(int(stamp) / 1000, UTC) if known else datetime.now(UTC)

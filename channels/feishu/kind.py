@@ -7,6 +7,7 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.channels import Channel, ChannelContext, ChannelFailed, ChannelKind, Need
 from assistant.contracts.errors import InvalidAddress
 from channels.feishu.settings import FeishuSettings
+from channels.settings import check_set
 
 CHAT: Final = re.compile(r"(?:oc|ou)_[0-9A-Za-z]{1,64}")
 """A chat, or a person by their open id."""
@@ -24,10 +25,8 @@ def check_address(settings: FeishuSettings, address: Address) -> Address:
 
 
 def open_channel(settings: FeishuSettings, context: ChannelContext) -> Channel:
-    secret, key, token = settings.secrets
-    if not settings.app_id or not secret:
-        raise ChannelFailed("channels.feishu needs appId and appSecret.", fatal=True)
-    if not key and not token:
+    check_set("feishu", settings, "app_id", "app_secret")
+    if not any(settings.secrets[1:]):
         words = "channels.feishu needs encryptKey (better) or verificationToken: without either, calls can't be told from forged ones."
         raise ChannelFailed(words, fatal=True)
     from channels.feishu.adapter import FeishuChannel  # noqa: PLC0415 - aiohttp and cryptography, only where it is enabled

@@ -1,7 +1,8 @@
 """Feishu's calls: post, edit, show, upload, fetch. https://open.feishu.cn/document/server-docs/im-v1/message/create"""
 
+import asyncio
+import logging
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -17,13 +18,15 @@ from assistant.contracts.inbox import InboundFile, InboundMessage
 from assistant.contracts.outbox import Media
 from channels.feishu.api import PLATFORM, FeishuApi
 from channels.feishu.cards import MOST_TEXT, card, card_parts, plain
+from channels.kit.conversation import PlainWire
 from channels.kit.forms import Blame, Piece
-from channels.kit.http import Answered, PlatformError, PlatformHttp, multipart, value_at
+from channels.kit.http import Answered, PlatformError, PlatformHttp, multipart
 from channels.kit.planning import ButtonRules, MessageRules
 from channels.kit.refusals import not_sent
 from channels.kit.sender import Post
-from channels.kit.values import Latest, text_at
+from channels.kit.values import Latest, id_at, text_at, value_at
 
+log = logging.getLogger(__name__)
 _MOST_IMAGE: Final = 10 << 20
 _IMAGES: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp", "image/tiff"})
 RULES: Final = MessageRules(
@@ -43,9 +46,11 @@ _FORM: Final = frozenset({"230001", "230025", "230054", "230099", "9499"})
 _MESSAGES: Final = "/open-apis/im/v1/messages"
 _MOST_REMEMBERED: Final = 2000
 _MOST_QUOTED: Final = 2000
+_LOOK_SECONDS: Final = 1.0
+"""The platform waits three for the answer to a call."""
 
 
-class FeishuWire:
+class FeishuWire(PlainWire):
     platform = PLATFORM
 
     def __init__(self, http: PlatformHttp, api: FeishuApi) -> None:
@@ -66,8 +71,8 @@ class FeishuWire:
             kind, content = "interactive", card(words, styled=form.styled, buttons=form.part.buttons, thread=form.thread_id)
             if not form.styled and not form.part.buttons:
                 kind, content = "text", plain(words)
-            first = await self._send(post, kind, content, post.key)
-            self.sent.put(first or "", form.part.plain[:_MOST_QUOTED])
+            if first := await self._send(post, kind, content, post.key):
+                self.sent.put(first, form.part.plain[:_MOST_QUOTED])
         for kind, content in files:
             sent = await self._send(post, kind, content, f"{post.key}f")
             first = first or sent
@@ -76,11 +81,14 @@ class FeishuWire:
     async def edit(self, post: Post, message_id: str) -> bool:
         form = post.form
         content = card(post.words, styled=form.styled, buttons=form.part.buttons, thread=form.thread_id)
+        self.sent.put(message_id, form.part.plain[:_MOST_QUOTED])
         return await self._patch(message_id, content)
 
     async def remove(self, post: Post, message_id: str) -> None:
-        with suppress(PlatformError):
+        try:
             await self._api.call("DELETE", f"{_MESSAGES}/{quote(message_id, safe='')}")
+        except (PlatformError, SendFailed) as error:
+            log.info("feishu.preview_stays error=%s", type(error).__name__)
 
     def blamed(self, error: PlatformError) -> Blame | None:
         if not isinstance(error, Answered):
@@ -100,14 +108,11 @@ class FeishuWire:
         """`ref`: kind, message, key."""
         kind, message, key = file.ref.split(" ")
         url = f"{self._http.base}{_MESSAGES}/{quote(message, safe='')}/resources/{quote(key, safe='')}?type={kind}"
-        await self._http.download(url, into, most_bytes, headers=await self._api.headers())
+        await self._http.download(url, into, most_bytes, headers=await self._api.token.headers())
 
     async def react(self, message: InboundMessage, emoji: str) -> None:
         path = f"{_MESSAGES}/{quote(message.message_id or '', safe='')}/reactions"
         await self._api.call("POST", path, json={"reaction_type": {"emoji_type": emoji}})
-
-    async def show_typing(self, address: Address) -> None:
-        """There is no such sign."""
 
     async def show(self, address: Address, text: str, *, reply_to: str | None, message_id: str | None) -> str | None:
         content = card(text, styled=True)
@@ -117,20 +122,21 @@ class FeishuWire:
 
     async def told(self, message_id: str) -> tuple[str, str, str] | None:
         """(kind, content, author) of a message; the author of an app's is its id. None: the platform does not tell."""
-        try:
-            found = await self._api.call("GET", f"{_MESSAGES}/{quote(message_id, safe='')}", seconds=1.0)
-        except (PlatformError, SendFailed):
-            return None
-        about = value_at(found, "items", 0)
-        return text_at(about, "msg_type"), text_at(about, "body", "content"), text_at(about, "sender", "id")
+        about = value_at(await self._looked(f"{_MESSAGES}/{quote(message_id, safe='')}"), "items", 0)
+        told = text_at(about, "msg_type"), text_at(about, "body", "content"), text_at(about, "sender", "id")
+        return told if told[0] else None
 
     async def is_private(self, chat: str) -> bool | None:
         """None: the platform does not tell."""
+        mode = text_at(await self._looked(f"/open-apis/im/v1/chats/{quote(chat, safe='')}"), "chat_mode")
+        return mode == "p2p" if mode else None
+
+    async def _looked(self, path: str) -> Any:
         try:
-            found = await self._api.call("GET", f"/open-apis/im/v1/chats/{quote(chat, safe='')}", seconds=1.0)
-        except (PlatformError, SendFailed):
+            async with asyncio.timeout(_LOOK_SECONDS):
+                return await self._api.call("GET", path)
+        except (PlatformError, SendFailed, TimeoutError):
             return None
-        return text_at(found, "chat_mode") == "p2p"
 
     async def _send(self, post: Post, kind: str, content: str, key: str) -> str | None:
         uuid = str(uuid5(NAMESPACE_OID, f"nanobot:{post.sending.address.chat_id}:{key}"))
@@ -147,7 +153,7 @@ class FeishuWire:
             kind = "open_id" if address.chat_id.startswith("ou_") else "chat_id"
             params = {"receive_id_type": kind}
             found = await self._api.call("POST", _MESSAGES, params=params, json={**body, "receive_id": address.chat_id})
-        id = text_at(found, "message_id")
+        id = id_at(found, "message_id")
         for mine in filter(None, (id, address.thread_id)):
             self.sent.put(mine, self.sent.get(mine) or "")
         return id or None
@@ -171,7 +177,7 @@ class FeishuWire:
             path, key, fields = "/open-apis/im/v1/files", "file_key", {"file_type": "stream", "file_name": media.name}
             files = [("file", media.name, media.media_type, content)]
         try:
-            found = await self._api.call("POST", path, make=partial(multipart, fields, files))
+            found = await self._api.call("POST", path, form=partial(multipart, fields, files))
         except Answered:
             raise
         except PlatformError as error:

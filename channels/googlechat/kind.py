@@ -5,9 +5,10 @@ from dataclasses import replace
 from typing import Final
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import Channel, ChannelContext, ChannelFailed, ChannelKind, Need
+from assistant.contracts.channels import Channel, ChannelContext, ChannelKind, Need
 from assistant.contracts.errors import InvalidAddress
 from channels.googlechat.settings import GoogleChatSettings
+from channels.settings import check_set
 
 ID: Final = re.compile(r"[\w-]{1,128}", re.ASCII)
 
@@ -24,8 +25,7 @@ def check_address(settings: GoogleChatSettings, address: Address) -> Address:
 
 
 def open_channel(settings: GoogleChatSettings, context: ChannelContext) -> Channel:
-    if not settings.secret or not settings.audience:
-        raise ChannelFailed("channels.googlechat needs serviceAccount (the key of the app's service account) and audience.", fatal=True)
+    check_set("googlechat", settings, "service_account", "audience")
     from channels.googlechat.adapter import GoogleChatChannel  # noqa: PLC0415 - aiohttp and jwt, only where it is enabled
 
     return GoogleChatChannel(settings, context)

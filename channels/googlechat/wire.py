@@ -21,7 +21,7 @@ from channels.kit.planning import ButtonRules, MessageRules
 from channels.kit.refusals import send_failure
 from channels.kit.renewed import RenewedToken
 from channels.kit.sender import Post
-from channels.kit.values import text_at
+from channels.kit.values import id_at, text_at
 from channels.text.blocks import FormattedPart
 from channels.text.slack import slack_parts
 
@@ -83,7 +83,7 @@ class GoogleChatWire(PlainWire):
 
     def failure(self, error: PlatformError) -> SendFailed:
         if isinstance(error, Answered) and error.status in (400, 403, 404):
-            known = _REFUSED.get(str(error.at("error", "status")))
+            known = _REFUSED.get(text_at(error.body, "error", "status"))
             if known is not None:
                 return SendRefused(known[0], f"{PLATFORM} refused it: {known[1]}.")
         return send_failure(error, PLATFORM, setting=SETTING)
@@ -104,7 +104,7 @@ class GoogleChatWire(PlainWire):
             message = {**message, "thread": {"name": name}}
             params = {**params, "messageReplyOption": "REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD"}
         answer = await self._call("POST", _path(address), message, params)
-        return text_at(answer, "name").rpartition("/")[2] or None
+        return id_at(text_at(answer, "name").rpartition("/")[2]) or None
 
     async def _patch(self, address: Address, message_id: str, message: Mapping[str, Any], mask: str) -> bool:
         """False: the message is gone."""

@@ -16,7 +16,7 @@ from assistant.contracts.channels import ChannelFailed, ChannelLink, PlatformCal
 
 MOST_SECONDS: Final = 300
 """The largest difference between the platform's clock and ours."""
-_TIMESTAMP: Final = re.compile(r"[0-9]{1,12}")
+_TIMESTAMP: Final = re.compile(r"[0-9]{1,16}")
 FORBIDDEN: Final = PlatformReply(status=401, body=b"the signature is wrong", media_type="text/plain")
 NOT_NOW: Final = PlatformReply(status=503, body=b"try again later", media_type="text/plain")
 NOT_JSON: Final = PlatformReply(status=400, body=b"not JSON", media_type="text/plain")
@@ -41,9 +41,9 @@ def same(wanted: str, given: str) -> bool:
     return hmac.compare_digest(wanted.encode(), given.strip().encode(errors="surrogateescape"))
 
 
-def is_recent(timestamp: str, now: float) -> bool:
-    """Whether this is a time (seconds since 1970) within five minutes of `now`."""
-    return _TIMESTAMP.fullmatch(timestamp) is not None and abs(int(timestamp) - now) <= MOST_SECONDS
+def is_recent(timestamp: str, now: float, *, within: float = MOST_SECONDS, per_second: int = 1) -> bool:
+    """Whether this is a time since 1970, in seconds or (`per_second`) smaller units, within so many seconds of `now`."""
+    return _TIMESTAMP.fullmatch(timestamp) is not None and abs(int(timestamp) / per_second - now) <= within
 
 
 def header(call: PlatformCall, name: str) -> str:

@@ -37,7 +37,8 @@ class RenewedToken:
         self._setting = setting
         self._header = header
         self._token = ""
-        self._until = -math.inf
+        self._until = self._ends = -math.inf
+        """When it is renewed, and when it is taken no more."""
         self._failed: tuple[SendLater, float] | None = None
         """The last failure, and until when it is everyone's who comes."""
         self._lock = asyncio.Lock()
@@ -46,10 +47,12 @@ class RenewedToken:
         """Raises SendLater: there is none, so nothing was sent."""
         came = time.monotonic()
         async with self._lock:
-            if self._failed is not None and came < self._failed[1]:
-                raise self._failed[0].with_traceback(None)
             if time.monotonic() >= self._until:
-                await self._renew()
+                try:
+                    await self._renew(came)
+                except SendLater:
+                    if time.monotonic() >= self._ends:
+                        raise
             return self._token
 
     async def check(self) -> None:
@@ -66,7 +69,7 @@ class RenewedToken:
     def drop(self, token: str) -> None:
         """This one is not accepted any more."""
         if token == self._token:
-            self._until = -math.inf
+            self._until = self._ends = -math.inf
 
     async def used(
         self, call: Callable[[Mapping[str, str]], Awaitable[T]], *, ended: Callable[[Answered], bool] = lambda error: error.status == 401
@@ -84,10 +87,13 @@ class RenewedToken:
                     raise
         raise AssertionError("the last try returns or raises")
 
-    async def _renew(self) -> None:
+    async def _renew(self, came: float) -> None:
+        """`came`: when this was asked for."""
+        if self._failed is not None and came < self._failed[1]:
+            raise self._failed[0].with_traceback(None)
         try:
             token, seconds = await self._ask()
-            if not token:
+            if not (token and token.isascii() and token.isprintable()):  # else no header takes it
                 raise Unanswered("the answer has no token")
         except (PlatformError, SendLater) as error:
             failure = self._meaning(error) if isinstance(error, PlatformError) else error
@@ -95,7 +101,8 @@ class RenewedToken:
             self._failed = failure, time.monotonic() + hold
             raise failure from (error if failure is not error else None)
         self._failed = None
-        self._token, self._until = token, time.monotonic() + max(seconds or _USUAL, 2 * _EARLY) - _EARLY
+        self._token, self._ends = token, time.monotonic() + max(seconds or _USUAL, 2 * _EARLY)
+        self._until = self._ends - _EARLY
 
     def _meaning(self, error: PlatformError) -> SendLater:
         if isinstance(error, Answered) and 400 <= error.status < 500 and error.status not in _NOT_ABOUT_US:

@@ -3,18 +3,16 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.inbox import Command, FileKind, InboundFile, InboundMessage, Quote, Sender
-from assistant.contracts.util import display_name
 from channels.kit.commands import command_of, pressed
+from channels.kit.files import inbound_file
 from channels.kit.hearing import Hearing, Overheard
-from channels.kit.http import value_at
-from channels.kit.values import list_at, place_words, text_at
+from channels.kit.values import id_at, list_at, number_at, objects_at, place_words, text_at, time_at, value_at
 from channels.line.kind import CHAT
-from channels.line.wire import LineMemory
+from channels.line.wire import MOST_TOKEN, LineMemory
 
 _FILES: Final[Mapping[str, tuple[FileKind, str, str]]] = {
     "image": ("image", "photo.jpg", "image/jpeg"),
@@ -23,8 +21,6 @@ _FILES: Final[Mapping[str, tuple[FileKind, str, str]]] = {
     "file": ("document", "document", "application/octet-stream"),
 }
 _MOST_ID: Final = 128
-_LATEST: Final = 253_402_300_000_000
-"""Milliseconds until the year 9999."""
 _REF: Final = re.compile(r"[0-9A-Za-z_-]{1,128}")
 
 
@@ -43,11 +39,10 @@ def event_of(event: Any) -> LineEvent | None:
     source = value_at(event, "source")
     person = text_at(source, "userId")
     chat = text_at(source, "groupId") or text_at(source, "roomId") or person
-    id = text_at(event, "webhookEventId") or text_at(event, "message", "id")
-    known = CHAT.fullmatch(person) and CHAT.fullmatch(chat) and 0 < len(id) <= _MOST_ID
-    if not known or text_at(event, "mode") == "standby":
+    id = id_at(event, "webhookEventId", most=_MOST_ID) or id_at(event, "message", "id", most=_MOST_ID)
+    if not (id and CHAT.fullmatch(person) and CHAT.fullmatch(chat)) or text_at(event, "mode") == "standby":
         return None
-    return LineEvent(id=id, chat=chat, person=person, reply_token=text_at(event, "replyToken"))
+    return LineEvent(id=id, chat=chat, person=person, reply_token=id_at(event, "replyToken", most=MOST_TOKEN))
 
 
 class LineReader:
@@ -55,7 +50,7 @@ class LineReader:
         self._hearing = hearing
         self._memory = memory
 
-    def read(self, about: LineEvent, event: Any, name: str) -> InboundMessage | None:
+    def read(self, about: LineEvent, event: Any) -> InboundMessage | None:
         """None: it says nothing (a friend was added, a message was taken back), or is not for the assistant."""
         message, private = value_at(event, "message"), about.chat == about.person
         press = pressed(text_at(event, "postback", "data")) if text_at(event, "type") == "postback" else None
@@ -63,10 +58,11 @@ class LineReader:
         files = _files(message)
         if not (text.strip() or files):
             return None
-        id = text_at(message, "id")[:_MOST_ID]
+        id = id_at(message, "id", most=_MOST_ID)
         command: Command | None = press[1] if press else command_of(text)
-        quoted = self._memory.told(text_at(message, "quotedMessageId"))
-        self._memory.remember(id, text_at(message, "quoteToken"), text or f"[{files[0].kind}: {files[0].name}]", about.person)
+        quoted = self._memory.told(id_at(message, "quotedMessageId"))
+        token, words = id_at(message, "quoteToken", most=MOST_TOKEN), text or f"[{files[0].kind}: {files[0].name}]"
+        self._memory.remember(id, token, words, about.person)
         heard = Overheard(
             chat_id=about.chat,
             external_id=about.id,
@@ -80,7 +76,7 @@ class LineReader:
         return InboundMessage(
             external_id=about.id,
             address=Address(channel="line", chat_id=about.chat),
-            sender=Sender(id=about.person, name=name),
+            sender=Sender(id=about.person, name=""),
             private=private,
             text=text,
             quote=Quote(text=quoted[0], author="", author_id=quoted[1]) if quoted and quoted[0] else None,
@@ -88,13 +84,8 @@ class LineReader:
             command=command,
             chosen=press is not None,
             message_id=id or None,
-            at=_time(event),
+            at=time_at(event, "timestamp", per_second=1000),
         )
-
-
-def _time(event: Any) -> datetime:
-    found = value_at(event, "timestamp")
-    return datetime.fromtimestamp(found / 1000, UTC) if isinstance(found, int) and 0 < found < _LATEST else datetime.now(UTC)
 
 
 def _words(message: Any, *, private: bool) -> tuple[str, bool]:
@@ -105,7 +96,7 @@ def _words(message: Any, *, private: bool) -> tuple[str, bool]:
         case "location":
             return place_words(message, "title", "address"), False
         case "sticker":
-            keywords = [each for each in list_at(message, "keywords") if isinstance(each, str)]
+            keywords = [word for each in list_at(message, "keywords") if (word := text_at(each))]
             return f"[sticker: {text_at(message, 'text') or ', '.join(keywords[:3]) or 'without words'}]", False
         case _:
             return "", False
@@ -114,12 +105,11 @@ def _words(message: Any, *, private: bool) -> tuple[str, bool]:
 def _without_me(message: Any, *, private: bool) -> tuple[str, bool]:
     """Positions count UTF-16 code units. https://developers.line.biz/en/docs/messaging-api/text-character-count/"""
     text, mentions_me = text_at(message, "text"), False
-    for each in list_at(message, "mention", "mentionees"):
+    for each in objects_at(message, "mention", "mentionees"):
         if value_at(each, "isSelf") is not True:
             continue
         mentions_me = True
-        start, length = value_at(each, "index"), value_at(each, "length")
-        if not private and start == 0 and isinstance(length, int) and length > 0:
+        if not private and value_at(each, "index") == 0 and (length := number_at(each, "length")):
             rest = text.encode("utf-16-le")[2 * length :].decode("utf-16-le", errors="replace").lstrip(" ,:\n")
             text = rest or text
     return text, mentions_me
@@ -129,7 +119,6 @@ def _files(message: Any) -> tuple[InboundFile, ...]:
     known, ref = _FILES.get(text_at(message, "type")), text_at(message, "id")
     if known is None or not _REF.fullmatch(ref) or text_at(message, "contentProvider", "type") == "external":
         return ()
-    kind, name, media_type = known
+    kind, usual, media_type = known
     size = value_at(message, "fileSize")
-    shown = display_name(text_at(message, "fileName") or name, name)
-    return (InboundFile(name=shown, kind=kind, media_type=media_type, size=size if isinstance(size, int) and size >= 0 else None, ref=ref),)
+    return (inbound_file(text_at(message, "fileName"), ref, media_type=media_type, size=size, kind=kind, usual=usual),)

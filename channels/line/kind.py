@@ -4,17 +4,17 @@ import re
 from typing import Final
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import Channel, ChannelContext, ChannelFailed, ChannelKind, Need
+from assistant.contracts.channels import Channel, ChannelContext, ChannelKind, Need
 from assistant.contracts.errors import InvalidAddress
 from channels.line.settings import LineSettings
+from channels.settings import check_set, check_thread
 
 CHAT: Final = re.compile(r"[UCR][0-9a-f]{32}")
 """A person, a group or a room."""
 
 
 def check_address(settings: LineSettings, address: Address) -> Address:
-    if address.thread_id is not None:
-        raise InvalidAddress("LINE has no threads.", param="thread_id")
+    check_thread(address, "LINE")
     if not CHAT.fullmatch(address.chat_id):
         raise InvalidAddress(
             "A chat of LINE is the id of a person (U…), a group (C…) or a room (R…), which /id shows there.", param="chat_id"
@@ -23,9 +23,7 @@ def check_address(settings: LineSettings, address: Address) -> Address:
 
 
 def open_channel(settings: LineSettings, context: ChannelContext) -> Channel:
-    wanted = {"channelAccessToken": settings.channel_access_token, "channelSecret": settings.channel_secret}
-    if missing := [f"channels.line.{name}" for name, value in wanted.items() if not value]:
-        raise ChannelFailed(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set.", fatal=True)
+    check_set("line", settings, "channel_access_token", "channel_secret")
     from channels.line.adapter import LineChannel  # noqa: PLC0415 - aiohttp, only where it is enabled
 
     return LineChannel(settings, context)

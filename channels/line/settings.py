@@ -23,3 +23,11 @@ class LineSettings(ChannelSettings):
     """Where it hands out files."""
     proxy: OptionalText = None
     """A proxy: `"http://127.0.0.1:3128"`, `"socks5://127.0.0.1:1080"`. null: what the environment says (HTTPS_PROXY, ALL_PROXY, NO_PROXY)."""
+
+    @property
+    def token(self) -> str:
+        return self.channel_access_token.get_secret_value().strip() if self.channel_access_token is not None else ""
+
+    @property
+    def secret(self) -> str:
+        return self.channel_secret.get_secret_value().strip() if self.channel_secret is not None else ""

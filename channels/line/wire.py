@@ -1,8 +1,9 @@
 """LINE's calls: reply, push, content. https://developers.line.biz/en/reference/messaging-api/"""
 
+import asyncio
+import logging
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -12,19 +13,22 @@ from uuid import NAMESPACE_OID, uuid5
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelNotes, SendFailed, SendLater, SendRefused, SendUndecided
 from assistant.contracts.errors import StoreUnavailable
-from assistant.contracts.inbox import InboundFile, InboundMessage
+from assistant.contracts.inbox import InboundFile
 from assistant.contracts.outbox import Button
 from channels.kit.commands import button_value
-from channels.kit.forms import ANY, Blame
-from channels.kit.http import Answered, PlatformError, PlatformHttp, Unanswered, Unreached, value_at
+from channels.kit.conversation import PlainWire
+from channels.kit.forms import ANY_BUT_KIND, Blame
+from channels.kit.http import Answered, PlatformError, PlatformHttp, Unanswered, Unreached
 from channels.kit.planning import ButtonRules, MessageRules
 from channels.kit.refusals import send_failure
 from channels.kit.sender import Post
-from channels.kit.values import Latest, text_at
+from channels.kit.values import Latest, id_at, objects_at, text_at, value_at
 from channels.line.settings import LineSettings
 from channels.text.splitting import plain_parts
 
+log = logging.getLogger(__name__)
 PLATFORM: Final = "LINE"
+SETTING: Final = "channels.line.channelAccessToken"
 RULES: Final = MessageRules(
     platform=PLATFORM,
     texts=plain_parts,
@@ -41,6 +45,9 @@ _KEY_HOURS: Final = timedelta(hours=23)
 """LINE knows a retry key for 24. https://developers.line.biz/en/docs/messaging-api/retrying-api-request/"""
 _MOST_REMEMBERED: Final = 1000
 _MOST_QUOTED: Final = 2000
+MOST_TOKEN: Final = 1000
+_MOST_UNCLEAR: Final = 20
+"""Replies without an answer that are noted for a chat."""
 _MONTHLY: Final = "monthly limit"
 
 
@@ -51,8 +58,9 @@ class LineMemory:
         self._known: Latest[tuple[str, str, str]] = Latest(_MOST_REMEMBERED)
 
     def remember(self, id: str, quote_token: str, text: str, author: str = "") -> None:
-        """`author`: empty: the assistant."""
-        self._known[id] = (quote_token, text[:_MOST_QUOTED], author)
+        """`author`: empty: the assistant. An empty `id` is none."""
+        if id:
+            self._known[id] = (quote_token, text[:_MOST_QUOTED], author)
 
     def token(self, id: str | None) -> str:
         """Empty: unknown."""
@@ -64,7 +72,7 @@ class LineMemory:
         return known and known[1:]
 
 
-class LineWire:
+class LineWire(PlainWire):
     platform = PLATFORM
 
     def __init__(self, http: PlatformHttp, settings: LineSettings, notes: ChannelNotes) -> None:
@@ -74,36 +82,37 @@ class LineWire:
         self.memory = LineMemory()
         self._tokens: Latest[tuple[str, float]] = Latest(_MOST_REMEMBERED)
         """chat → (reply token, when it came)."""
+        self._noting = asyncio.Lock()
 
     def token_came(self, chat: str, token: str) -> None:
         self._tokens[chat] = (token, time.monotonic())
 
     async def post(self, post: Post) -> str | None:
         """LINE never carries out a push twice, by its key; a reply has none, so one without an answer is not sent again."""
-        sending, note = post.sending, f"reply:{post.key}"
+        sending, chat = post.sending, post.sending.address.chat_id
         if sending.again is not None and not sending.repeat:
-            if await self._is_noted(note):
+            if await self._is_unclear(post):
                 raise SendUndecided(
                     "reply_unclear", f"An earlier try went to {PLATFORM} as a reply, and no answer came; it may have arrived."
                 )
             if datetime.now(UTC) - sending.again > _KEY_HOURS:
                 raise SendUndecided("key_forgotten", f"An earlier try may have arrived, and {PLATFORM} knows its key no more.")
         message = self._message(post)
-        token, came = self._tokens.pop(sending.address.chat_id, ("", 0.0))
+        token, came = self._tokens.pop(chat, ("", 0.0))
         fresh = self._settings.reply_tokens and sending.again is None and token and time.monotonic() - came <= _TOKEN_SECONDS
-        if fresh and await self._noted(note) and (answer := await self._reply(token, message, note)) is not None:
+        # a reply that is not noted goes out as a push, which may be repeated
+        if fresh and await self._note(post, unclear=True) and (answer := await self._reply(post, token, message)) is not None:
             return self._receipt(post, answer)
-        return self._receipt(post, await self._push(sending.address.chat_id, message, post.key))
-
-    async def edit(self, post: Post, message_id: str) -> bool:
-        return False
-
-    async def remove(self, post: Post, message_id: str) -> None: ...
+        answer = await self._push(chat, message, post.key)
+        if sending.repeat:
+            await self._note(post, unclear=False)
+        return self._receipt(post, answer)
 
     def blamed(self, error: PlatformError) -> Blame | None:
-        if not isinstance(error, Answered) or error.status != 400 or "messages" not in error.words + str(error.at("details")):
+        if not isinstance(error, Answered) or error.status != 400:
             return None
-        return ANY, f"{PLATFORM}: {error.words}"
+        about = [error.words, *(text_at(each, "property") for each in objects_at(error.body, "details"))]
+        return (ANY_BUT_KIND, f"{PLATFORM}: {error.words}") if any("messages" in each for each in about) else None
 
     def failure(self, error: PlatformError) -> SendFailed:
         if isinstance(error, Answered) and error.status == 429:
@@ -111,23 +120,16 @@ class LineWire:
                 words = "The messages of LINE's plan are used up for this month. Answers within a minute are free; a larger plan has more."
                 return SendRefused("quota", words)
             return SendLater("flood_wait", f"{PLATFORM} asks to wait.", retry_after=error.retry_after or 30.0, counts=False)
-        return send_failure(error, PLATFORM, setting="channels.line.channelAccessToken")
+        return send_failure(error, PLATFORM, setting=SETTING)
 
     async def fetch(self, file: InboundFile, into: Path, most_bytes: int) -> None:
-        assert self._settings.channel_access_token is not None
-        headers = {"Authorization": f"Bearer {self._settings.channel_access_token.get_secret_value()}"}
         url = f"{self._settings.data_base}/v2/bot/message/{quote(file.ref, safe='')}/content"
-        await self._http.download(url, into, most_bytes, hosts=[self._settings.data_base], headers=headers)
-
-    async def react(self, message: InboundMessage, emoji: str) -> None: ...
+        await self._http.download(url, into, most_bytes, hosts=[self._settings.data_base], headers=self._http.headers)
 
     async def show_typing(self, address: Address) -> None:
         """LINE shows it to a person alone, not to a group."""
         if address.chat_id.startswith("U"):
             await self._http.call("POST", "/v2/bot/chat/loading/start", json={"chatId": address.chat_id, "loadingSeconds": 20})
-
-    async def show(self, address: Address, text: str, *, reply_to: str | None, message_id: str | None) -> str | None:
-        return None
 
     def _message(self, post: Post) -> Mapping[str, Any]:
         words = post.words
@@ -141,40 +143,41 @@ class LineWire:
         message |= {"quoteToken": token} if token else {}
         return message | ({"quickReply": {"items": [{"type": "action", "action": action} for action in actions]}} if actions else {})
 
-    async def _reply(self, token: str, message: Mapping[str, Any], note: str) -> Any:
+    async def _reply(self, post: Post, token: str, message: Mapping[str, Any]) -> Any:
         """None: the token is not taken any more, so nothing was sent."""
         try:
             answer = await self._http.json("POST", "/v2/bot/message/reply", json={"replyToken": token, "messages": [message]})
         except Unreached:
-            await self._forget(note)
+            await self._note(post, unclear=False)
             raise
         except Answered as error:
             if error.status >= 500:
                 raise Unanswered(f"status {error.status}") from None
-            await self._forget(note)
+            await self._note(post, unclear=False)
             if "reply token" in error.words.lower():
                 return None
             raise
-        await self._forget(note)
+        await self._note(post, unclear=False)
         return answer
 
-    async def _noted(self, note: str) -> bool:
-        """Whether it is noted that a reply is on its way: without the note it goes out as a push."""
+    async def _note(self, post: Post, *, unclear: bool) -> bool:
+        """Note that there is no answer yet to this reply, or that there is none to wait for. False: the store can't be used now."""
+        note = f"reply:{post.sending.address.chat_id}"
         try:
-            await self._notes.keep(note, datetime.now(UTC).isoformat())
+            async with self._noting:
+                kept = [key for key in (await self._notes.get(note) or "").split() if key != post.key]
+                kept = [*kept, post.key][-_MOST_UNCLEAR:] if unclear else kept
+                await (self._notes.keep(note, " ".join(kept)) if kept else self._notes.drop(note))
         except StoreUnavailable:
+            log.warning("line.reply_not_noted chat=%s unclear=%s", post.sending.address.chat_id, unclear)
             return False
         return True
 
-    async def _is_noted(self, note: str) -> bool:
+    async def _is_unclear(self, post: Post) -> bool:
         try:
-            return await self._notes.get(note) is not None
+            return post.key in (await self._notes.get(f"reply:{post.sending.address.chat_id}") or "").split()
         except StoreUnavailable:
             raise SendLater("not_now", "The store can't be read now.", counts=False) from None
-
-    async def _forget(self, note: str) -> None:
-        with suppress(StoreUnavailable):
-            await self._notes.drop(note)
 
     async def _push(self, chat: str, message: Mapping[str, Any], key: str) -> Any:
         headers = {"X-Line-Retry-Key": str(uuid5(NAMESPACE_OID, f"nanobot:{chat}:{key}"))}
@@ -187,9 +190,8 @@ class LineWire:
 
     def _receipt(self, post: Post, answer: Any) -> str | None:
         sent = value_at(answer, "sentMessages", 0)
-        id = text_at(sent, "id")
-        if id:
-            self.memory.remember(id, text_at(sent, "quoteToken"), post.form.part.plain)
+        id = id_at(sent, "id")
+        self.memory.remember(id, id_at(sent, "quoteToken", most=MOST_TOKEN), post.form.part.plain)
         return id or None
 
 

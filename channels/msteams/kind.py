@@ -5,9 +5,10 @@ from dataclasses import replace
 from typing import Final
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import Channel, ChannelContext, ChannelFailed, ChannelKind, Need
+from assistant.contracts.channels import Channel, ChannelContext, ChannelKind, Need
 from assistant.contracts.errors import InvalidAddress
 from channels.msteams.settings import TeamsSettings
+from channels.settings import check_set
 
 CONVERSATION: Final = re.compile(r"(?:a|19|\d{1,3}):[\w@.:+/=-]{8,230}", re.ASCII)
 MESSAGE: Final = re.compile(r"\d{1,20}", re.ASCII)
@@ -28,8 +29,7 @@ def check_address(settings: TeamsSettings, address: Address) -> Address:
 
 
 def open_channel(settings: TeamsSettings, context: ChannelContext) -> Channel:
-    if not settings.app_id or not settings.secret:
-        raise ChannelFailed("channels.msteams needs appId and appPassword: the bot's application id and a client secret of it.", fatal=True)
+    check_set("msteams", settings, "app_id", "app_password")
     from channels.msteams.adapter import TeamsChannel  # noqa: PLC0415 - aiohttp and jwt, only where it is enabled
 
     return TeamsChannel(settings, context)

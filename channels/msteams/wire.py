@@ -25,7 +25,7 @@ from channels.kit.planning import ButtonRules, MessageRules
 from channels.kit.refusals import send_failure
 from channels.kit.renewed import RenewedToken
 from channels.kit.sender import Post
-from channels.kit.values import text_at
+from channels.kit.values import id_at, text_at
 from channels.msteams.tokens import PLATFORM
 from channels.text.markdown import Dialect, markdown_parts
 
@@ -70,7 +70,7 @@ class TeamsWire(PlainWire):
     async def post(self, post: Post) -> str | None:
         address = replace(post.sending.address, thread_id=post.form.thread_id)
         url = await self._activities(address, post.form.reply_to if self._in_thread else None)
-        return text_at(await self._call("POST", url, _activity(post)), "id") or None
+        return id_at(await self._call("POST", url, _activity(post)), "id") or None
 
     async def edit(self, post: Post, message_id: str) -> bool:
         return await self._put(post.sending.address, message_id, _activity(post))
@@ -112,7 +112,7 @@ class TeamsWire(PlainWire):
     async def show(self, address: Address, text: str, *, reply_to: str | None, message_id: str | None) -> str | None:
         body = {"type": "message", "text": text, "textFormat": "markdown"}
         if message_id is None:
-            return text_at(await self._call("POST", await self._activities(address), body), "id") or None
+            return id_at(await self._call("POST", await self._activities(address), body), "id") or None
         return message_id if await self._put(address, message_id, body) else None
 
     async def _put(self, address: Address, message_id: str, activity: Mapping[str, Any]) -> bool:
@@ -173,7 +173,7 @@ def _action(button: Button, place: str) -> Mapping[str, Any]:
 
 
 def _code(error: Answered) -> str:
-    return str(error.at("error", "code") or error.at("code") or "")
+    return text_at(error.body, "error", "code") or text_at(error.body, "code")
 
 
 def first_part(text: str) -> str:

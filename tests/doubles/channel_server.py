@@ -32,6 +32,8 @@ class ChannelServer:
         """Requests whose path ends so get no answer."""
         self.says: bytes | None = None
         """What is answered to sends that are carried out; None: what the platform says."""
+        self.odd: tuple[int, bytes] | None = None
+        """(status, body) that is answered to everything; None: what the platform says."""
         self._faults: deque[Failure] = deque()
         self._always: Failure | None = None
         self._runner: web.AppRunner | None = None
@@ -97,6 +99,8 @@ class ChannelServer:
 
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         self.requests.append((request.method, request.path))
+        if self.odd is not None:
+            return web.Response(status=self.odd[0], body=self.odd[1], content_type="application/json")
         if self._always == "unauthorized":
             return self.refusals()["unauthorized"]()
         if self.silent and request.path.endswith(self.silent):

@@ -35,6 +35,8 @@ class DingTalkServer(ChannelServer):
         """What a session's address answers."""
         self.contents: dict[str, bytes] = {}
         """Download code → a person's file."""
+        self.files_at = ""
+        """Where files are, if not here."""
         self.flow_controlled: set[str] = set()
         self.unknown: set[str] = set()
         """User ids."""
@@ -124,7 +126,7 @@ class DingTalkServer(ChannelServer):
         body = await request.json()
         if not self._known(request) or body["robotCode"] != CLIENT:
             return error(401, "InvalidAuthentication")
-        return web.json_response({"downloadUrl": f"{self.url}/down/{body['downloadCode']}"})
+        return web.json_response({"downloadUrl": f"{self.files_at or self.url}/down/{body['downloadCode']}"})
 
     async def _content(self, request: web.Request) -> web.Response:
         return web.Response(body=self.contents[request.match_info["code"]])

@@ -29,6 +29,8 @@ def signing_key() -> rsa.RSAPrivateKey:
 class TeamsServer(ChannelServer):
     def __init__(self) -> None:
         super().__init__()
+        self.tenant = "botframework.com"
+        """Where the bot is at home: of a bot of many tenants."""
         self.typings = 0
         self.tokens = 0
         self.values: dict[str, dict[str, Any]] = {}
@@ -77,7 +79,7 @@ class TeamsServer(ChannelServer):
 
     async def _login(self, request: web.Request) -> web.Response:
         form = await request.post()
-        if form.get("client_id") != APP or form.get("client_secret") != SECRET or request.match_info["tenant"] != "botframework.com":
+        if form.get("client_id") != APP or form.get("client_secret") != SECRET or request.match_info["tenant"] != self.tenant:
             return web.json_response({"error": "invalid_client", "error_description": "AADSTS7000215: Invalid client secret."}, status=401)
         self.tokens += 1
         return web.json_response({"token_type": "Bearer", "expires_in": 3600, "access_token": f"token-{self.tokens}"})

@@ -41,7 +41,7 @@ def places(value: Any, *path: str | int) -> Iterator[tuple[str | int, ...]]:
     """The way to each value in it."""
     if path:
         yield path
-    steps: Any = value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()  # pyright: ignore[reportUnknownArgumentType]
+    steps: Any = value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()  # pyright: ignore
     for step in steps:
         yield from places(value[step], *path, step)
 
@@ -81,16 +81,26 @@ def check(message: InboundMessage, platform: ChannelPlatform) -> None:
 
 
 async def survive(
-    platform: CalledPlatform[Any, Any], call_of: Callable[[bytes], PlatformCall], bases: list[Any], *, refused: tuple[int, ...] = ()
+    platform: CalledPlatform[Any, Any],
+    call_of: Callable[[bytes], PlatformCall],
+    bases: list[Any],
+    *,
+    refused: tuple[int, ...] = (),
+    wrapped: Callable[[Any], Any] = lambda made: made,
 ) -> None:
-    """Every mutation of these events is answered, and nothing of it stays: the last one is taken as it is."""
+    """Every mutation of these events is answered, and nothing of it stays: in the end each is taken as it is. `refused`: statuses that are an answer,
+    too. `wrapped`: adds what proves an event to be the platform's."""
+
+    async def call(made: Any) -> int:
+        return (await platform.adapter.called(call_of(json.dumps(wrapped(made)).encode()))).status
+
     async with running(platform.channel) as link:
         for base in bases:
             for made in mutations(base):
-                reply = await platform.adapter.called(call_of(json.dumps(made).encode()))
-                assert reply.status == 200 or reply.status in refused, (reply.status, made)
+                status = await call(made)
+                assert status == 200 or status in refused, (status, made)
                 while not link.kept.empty():
                     check(link.kept.get_nowait(), platform)
         for base in bases:
-            assert (await platform.adapter.called(call_of(json.dumps(base).encode()))).status == 200
+            assert await call(base) == 200
             check(await link.next(), platform)

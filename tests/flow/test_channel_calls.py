@@ -5,12 +5,18 @@ import base64
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+import httpx2
+import orjson
 import pytest
 
 from tests.doubles.live_server import live_server, offline
 
 _NOWHERE = "http://127.0.0.1:1"
+_ACCOUNT = {"client_email": "nano@example.org", "token_uri": f"{_NOWHERE}/token", "private_key": "k" * 40}
 _CHANNELS = {
+    "dingtalk": {"enabled": True, "clientId": "app", "clientSecret": "k" * 40, "apiBase": _NOWHERE, "oapiBase": _NOWHERE},
+    "feishu": {"enabled": True, "appId": "cli_a", "appSecret": "l" * 32, "encryptKey": "m" * 32, "apiBase": _NOWHERE},
+    "googlechat": {"enabled": True, "serviceAccount": orjson.dumps(_ACCOUNT).decode(), "audience": "1", "keysUrl": _NOWHERE},
     "line": {"enabled": True, "channelAccessToken": "a" * 40, "channelSecret": "b" * 40, "apiBase": _NOWHERE, "dataBase": _NOWHERE},
     "mattermost": {"enabled": True, "serverUrl": _NOWHERE, "token": "c" * 26},
     "msteams": {"enabled": True, "appId": "app", "appPassword": "d" * 40, "loginUrl": _NOWHERE, "openidUrl": _NOWHERE},
@@ -55,14 +61,20 @@ _HEADERS = {
 
 
 async def _status(address: tuple[str, int], method: str, target: bytes, headers: bytes, body: bytes, host: str = "") -> int:
+    return (await _answer(address, method, target, headers, body, host))[0]
+
+
+async def _answer(address: tuple[str, int], method: str, target: bytes, headers: bytes, body: bytes, host: str = "") -> tuple[int, str]:
+    """(status, media type)."""
     reader, writer = await asyncio.open_connection(*address)
     try:
         named = (host or f"{address[0]}:{address[1]}").encode()
         head = f"{method} ".encode() + target + b" HTTP/1.1\r\nHost: " + named + b"\r\nConnection: close\r\n" + headers
         writer.write(head + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
         await writer.drain()
-        line = await asyncio.wait_for(reader.readline(), 20)
-        return int(line.split()[1])
+        head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)).decode("latin-1").lower()
+        types = [line.partition(":")[2].partition(";")[0].strip() for line in head.splitlines() if line.startswith("content-type:")]
+        return int(head.split()[1]), "".join(types)
     finally:
         writer.close()
 
@@ -86,6 +98,20 @@ async def test_what_no_platform_signed_is_refused(address: tuple[str, int], name
 async def test_a_host_header_breaks_nothing(address: tuple[str, int], host: str) -> None:
     for name in _CHANNELS:
         assert 400 <= await _status(address, "POST", b"/channels/" + name.encode(), b"", b"a=b", host) < 500
+
+
+async def test_each_answer_is_described(address: tuple[str, int]) -> None:
+    """Also those of the channels themselves, which answer in words."""
+    async with httpx2.AsyncClient(base_url=f"http://{address[0]}:{address[1]}") as client:
+        path = (await client.get("/openapi.json")).json()["paths"]["/channels/{name}"]
+    seen = set[int]()
+    for name in (*_CHANNELS, "pigeon"):
+        for method in ("GET", "POST"):
+            for body in _BODIES.values():
+                status, media_type = await _answer(address, method, b"/channels/" + name.encode(), b"", body)
+                assert media_type in path[method.lower()]["responses"][str(status)]["content"], (name, method, status, media_type)
+                seen.add(status)
+    assert {400, 401, 404, 405} <= seen
 
 
 async def test_a_large_call_is_refused(address: tuple[str, int]) -> None:

@@ -91,9 +91,25 @@ async def test_a_token_is_kept_for_its_time(seconds: float) -> None:
     assert [await server.token.get() for _ in range(3)] == ["t1"] * 3
 
 
-async def test_a_token_that_is_empty_is_none() -> None:
+async def test_a_token_that_can_not_be_renewed_is_used_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    server, begun = Tokens(), time.monotonic()
+    assert await server.token.get() == "t1"
+    server.fails.extend([Unanswered("x"), Answered(400, "x")])
+    for seconds in (3400.0, 3500.0):
+        now = begun + seconds
+        monkeypatch.setattr("channels.kit.renewed.time.monotonic", lambda now=now: now)
+        assert await server.token.get() == "t1"
+    server.fails.append(Unanswered("x"))
+    monkeypatch.setattr("channels.kit.renewed.time.monotonic", lambda: begun + 3700.0)
+    with pytest.raises(SendLater):
+        await server.token.get()
+    assert server.asked == 4
+
+
+@pytest.mark.parametrize("token", ["", "a\r\nX: y", "a\x00", "é"], ids=["empty", "two lines", "a control", "no ASCII"])
+async def test_a_token_that_no_header_takes_is_none(token: str) -> None:
     async def ask() -> tuple[str, float]:
-        return "", 3600.0
+        return token, 3600.0
 
     with pytest.raises(SendLater, match="no token"):
         await RenewedToken(ask, platform="Here", setting="x").get()

@@ -305,6 +305,31 @@ async def test_a_key_that_can_not_be_used_says_so(server: GoogleChatServer, tmp_
     await platform.close()
 
 
+async def test_a_preview_that_is_gone_is_shown_no_more(platform: GoogleChatPlatform) -> None:
+    shown, gone = list[str](), ("PATCH", f"/v1/spaces/{DM}/messages/P1.P1")
+    preview = platform.adapter.conversation.preview(platform.address, reply_to=None, posted="P1.P1", note=shown.append)
+    assert preview is not None
+    preview.update("w1")
+    await platform.server.until(lambda: gone in platform.server.requests)
+    assert (await preview.close(), shown, platform.texts()) == (None, [], [])
+
+
+async def test_files_are_of_the_kind_of_their_media_type_and_a_few(platform: GoogleChatPlatform) -> None:
+    event = platform.event(Said(text="w1"))
+    kinds = ["image/png", "audio/ogg; codecs=opus", "image/\r\nX: y", "7"]
+    files = [{"contentName": "a", "contentType": kind, "attachmentDataRef": {"resourceName": "r"}} for kind in kinds * 10]
+    async with running(platform.channel) as link:
+        await platform.call({**event, "message": {**event["message"], "attachment": files}})
+        found = (await link.next()).files
+    assert [(file.kind, file.media_type) for file in found[:4]] == [
+        ("image", "image/png"),
+        ("audio", "audio/ogg"),
+        ("document", "application/octet-stream"),
+        ("document", "application/octet-stream"),
+    ]
+    assert len(found) == 20
+
+
 async def test_the_key_may_be_a_file(server: GoogleChatServer, tmp_path: Path) -> None:
     (tmp_path / "key.json").write_text(server.account_key())
     platform = GoogleChatPlatform(server, tmp_path, serviceAccount=str(tmp_path / "key.json"))

@@ -248,7 +248,7 @@ async def test_without_threads_of_their_own_answers_begin_new_ones(server: Teams
 
 
 async def test_a_preview_that_is_gone_is_shown_no_more(platform: TeamsPlatform) -> None:
-    posted, shown = None, list[str]()
+    shown = list[str]()
     preview = platform.adapter.conversation.preview(platform.address, reply_to=None, posted="1600000000000", note=shown.append)
     assert preview is not None
     preview.update("w1")
@@ -262,6 +262,12 @@ async def test_an_answer_without_an_id_gives_none(platform: TeamsPlatform, answe
     platform.server.says = answer
     [receipt] = await send(platform)
     assert receipt.message_id is None
+    noted = list[str]()
+    preview = platform.adapter.conversation.preview(platform.address, reply_to=None, posted=None, note=noted.append)
+    assert preview is not None
+    preview.update("w1")
+    await platform.server.until(lambda: len(platform.seen()) == 2)
+    assert (await preview.close(), noted) == (None, [])
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,12 @@
 """DingTalk: who may call, every kind of message, the session's address and the robot's API, errors by code."""
 
+import asyncio
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -15,6 +19,8 @@ from channels.dingtalk.settings import DingTalkSettings
 from channels.dingtalk.wire import dingtalk_parts
 from tests.contract.plugins.test_dingtalk import ADA, BO, GROUP, DingTalkPlatform
 from tests.doubles.dingtalk_server import CLIENT, SECRET, DingTalkServer, call_of, error
+from tests.doubles.mutated import survive
+from tests.doubles.proxy import ProxyServer
 
 RICH = [{"text": "a "}, {"downloadCode": "c", "type": "picture"}, {"text": "b"}, 7]
 STRANGE = "$:LWCP_v1:$abc=="
@@ -26,21 +32,82 @@ async def take(platform: DingTalkPlatform, link: RecordingLink, said: Said | Non
     return await link.next()
 
 
+SAID = {"msgId": "m1", "msgtype": "text", "text": {"content": "w1"}, "conversationType": "1", "senderStaffId": ADA}
 FORGED: dict[str, Callable[[], PlatformCall]] = {
-    "another secret": lambda: call_of({}, secret="another"),
-    "an hour ago": lambda: call_of({}, ago=3700),
-    "in an hour": lambda: call_of({}, ago=-3700),
-    "unsigned": lambda: PlatformCall(method="POST", query={}, headers={}, body=b"{}", url=""),
-    "other digits": lambda: PlatformCall(method="POST", query={}, headers={"timestamp": "٣", "sign": "x"}, body=b"{}", url=""),
-    "many digits": lambda: PlatformCall(method="POST", query={}, headers={"timestamp": "9" * 5000, "sign": "x"}, body=b"{}", url=""),
-    "no post": lambda: PlatformCall(method="GET", query={}, headers=call_of({}).headers, body=b"", url=""),
+    "another secret": lambda: call_of(SAID, secret="another"),
+    "an hour ago": lambda: call_of(SAID, ago=3700),
+    "in an hour": lambda: call_of(SAID, ago=-3700),
+    "in seconds": lambda: call_of(SAID, ago=time.time() * 0.999),
+    "unsigned": lambda: replace(call_of(SAID), headers={}),
+    "other digits": lambda: replace(call_of(SAID), headers={"timestamp": "٣", "sign": "x"}),
+    "many digits": lambda: replace(call_of(SAID), headers={"timestamp": "9" * 5000, "sign": "x"}),
+    "no post": lambda: replace(call_of(SAID), method="GET"),
 }
 """Made when they are called: their times count from then."""
+
+
+async def test_a_call_that_is_like_the_forged_ones_but_right_is_taken(platform: DingTalkPlatform, link: RecordingLink) -> None:
+    assert (await platform.adapter.called(call_of(SAID, ago=3500))).status == 200
+    assert (await link.next()).text == "w1"
 
 
 @pytest.mark.parametrize("call", FORGED.values(), ids=list(FORGED))
 async def test_forged_calls_are_refused(platform: DingTalkPlatform, link: RecordingLink, call: Callable[[], PlatformCall]) -> None:
     assert (await platform.adapter.called(call())).status == 401
+    assert link.offered.empty()
+
+
+async def test_events_of_every_shape_are_answered(platform: DingTalkPlatform) -> None:
+    said = platform.body(Said(text="w1", group=True, mention=True, quotes="w2"), "m1")
+    rich = {**platform.body(Said(text="w1"), "m2"), "msgtype": "richText", "content": {"richText": RICH}}
+    await survive(platform, call_of, [said, rich, platform.body(Said(text="", files=(("a.pdf", b"x"),)), "m3")])
+
+
+async def fetched(platform: DingTalkPlatform, link: RecordingLink, into: Path) -> bytes:
+    message = await take(platform, link, Said(text="", files=(("a.pdf", b"words"),)))
+    await platform.adapter.conversation.fetch(message.files[0], into, 100)
+    return await asyncio.to_thread(into.read_bytes)
+
+
+async def test_a_file_comes_from_dingtalks_hosts(server: DingTalkServer, tmp_path: Path) -> None:
+    """They are others than the API's."""
+    async with DingTalkServer() as files, DingTalkPlatform(server, tmp_path, oapiBase=files.url) as platform:
+        server.files_at, files.contents = files.url, server.contents
+        async with running(platform.channel) as link:
+            assert await fetched(platform, link, tmp_path / "a") == b"words"
+        assert [path for _, path in files.requests] == ["/down/code0"]
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "http://127.0.0.1:1",
+        "https://evil.example",
+        "https://dingtalk.com.evil.example",
+        "https://evil.oss-cn-zhangjiakou.aliyuncs.com",
+        "http://wukong-file-im-zjk.oss-cn-zhangjiakou.aliyuncs.com:8080",
+        "file:///etc",
+    ],
+    ids=["loopback", "elsewhere", "a name in a name", "another's bucket", "another port", "a file"],
+)
+async def test_a_file_elsewhere_is_not_fetched(platform: DingTalkPlatform, link: RecordingLink, tmp_path: Path, place: str) -> None:
+    platform.server.files_at = place
+    with pytest.raises(SendRefused) as refused:
+        await fetched(platform, link, tmp_path / "a")
+    assert refused.value.trouble.code == "not_fetched"
+
+
+@pytest.mark.parametrize("host", ["wukong-file-im-zjk.oss-cn-zhangjiakou.aliyuncs.com", "down.dingtalk.com"])
+async def test_a_file_is_fetched_by_https(server: DingTalkServer, tmp_path: Path, host: str) -> None:
+    async with (
+        ProxyServer(to=urlsplit(server.url).port or 0) as proxy,
+        DingTalkPlatform(server, tmp_path, proxy=proxy.http) as platform,
+        running(platform.channel) as link,
+    ):
+        server.files_at = f"http://{host}"
+        with pytest.raises(SendLater):  # no TLS there
+            await fetched(platform, link, tmp_path / "a")
+        assert proxy.asked[-1] == f"CONNECT {host}:443"
 
 
 async def test_an_answer_goes_to_the_session_as_long_as_it_is_taken(platform: DingTalkPlatform, link: RecordingLink) -> None:
@@ -48,7 +115,9 @@ async def test_an_answer_goes_to_the_session_as_long_as_it_is_taken(platform: Di
     [receipt] = await send(platform)
     assert receipt.message_id is None
     platform.server.sessions.clear()
+    assert await platform.notes.get(f"session:{ADA}") is not None
     [receipt] = await send(platform, "w2")
+    assert await platform.notes.get(f"session:{ADA}") is None
     assert receipt.message_id is not None
     assert platform.server.ways == ["session", "person"]
 
@@ -63,6 +132,7 @@ async def test_a_session_outlives_a_restart_and_ends(platform: DingTalkPlatform,
     await platform.notes.keep(f"session:{GROUP}", f"1000 {noted.partition(' ')[2]}")
     await send(platform, event=event_to(platform.group, "w2"))
     assert platform.server.ways == ["session", "group"]
+    assert await platform.notes.get(f"session:{GROUP}") is None
 
 
 @pytest.mark.parametrize("url", ["https://evil.example/robot/sendBySession?session=1", "http://127.0.0.1/robot/x", "", ["x"]])

@@ -1,5 +1,8 @@
 """Feishu: who may call, every kind of message, text on cards, keys and what is known of them, errors by code."""
 
+import json
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ from channels.feishu.kind import KIND, open_channel
 from channels.feishu.settings import FeishuSettings
 from tests.contract.plugins.test_feishu import ADA, BO, CHAT, GROUP, THREAD, FeishuPlatform
 from tests.doubles.feishu_server import APP, BOT, KEY, SECRET, VERIFY, FeishuServer, call_of, encrypted, signed
+from tests.doubles.mutated import check, mutations, survive
 
 POST = [
     [{"tag": "text", "text": "a "}, {"tag": "a", "text": "b", "href": "https://x.y"}],
@@ -46,23 +50,35 @@ async def test_the_challenge_is_answered_without_a_signature(platform: FeishuPla
     assert (reply.status, orjson.loads(reply.body)) == (200, {"challenge": "c1"})
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
-        PlatformCall(method="GET", query={}, headers={}, body=b"", url=""),
-        PlatformCall(method="POST", query={}, headers={}, body=b'{"type": "url_verification", "challenge": "c"}', url=""),
-        signed(orjson.dumps({"header": {"token": VERIFY}})),  # not encrypted
-        signed(encrypted(orjson.dumps({"header": {"token": "another"}}))),
-        signed(encrypted(orjson.dumps({"header": {"token": VERIFY}}), "another")),
-        signed(b'{"encrypt": "AAAA"}'),
-        signed(b'{"encrypt": 7}'),
-        signed(b"[" * 100_000),
-        PlatformCall(method="POST", query={}, headers={}, body=encrypted(orjson.dumps({"header": {"token": VERIFY}})), url=""),
-    ],
-    ids=["get", "plain challenge", "plain", "token", "key", "short", "number", "nested", "unsigned"],
-)
-async def test_forged_calls_are_refused(platform: FeishuPlatform, link: RecordingLink, call: PlatformCall) -> None:
-    assert (await platform.adapter.called(call)).status == 401
+def posted(body: bytes) -> PlatformCall:
+    return PlatformCall(method="POST", query={}, headers={}, body=body, url="")
+
+
+SAID = orjson.dumps({"header": {"token": VERIFY, "event_type": "im.message.receive_v1"}, "event": message()})
+FORGED: dict[str, Callable[[], PlatformCall]] = {
+    "get": lambda: replace(signed(encrypted(SAID)), method="GET"),
+    "plain challenge": lambda: posted(b'{"type": "url_verification", "challenge": "c"}'),
+    "plain": lambda: signed(SAID),
+    "token": lambda: signed(encrypted(SAID.replace(VERIFY.encode(), b"another"))),
+    "key": lambda: signed(encrypted(SAID), "another"),
+    "key of the body": lambda: signed(encrypted(SAID, "another")),
+    "an hour ago": lambda: signed(encrypted(SAID), ago=3600),
+    "short": lambda: signed(b'{"encrypt": "AAAA"}'),
+    "number": lambda: signed(b'{"encrypt": 7}'),
+    "nested": lambda: signed(b"[" * 100_000),
+    "unsigned": lambda: posted(encrypted(SAID)),
+}
+"""Made when they are called: their times count from then."""
+
+
+async def test_a_call_that_is_like_the_forged_ones_but_right_is_taken(platform: FeishuPlatform, link: RecordingLink) -> None:
+    assert (await platform.adapter.called(signed(encrypted(SAID)))).status == 200
+    assert (await link.next()).text == "hello"
+
+
+@pytest.mark.parametrize("call", FORGED.values(), ids=list(FORGED))
+async def test_forged_calls_are_refused(platform: FeishuPlatform, link: RecordingLink, call: Callable[[], PlatformCall]) -> None:
+    assert (await platform.adapter.called(call())).status == 401
     assert link.offered.empty()
 
 
@@ -140,6 +156,67 @@ async def test_mentions_are_names(platform: FeishuPlatform, link: RecordingLink)
     assert (found.text, found.private) == ("ask @Bo and @all", False)
 
 
+@pytest.mark.parametrize(
+    ("mentions", "text", "heard"),
+    [
+        ([("@_user_1", BOT, "Nano"), ("@_user_2", BO, "@_user_1@_user_3"), ("@_user_3", BO, "@_user_2" * 20)],
+         "@_user_1 @_user_2 w1", "@@_user_1@_user_3 w1"),
+        ([("@_user_10", BO, "Bo"), ("@_user_1", BOT, "Nano")], "@_user_10 w1 @_user_1", "@Bo w1 @Nano"),
+        ([("w", BO, "x" * 100), ("", BO, "y"), ("@_user_1", BOT, "Nano")], "w1", "w1"),
+        ([("@_user_1", BOT, "")], "w1 @_user_1 @_user_7", "w1 @ @_user_7"),
+    ],
+    ids=["keys in names", "keys in keys", "keys of other kinds", "no name"],
+)  # fmt: skip
+async def test_names_stand_for_the_keys_alone(
+    platform: FeishuPlatform, link: RecordingLink, mentions: list[tuple[str, str, str]], text: str, heard: str
+) -> None:
+    """A person chooses their own name: what is in it is no key, or a few names would grow without end."""
+    told = [{"key": key, "id": {"open_id": id}, "name": name} for key, id, name in mentions]
+    found = await take(platform, link, message(content={"text": text}, chat_id=GROUP, chat_type="group", mentions=told))
+    assert found.text == heard
+
+
+async def test_an_answer_without_an_id_makes_no_chat_listened_to(platform: FeishuPlatform, link: RecordingLink) -> None:
+    platform.server.says = b'{"code": 0, "data": {}}'
+    [sent] = await send(platform)
+    assert sent.message_id is None
+    platform.write(Said(text="w1", group=True))
+    platform.write(Said(text="w2"))
+    assert (await link.next()).text == "w2"
+
+
+async def test_events_of_every_shape_are_answered(platform: FeishuPlatform) -> None:
+    def call_with(body: bytes) -> PlatformCall:
+        return signed(encrypted(body))
+
+    header = {"event_type": "im.message.receive_v1", "event_id": "e1"}
+    said = Said(text="w1", group=True, mention=True, thread_id=THREAD, quotes="w2")
+    post = orjson.dumps({"title": "T", "content": POST}).decode()
+    press = {"operator": {"open_id": ADA}, "action": {"value": {"nanobot": "say:w1", "thread": THREAD}}}
+    press["context"] = {"open_message_id": "om_1", "open_chat_id": CHAT}
+    await survive(
+        platform,
+        call_with,
+        [
+            {"header": header, "event": platform.event(said, "om_1")},
+            {"header": header, "event": message("post", orjson.loads(post))},
+            {"header": {**header, "event_type": "card.action.trigger"}, "event": press},
+        ],
+        wrapped=lambda made: {**made, "token": VERIFY},
+    )
+
+
+@pytest.mark.parametrize("kind", ["text", "post", "image", "file", "location", "sticker"])
+async def test_contents_of_every_shape_are_read(platform: FeishuPlatform, link: RecordingLink, kind: str) -> None:
+    content = {"text": "w1", "title": "T", "content": POST, "image_key": "img_1", "file_key": "f1", "file_name": "a.pdf"}
+    for made in mutations({**content, "name": "Zoo", "longitude": "13.4", "latitude": "52.5"}):
+        event = message(kind)
+        event["message"]["content"] = json.dumps(made)
+        assert (await platform.adapter.called(call_of("im.message.receive_v1", event))).status == 200
+        while not link.kept.empty():
+            check(link.kept.get_nowait(), platform)
+
+
 async def test_an_answer_to_ours_quotes_its_words(platform: FeishuPlatform, link: RecordingLink) -> None:
     """A card's words can't be read back, so they are remembered."""
     [sent] = await send(platform, "**our** words")
@@ -147,6 +224,12 @@ async def test_an_answer_to_ours_quotes_its_words(platform: FeishuPlatform, link
     assert (found.quote.text, found.quote.author_id) == ("our words", "")
     asked = [path for method, path in platform.server.requests if method == "GET" and "/messages/" in path]
     assert asked == []
+
+
+async def test_an_answer_to_a_preview_that_became_ours_quotes_its_words(platform: FeishuPlatform, link: RecordingLink) -> None:
+    [shown] = await send(platform, "…")
+    await send(platform, key="b", event=event_to(platform.address, "our words", replaces=shown.message_id))
+    assert (await take(platform, link, message(parent_id=shown.message_id))).quote.text == "our words"
 
 
 async def test_a_press_in_a_topic_of_a_group(platform: FeishuPlatform, link: RecordingLink) -> None:

@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 
-from assistant.contracts.channels import SendFailed, SendLater, SendRefused, SendUnclear, SendUndecided
+from assistant.contracts.channels import ChannelContext, ChannelFailed, SendFailed, SendLater, SendRefused, SendUnclear, SendUndecided
 from assistant.contracts.outbox import Button
-from assistant.testing.platform import RecordingLink, Said, event_to, running, send
-from tests.contract.plugins.test_line import ADA, GROUP, LinePlatform
-from tests.doubles.line_server import NOW, LineServer, call_of, error
+from assistant.testing.platform import FolderFiles, RecordingLink, Said, event_to, running, send
+from channels.line.kind import KIND
+from channels.line.settings import LineSettings
+from tests.contract.plugins.test_line import ADA, BO, GROUP, LinePlatform
+from tests.doubles.line_server import NOW, SECRET, TOKEN, LineServer, call_of, error, signed
+from tests.doubles.mutated import survive
 
 SOURCE = {"type": "user", "userId": ADA}
 
@@ -53,6 +56,26 @@ async def test_a_reply_without_an_answer_is_not_sent_again(platform: LinePlatfor
     assert platform.texts() == ["w1"]
     await send(platform, again=again, repeat=True)
     assert platform.texts() == ["w1", "w1"]
+
+
+async def test_replies_without_an_answer_are_noted_a_few(platform: LinePlatform, link: RecordingLink) -> None:
+    """And no longer than they are unclear."""
+    note = f"reply:{ADA}"
+    for number in range(30):
+        await said(platform, link)
+        platform.fail("lose")
+        with pytest.raises(SendUnclear):
+            await send(platform, key=f"k{number}")
+    assert (await platform.notes.get(note) or "").split() == [f"k{number}0" for number in range(10, 30)]
+    await said(platform, link)
+    await send(platform, key="answered")
+    assert "answered" not in (await platform.notes.get(note) or "")
+    again = datetime.now(UTC)
+    for number in range(11, 30):
+        with pytest.raises(SendUndecided):
+            await send(platform, key=f"k{number}", again=again)
+        await send(platform, key=f"k{number}", again=again, repeat=True)
+    assert await platform.notes.get(note) is None
 
 
 async def test_without_reply_tokens_all_is_pushed(server: LineServer, tmp_path: Path) -> None:
@@ -115,6 +138,54 @@ async def test_quotes_show_ours_and_theirs(platform: LinePlatform, link: Recordi
     quote = (await link.next()).quote
     assert quote is not None
     assert (quote.text, quote.author_id) == ("what?", ADA)
+
+
+async def test_a_press_is_quoted_by_no_one(platform: LinePlatform, link: RecordingLink) -> None:
+    """It is no message and has no id: the next messages, in whatever chat, answer nothing either."""
+    await send(platform, event=event_to(platform.address, "w1", buttons=((Button(text="b1"),),)))
+    platform.press("b1")
+    assert (await link.next()).text == "b1"
+    platform.write(Said(text="w2", by="stranger"))
+    assert (await link.next()).quote is None
+
+
+async def test_a_name_is_asked_for_where_a_message_is_for_the_assistant(platform: LinePlatform, link: RecordingLink) -> None:
+    platform.write(Said(text="w1", group=True))
+    platform.write(Said(text="w2", group=True, mention=True, by="stranger"))
+    found = await link.next()
+    assert (found.text, found.sender.name) == ("w2", "Ada")
+    assert [path for _, path in platform.server.requests if "/member/" in path] == [f"/v2/bot/group/{GROUP}/member/{BO}"]
+
+
+async def test_secrets_are_read_without_the_space_around_them(server: LineServer, tmp_path: Path) -> None:
+    """As a file or a terminal leaves it there: a signature with it is another."""
+    about = {"channelAccessToken": f" {TOKEN}\n", "channelSecret": f"{SECRET}\n"}
+    async with LinePlatform(server, tmp_path, **about) as platform, running(platform.channel) as link:
+        await said(platform, link)
+        await send(platform)
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"channelAccessToken": "a"}, {"channelSecret": "b"}, {"channelAccessToken": "a", "channelSecret": " "}]
+)
+def test_it_does_not_open_without_its_keys(more: dict[str, str], tmp_path: Path) -> None:
+    with pytest.raises(ChannelFailed, match="not set"):
+        KIND.open(LineSettings.model_validate(more), ChannelContext(files=FolderFiles(tmp_path), version="1"))
+
+
+async def test_events_of_every_shape_are_answered(platform: LinePlatform) -> None:
+    mention = {"mentionees": [{"index": 0, "length": 10, "isSelf": True}]}
+    text = {"id": "5", "type": "text", "text": "@Assistant w1", "mention": mention, "quoteToken": "q", "quotedMessageId": "4"}
+    source = {"type": "group", "groupId": GROUP, "userId": ADA}
+    place = {"id": "6", "type": "location", "title": "Zoo", "address": "Berlin", "latitude": 52.5, "longitude": 13.4}
+    events = [
+        event(source=source, message=text, replyToken="r"),
+        event(message={"id": "7", "type": "file", "fileName": "a.pdf", "fileSize": 5, "contentProvider": {"type": "line"}}),
+        event(message=place),
+        event(message={"id": "8", "type": "sticker", "text": "w", "keywords": ["a", "b"]}),
+        event(type="postback", postback={"data": "say:w1"}),
+    ]
+    await survive(platform, signed, [{"events": [each]} for each in events])
 
 
 @pytest.mark.parametrize(
