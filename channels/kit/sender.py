@@ -43,6 +43,11 @@ class Post:
             return text
         return "\n\n".join(filter(None, [text, escape(lines) if self.form.styled else lines]))
 
+    def quiet(self, escape: Callable[[str], str]) -> str:
+        """The same, for platforms that look for mentions in plain text too: `escape` is for all words that are not in the platform's own form."""
+        part, lines = self.form.part, "\n".join(self.form.lines)
+        return "\n\n".join(filter(None, [part.text if self.form.styled else escape(part.plain), escape(lines)]))
+
 
 class Posting(Protocol):
     """What an adapter knows: one call to its platform each. Errors are PlatformError, or SendFailed where the adapter knows what it means."""

@@ -26,7 +26,7 @@ from channels.text.markdown import Dialect, markdown_parts
 log = logging.getLogger(__name__)
 MOST_TEXT: Final = 15_000
 """The server takes 16,383 characters. https://github.com/mattermost/mattermost/blob/master/server/public/model/post.go (PostMessageMaxRunesV2)"""
-_DIALECT: Final = Dialect(pings=r"(?<![\w.+-])@(?=\w)")
+_DIALECT: Final = Dialect(pings=r"(?<![^\W_])@(?=\w|$)")
 _KEY: Final = "nanobot_key"
 """The prop of a post that holds its key: `pending_post_id` is remembered for 30 seconds only.
 https://github.com/mattermost/mattermost/blob/master/server/channels/app/post.go (pendingPostIDsCacheTTL)"""
@@ -67,7 +67,7 @@ class MattermostWire:
             return arrived
         body = {
             "channel_id": chat,
-            "message": post.words,
+            "message": post.quiet(_DIALECT.quiet),
             "root_id": post.form.thread_id or "",
             "file_ids": [await self._upload(chat, media.name, post.contents[media.digest]) for media in post.form.part.media],
             "props": {_KEY: post.key, **self._buttons(post.form.part.buttons)},
@@ -78,7 +78,7 @@ class MattermostWire:
         return id if isinstance(id, str) else None
 
     async def edit(self, post: Post, message_id: str) -> bool:
-        return await self._patch(message_id, post.words, self._buttons(post.form.part.buttons))
+        return await self._patch(message_id, post.quiet(_DIALECT.quiet), self._buttons(post.form.part.buttons))
 
     async def remove(self, post: Post, message_id: str) -> None:
         try:

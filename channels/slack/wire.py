@@ -19,7 +19,7 @@ from channels.kit.refusals import not_sent
 from channels.kit.sender import Post
 from channels.slack.api import GONE, PLATFORM, SlackApi, blame_of, failure_of
 from channels.slack.settings import SlackSettings
-from channels.text.slack import slack_parts
+from channels.text.slack import escape, slack_parts
 
 log = logging.getLogger(__name__)
 MOST_TEXT: Final = 3000
@@ -67,12 +67,12 @@ class SlackWire:
         if post.form.part.media:
             return await self._share(post, chat)
         buttons = post.form.part.buttons
-        shown: dict[str, Any] = {"blocks": _blocks(post.words, buttons, styled=post.form.styled)} if buttons else {}
+        shown: dict[str, Any] = {"blocks": _blocks(post.quiet(escape), buttons, styled=post.form.styled)} if buttons else {}
         answer = await self._api.call(
             "chat.postMessage",
             self._unfurl | shown,
             channel=chat,
-            text=post.words,
+            text=post.quiet(escape),
             mrkdwn=post.form.styled,
             thread_ts=post.form.thread_id,
         )
@@ -83,8 +83,8 @@ class SlackWire:
         """`blocks` is given even where it is empty: else the old buttons would stay."""
         chat = await self._api.chat_of(post.sending.address.chat_id)
         buttons = post.form.part.buttons
-        blocks = _blocks(post.words, buttons, styled=post.form.styled) if buttons else []
-        return await self._update(chat, message_id, post.words, blocks)
+        blocks = _blocks(post.quiet(escape), buttons, styled=post.form.styled) if buttons else []
+        return await self._update(chat, message_id, post.quiet(escape), blocks)
 
     async def remove(self, post: Post, message_id: str) -> None:
         try:
@@ -166,7 +166,7 @@ class SlackWire:
             files=uploaded,
             channel_id=chat,
             thread_ts=post.form.thread_id,
-            initial_comment=post.words or None,
+            initial_comment=post.quiet(escape) or None,
         )
         id = value_at(answer, "files", 0, "id")
         return id if isinstance(id, str) else None

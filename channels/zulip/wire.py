@@ -29,8 +29,9 @@ PLATFORM: Final = "Zulip"
 SETTING: Final = "channels.zulip.apiKey"
 MOST_TEXT: Final = 9_500
 """A message has at most 10,000 characters; what is longer is cut off without an error. https://zulip.com/api/send-message"""
-_DIALECT: Final = Dialect(special="", pings=r"@(?=_?\*|$)")
-"""Zulip has no escapes: https://github.com/zulip/zulip/blob/main/zerver/lib/markdown/__init__.py. A mention is `@**name**`."""
+_DIALECT: Final = Dialect(special="", pings=r"@(?=_?\*|$)", read=frozenset({"quote", "quoted", "spoiler"}))
+"""Zulip has no escapes: https://github.com/zulip/zulip/blob/main/zerver/lib/markdown/__init__.py. A mention is `@**name**`.
+Blocks of code in "languages" of its own are quotes and hidden texts."""
 _KEY_CODES: Final = frozenset({"INVALID_API_KEY", "UNAUTHORIZED", "USER_DEACTIVATED", "REALM_DEACTIVATED"})
 """https://zulip.com/api/rest-error-handling"""
 _REFUSED: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
@@ -113,13 +114,13 @@ class ZulipWire:
 
     async def post(self, post: Post) -> str | None:
         links = [await self._upload(media.name, post.contents[media.digest]) for media in post.form.part.media]
-        content = "\n\n".join(filter(None, [post.words, "\n".join(links)]))
+        content = "\n\n".join(filter(None, [post.quiet(_DIALECT.quiet), "\n".join(links)]))
         answer = await self.call("POST", "/messages", self._where(post.sending.address), content=content)
         id = value_at(answer, "id")
         return str(id) if isinstance(id, int) else None
 
     async def edit(self, post: Post, message_id: str) -> bool:
-        return await self._update(message_id, post.words)
+        return await self._update(message_id, post.quiet(_DIALECT.quiet))
 
     async def remove(self, post: Post, message_id: str) -> None:
         try:
@@ -203,7 +204,7 @@ class ZulipWire:
                 raise Answered(error.status, error.words, code=_UPLOAD, body=error.body) from error
             raise
         url = value_at(answer, "url") or value_at(answer, "uri")
-        return f"[{name.replace('[', '(').replace(']', ')')}]({url})"
+        return f"[{_DIALECT.quiet(name).replace('[', '(').replace(']', ')')}]({url})"
 
 
 def code_of(error: Answered) -> str:

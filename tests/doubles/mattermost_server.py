@@ -201,6 +201,8 @@ class MattermostServer(ChannelServer):
         given = await request.json()
         if (known := self.pending.get(given.get("pending_post_id"))) is not None:
             return web.json_response(self.posts[known], status=201)
+        if self.fault("form"):
+            return refusal(400, "model.post.is_valid.odd.app_error")
         if given["channel_id"] not in self.channels:
             return refusal(403, "api.context.permissions.app_error")
         if len(given["message"]) > 16_383:

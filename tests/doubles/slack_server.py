@@ -209,6 +209,8 @@ class SlackServer(ChannelServer):
         chat, thread, blocks = given["channel"], given.get("thread_ts"), orjson.loads(given.get("blocks", "[]"))
         if chat not in self.history:
             return refusal("channel_not_found")
+        if self.fault("form"):
+            return refusal("invalid_arguments")
         if thread and self.fault("thread_gone"):
             return refusal("thread_not_found")
         if (wrong := _unfit(given["text"], blocks)) is not None:

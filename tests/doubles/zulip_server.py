@@ -197,6 +197,8 @@ class ZulipServer(ChannelServer):
         given = {name: str(value) for name, value in (await request.post()).items()}
         content = given["content"]
         to: Any = orjson.loads(given["to"])
+        if self.fault("form"):
+            return refusal(400, "BAD_REQUEST", "Malformed message")
         if not content.strip():
             return refusal(400, "BAD_REQUEST", "Message must not be empty")
         if given["type"] == "stream" and to != CHANNEL:

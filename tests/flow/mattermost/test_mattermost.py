@@ -82,6 +82,10 @@ async def test_each_refusal_is_told_apart(
     ("markdown", "written"),
     [
         ("@all @ada a@b.org", "@\u200ball @\u200bada a@b.org"),
+        ("a+@all .@here _@all", "a+@\u200ball .@\u200bhere \\_@\u200ball"),
+        ("@||all||", "@\u200ball"),
+        ("https://medium.org/@all https://@all", "https://medium.org/@all https://@\u200ball"),
+        ("https://x_y/@all", "https://x_y/@all"),
         ("**b** *i* ~~s~~", "**b** *i* ~~s~~"),
         ("# T\n\n- a", "# T\n- a"),
         ("\\*not bold\\*", "\\*not bold\\*"),
@@ -90,6 +94,14 @@ async def test_each_refusal_is_told_apart(
 def test_markdown_pings_no_one(markdown: str, written: str) -> None:
     [part] = mattermost_parts(markdown, 1000)
     assert part.text == written
+
+
+async def test_words_whose_form_is_refused_ping_no_one(server: MattermostServer, connected: Connected) -> None:
+    async with connected(callbackUrl=CALLBACK) as (channel, _):
+        for _ in range(2):
+            server.fail("form")
+        await send(channel, event=event_to(TO, "`@all` a@b.org", buttons=((Button(text="@all", command="/mail @all"),),)))
+    assert [each.text for each in server.accepted.values()] == ["@\u200ball a@b.org\n\nReply /mail @\u200ball"]
 
 
 async def test_a_user_is_written_to_in_direct_messages(server: MattermostServer, connected: Connected) -> None:

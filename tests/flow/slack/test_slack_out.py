@@ -119,6 +119,14 @@ async def test_buttons_stand_under_words_where_files_are_sent_too(slack: SlackSe
     assert "yes" in alone.text, "buttons without words are written"
 
 
+async def test_words_whose_form_is_refused_ping_no_one(slack: SlackServer, connected: Connected) -> None:
+    async with connected() as (channel, _):
+        for _ in range(2):
+            slack.fail("form")
+        await send(channel, event_to(ROOM, "**<!channel>**", buttons=((Button(text="<!here>", url="https://example.org/?a&b"),),)))
+    assert slack.said(ROOM.chat_id) == ["&lt;!channel&gt;\n\n&lt;!here&gt;: https://example.org/?a&amp;b"]
+
+
 async def test_an_edit_takes_the_buttons_away(slack: SlackServer, connected: Connected) -> None:
     async with connected() as (channel, _):
         [sent] = await send(channel, event_to(ROOM, "w1", buttons=((Button(text="yes"),),)))

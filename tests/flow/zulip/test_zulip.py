@@ -65,6 +65,9 @@ async def test_each_refusal_is_told_apart(
     [
         ("**b** *i* ~~s~~ `c`", "**b** *i* ~~s~~ `c`"),
         ("@**Ada** and @*admins* and a@b.org", "@\u200b**Ada** and @\u200b*admins* and a@b.org"),
+        ("https://x/@\\*\\*all\\*\\*", "https://x/@\u200b**all**"),
+        ("```spoiler\n@**all**\n```", "```\n@**all**\n```"),
+        ("```python\nx\n```", "```python\nx\n```"),
         ("\\# no heading", "\u200b# no heading"),
         ("snake_case 2 \\* 3", "snake_case 2 * 3"),
         ("[words](https://example.org)", "[words](<https://example.org>)"),
@@ -73,6 +76,14 @@ async def test_each_refusal_is_told_apart(
 def test_markdown_pings_no_one(markdown: str, written: str) -> None:
     [part] = zulip_parts(markdown, 1000)
     assert part.text == written
+
+
+async def test_words_whose_form_is_refused_ping_no_one(server: ZulipServer, connected: Connected, files: FolderFiles) -> None:
+    async with connected() as (channel, _):
+        server.fail("form")
+        await send(channel, event=event_to(TO, "`@**all**` **x**", media=(files.put("@**all**.pdf", b"x"),)))
+    [shown] = server.accepted.values()
+    assert (shown.text, shown.files) == ("@\u200b**all** x", ("@\u200b**all**.pdf",))
 
 
 @pytest.mark.parametrize(
