@@ -7,10 +7,10 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Final
 
-from assistant.contracts.addresses import Address
 from assistant.contracts.channels import SendFailed, SendLater, SendRefused
-from assistant.contracts.inbox import InboundFile, InboundMessage
+from assistant.contracts.inbox import InboundFile
 from assistant.contracts.outbox import OutboundEvent, OutboundPart
+from channels.kit.conversation import PlainWire
 from channels.kit.forms import Blame
 from channels.kit.http import Answered, PlatformError, PlatformHttp, value_at
 from channels.kit.planning import MessageRules, plan_message
@@ -56,7 +56,7 @@ def plan(event: OutboundEvent, most: int | None) -> Sequence[OutboundPart]:
     return [*parts[: most - 1], replace(parts[-1], text=last, plain=last, notice=said)]
 
 
-class SmsWire:
+class SmsWire(PlainWire):
     platform = PLATFORM
 
     def __init__(self, http: PlatformHttp, settings: SmsSettings) -> None:
@@ -78,11 +78,6 @@ class SmsWire:
         sid = value_at(answer, "sid")
         return self._receipt(sid) if isinstance(sid, str) else None
 
-    async def edit(self, post: Post, message_id: str) -> bool:
-        return False
-
-    async def remove(self, post: Post, message_id: str) -> None: ...
-
     def blamed(self, error: PlatformError) -> Blame | None:
         return None  # there is nothing but words
 
@@ -103,13 +98,6 @@ class SmsWire:
     async def fetch(self, file: InboundFile, into: Path, most_bytes: int) -> None:
         """Twilio's address of a file leads to another, which wants no credentials."""
         await self._http.download(file.ref, into, most_bytes, hosts=_FILE_HOSTS, redirects=2)
-
-    async def react(self, message: InboundMessage, emoji: str) -> None: ...
-
-    async def show_typing(self, address: Address) -> None: ...
-
-    async def show(self, address: Address, text: str, *, reply_to: str | None, message_id: str | None) -> str | None:
-        return None
 
     async def listed(self, since: datetime, **query: str) -> Sequence[Any]:
         """Messages since a time, the latest first. Raises PlatformError."""

@@ -12,12 +12,12 @@ from urllib.parse import quote
 import aiohttp
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import SendFailed, SendLater, SendRefused
+from assistant.contracts.channels import SendLater, SendRefused
 from assistant.contracts.inbox import InboundFile, InboundMessage
 from assistant.contracts.outbox import ButtonRows, Media, OutboundEvent, OutboundPart
 from channels.kit.commands import button_value
-from channels.kit.forms import Blame
-from channels.kit.http import Answered, PlatformError, PlatformHttp, Unanswered, Unreached, value_at
+from channels.kit.conversation import PlainWire
+from channels.kit.http import Answered, PlatformHttp, Unanswered, Unreached, value_at
 from channels.kit.planning import ButtonRules, MessageRules, plan_message
 from channels.kit.sender import Post
 from channels.kit.values import Latest
@@ -72,8 +72,9 @@ def plan(event: OutboundEvent) -> Sequence[OutboundPart]:
     return [*files, *texts[:-1], replace(texts[-1], buttons=last.buttons, notice=last.notice)]
 
 
-class WhatsAppWire:
+class WhatsAppWire(PlainWire):
     platform = PLATFORM
+    blamed, failure = staticmethod(blame), staticmethod(failure)
 
     def __init__(self, http: PlatformHttp, settings: WhatsAppSettings, windows: AnswerWindows, *, patience: float) -> None:
         """`patience`: seconds in which a status may tell that an unanswered message arrived."""
@@ -111,17 +112,6 @@ class WhatsAppWire:
     def wrote(self, chat: str, message_id: str) -> None:
         self._last[chat] = message_id
 
-    async def edit(self, post: Post, message_id: str) -> bool:
-        return False
-
-    async def remove(self, post: Post, message_id: str) -> None: ...
-
-    def blamed(self, error: PlatformError) -> Blame | None:
-        return blame(error)
-
-    def failure(self, error: PlatformError) -> SendFailed:
-        return failure(error)
-
     async def fetch(self, file: InboundFile, into: Path, most_bytes: int) -> None:
         try:
             found = await self._http.json("GET", f"/{quote(file.ref, safe='')}")
@@ -145,9 +135,6 @@ class WhatsAppWire:
         if (last := self._last.get(address.chat_id)) is not None:
             seen = {"messaging_product": "whatsapp", "status": "read", "message_id": last}
             await self._call({**seen, "typing_indicator": {"type": "text"}})
-
-    async def show(self, address: Address, text: str, *, reply_to: str | None, message_id: str | None) -> str | None:
-        return None
 
     async def _content(self, post: Post) -> Mapping[str, Any]:
         part = post.form.part
