@@ -32,7 +32,8 @@ RULES: Final = MessageRules(
     most_text=MOST_TEXT,
     most_caption=MOST_TEXT,
     most_files=10,
-    most_file_bytes=100 * 1024 * 1024,  # Slack takes 1 GB; the bytes are held in memory while they are sent
+    most_file_bytes=100 << 20,  # Slack takes 1 GB; the bytes are held in memory while they are sent
+    most_bytes=100 << 20,
     buttons=ButtonRules(rows=10, in_row=5, text=75, can_link=lambda url: url.startswith(("https://", "http://")) and len(url) <= 3000),
 )
 _PAGE: Final = (b"<!doctype html", b"<html")

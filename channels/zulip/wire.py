@@ -54,7 +54,8 @@ RULES: Final = MessageRules(
     most_text=MOST_TEXT,
     most_caption=4000,  # with it are the links of the files
     most_files=8,
-    most_file_bytes=100 * 1024 * 1024,  # an organization may allow less
+    most_file_bytes=100 << 20,  # an organization may allow less
+    most_bytes=100 << 20,
 )
 
 

@@ -45,6 +45,7 @@ class ZulipServer(ChannelServer):
         self.reacted: list[tuple[int, str]] = []
         self.connected = asyncio.Event()
         self.refusing: dict[str, web.Response] = {}
+        """path → the answer to its next request."""
         self._numbers = count(1)
         self._ids = count(1000)
         self._news = asyncio.Condition()
@@ -146,8 +147,8 @@ class ZulipServer(ChannelServer):
 
     async def _answer(self, request: web.Request, handler: Any) -> web.StreamResponse:
         login = base64.b64encode(f"{EMAIL}:{KEY}".encode()).decode()
-        if request.path in self.refusing:
-            return self.refusing[request.path]
+        if (answer := self.refusing.pop(request.path, None)) is not None:
+            return answer
         if request.path.startswith("/api/") and request.headers.get("Authorization") != f"Basic {login}":
             return self.refusals()["unauthorized"]()
         return await super()._answer(request, handler)
