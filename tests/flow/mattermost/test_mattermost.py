@@ -20,6 +20,7 @@ from channels.mattermost.adapter import MattermostChannel
 from channels.mattermost.settings import MattermostSettings
 from channels.mattermost.wire import rules_for
 from tests.doubles.mattermost_server import ADA, BOT, DIRECT, EVE, ROOM, MattermostServer, id_of, refusal
+from tests.doubles.odd_json import oddities, said
 from tests.flow.mattermost.conftest import Connected
 
 TO = Address(channel="mattermost", chat_id=ROOM)
@@ -94,6 +95,16 @@ async def test_a_receipt_without_an_id_has_none(server: MattermostServer, connec
     async with connected() as (channel, _):
         server.refusing["/api/v4/posts"] = web.json_response(answer, status=201)
         assert await send(channel) is None
+
+
+async def test_a_preview_without_an_id_becomes_nothing(server: MattermostServer, connected: Connected) -> None:
+    async with connected(preview="edit") as (channel, _):
+        server.refusing["/api/v4/posts"] = web.json_response({"id": None}, status=201)
+        preview = channel.conversation.preview(TO, reply_to=None, posted=None, note=print)
+        assert preview is not None
+        preview.update("w1")
+        await server.until(lambda: not server.refusing)
+        assert await preview.close() is None
 
 
 @pytest.mark.parametrize("answer", [{}, [], {"file_infos": []}, {"file_infos": [{"id": None}]}], ids=str)
@@ -260,6 +271,49 @@ async def test_an_edit_whose_chat_is_not_told_at_once_is_read(server: Mattermost
         assert (await link.next()).text == "w2"
 
 
+FULL: dict[str, Any] = {
+    "id": id_of("p"),
+    "user_id": ADA,
+    "channel_id": DIRECT,
+    "root_id": id_of("r"),
+    "create_at": 1,
+    "edit_at": 2,
+    "delete_at": 0,
+    "type": "",
+    "message": "@nanobot w1",
+    "props": {"from_bot": "true", "attachments": [{"pretext": "a", "title": "b", "fallback": "c"}]},
+    "metadata": {
+        "files": [{"id": id_of("f"), "name": "a.pdf", "mime_type": "text/plain", "size": 3}],
+        "embeds": [{"type": "permalink", "data": {"post": {"user_id": EVE, "message": "x", "metadata": {"files": [{"id": id_of("g")}]}}}}],
+    },
+}
+
+
+@pytest.mark.parametrize("event", ["posted", "post_edited"])
+async def test_no_post_of_any_shape_holds_up_what_follows(server: MattermostServer, connected: Connected, event: str) -> None:
+    async with connected(groups="all", allowBots=True) as (_, link):
+        for post in oddities(FULL):
+            server.frame(json.dumps({"event": event, "data": {"post": post, "channel_type": "D" if event == "posted" else ""}}))
+        for frame in oddities(
+            {"event": event, "data": {"post": json.dumps(FULL), "channel_type": "D", "sender_name": "@ada"}, "status": "OK"}
+        ):
+            server.frame(frame)
+        server.add({"message": "the last"})
+        while "the last" not in said(await link.next()):
+            pass
+
+
+async def test_no_press_of_any_shape_is_an_error(server: MattermostServer, connected: Connected) -> None:
+    async with connected(callbackUrl=CALLBACK) as (channel, link):
+        id = await send(channel, event=event_to(TO, "w1", buttons=((Button(text="yes"),),)))
+        assert id is not None
+        context = server.posts[id]["props"]["attachments"][0]["actions"][0]["integration"]["context"]
+        right = {"user_id": ADA, "channel_id": ROOM, "post_id": id, "trigger_id": "t", "context": context}
+        assert {await press(channel, each.encode()) for each in oddities(right)} <= {200, 401, 503}
+        while not link.kept.empty():
+            assert said(link.kept.get_nowait())
+
+
 async def test_what_was_missed_is_fetched_in_spite_of_a_limit(server: MattermostServer, connected: Connected) -> None:
     async with connected() as (_, link):
         server.add({"message": "w1"})
@@ -282,8 +336,8 @@ async def test_what_was_missed_is_fetched_also_in_chats_that_are_new(server: Mat
     again = RecordingLink()
     again.last = link.last
     async with connected(again) as (_, again):
-        said = [(await again.next()).text for _ in range(3)]
-    assert sorted(said) == ["w2", "w3", "w4"]
+        texts = [(await again.next()).text for _ in range(3)]
+    assert sorted(texts) == ["w2", "w3", "w4"]
 
 
 async def test_a_press_after_a_message_makes_no_one_read_the_past(server: MattermostServer, connected: Connected) -> None:
