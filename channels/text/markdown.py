@@ -4,12 +4,12 @@ Nested quotes, lists, code and tables are written as CommonMark has them; a tabl
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from channels.text.blocks import Block, FormattedPart, Line, Mark, Span, between, indent, marked, marks_of, utf16, words_of
-from channels.text.splitting import Size, TextForm, parts_of
+from channels.text.blocks import Block, FormattedPart, Line, Mark, Span, indent, marked, marks_of, utf16, words_of
+from channels.text.splitting import FencedForm, Size, parts_of
 
 _URL: Final = re.compile(r"https?://(?:[^\W_][\w.-]*|\[[\da-fA-F:.]+\])(?::\d+)?(?:[/?#][^\s<>|*`]*)?(?<!@)(?<!@_)")
 """Neither a sign at its end that would begin a mention, nor what is no URL to a platform, which looks for mentions there."""
@@ -65,14 +65,11 @@ def markdown_parts(markdown: str, limit: int, dialect: Dialect) -> list[Formatte
     return parts_of(markdown, form, lambda url: url.lower().startswith(("http://", "https://", "mailto:")) and len(url) <= longest)
 
 
-class _MarkdownForm(TextForm):
+class _MarkdownForm(FencedForm):
     def __init__(self, limit: int, dialect: Dialect) -> None:
         super().__init__(limit)
         self._dialect = dialect
         self._escape = "\\" if dialect.special else _GAP
-
-    def around(self, block: Block) -> Size:
-        return Size(2 + (len("```\n\n```") + len(block.language) if block.kind == "code" else 0))
 
     def lead(self, block: Block, line: Line) -> Size:
         return Size(1) if block.kind == "code" else Size(2 + utf16(self._lead(block, line)))
@@ -86,12 +83,8 @@ class _MarkdownForm(TextForm):
         link = 2 * utf16(span.style.link) + 9 if span.style.link else 0
         return Size(max(written + 4 * marks + link, super().span(block, span).units))
 
-    def text(self, blocks: Sequence[Block]) -> str:
-        out: list[str] = []
-        for before, block in zip((None, *blocks), blocks, strict=False):
-            out.append("\n" if before is not None and "code" in (before.kind, block.kind) else between(before, block))
-            out.append(self._code(block) if block.kind == "code" else "\n".join([self._line(block, line) for line in block.lines]))
-        return "".join(out)
+    def written(self, block: Block) -> str:
+        return self._code(block) if block.kind == "code" else "\n".join([self._line(block, line) for line in block.lines])
 
     def _code(self, block: Block) -> str:
         text = words_of(block).rstrip()
