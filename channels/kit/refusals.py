@@ -62,6 +62,15 @@ def _of_answer(error: Answered, platform: str, setting: str) -> SendFailed:
             return SendRefused(error.code or ("forbidden" if status == 403 else "refused"), f"{platform} refused it: {error.words}.")
 
 
+@contextmanager
+def connecting(platform: str, *, setting: str = "its key") -> Generator[None]:
+    """What fails in it is an error of the connection."""
+    try:
+        yield
+    except PlatformError as error:
+        raise channel_failure(error, platform, setting=setting) from error
+
+
 def channel_failure(error: PlatformError, platform: str, *, setting: str = "its key") -> ChannelFailed:
     """The error of a connection."""
     match error:

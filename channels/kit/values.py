@@ -51,6 +51,12 @@ def text_at(value: Any, *path: str | int) -> str:
     return replace_surrogates(found) if isinstance(found, str) else ""
 
 
+def id_at(value: Any, *path: str | int, most: int = 200) -> str:
+    """An id: characters that can be seen, `most` at most; empty: it is not there, or is none."""
+    found = value_at(value, *path)
+    return found if isinstance(found, str) and len(found) <= most and found.isprintable() and found == found.strip() else ""
+
+
 def list_at(value: Any, *path: str | int) -> list[Any]:
     """Empty: it is not there, or is no list."""
     found = value_at(value, *path)
@@ -75,6 +81,15 @@ def time_at(value: Any, *path: str | int, per_second: int = 1) -> datetime:
     if isinstance(number, int) and not isinstance(number, bool) and 0 < number < _LATEST * per_second:
         return datetime.fromtimestamp(number / per_second, UTC)
     return datetime.now(UTC)
+
+
+def written_time_at(value: Any, *path: str | int) -> datetime:
+    """A time as ISO 8601 writes it, in UTC where it names no zone; now: it is not there, or is none."""
+    try:
+        found = datetime.fromisoformat(text_at(value, *path))
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return datetime.now(UTC)
 
 
 def place_words(place: Any, *names: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from channels.kit.files import inbound_file
-from channels.kit.values import Latest, list_at, loads, number_at, objects_at, place_words, text_at, time_at
+from channels.kit.values import Latest, id_at, list_at, loads, number_at, objects_at, place_words, text_at, time_at, written_time_at
 
 HOSTILE: dict[str, Any] = {
     "missing": None,
@@ -34,6 +34,29 @@ def test_what_is_no_time_is_now(value: Any) -> None:
 )
 def test_a_time_is_a_number_or_digits(value: Any, per_second: int) -> None:
     assert time_at([value], 0, per_second=per_second) == datetime(2026, 9, 21, 14, 13, 20, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "value", [*HOSTILE.values(), "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"], ids=[*HOSTILE, "too early", "too late"]
+)
+def test_what_is_no_written_time_is_now(value: Any) -> None:
+    before = datetime.now(UTC)
+    assert before <= written_time_at({"at": value}, "at") <= datetime.now(UTC)
+
+
+@pytest.mark.parametrize("value", ["2026-09-21T14:13:20Z", "2026-09-21T14:13:20", "2026-09-21T16:13:20.000+02:00"])
+def test_a_time_is_written(value: str) -> None:
+    assert written_time_at([value], 0) == datetime(2026, 9, 21, 14, 13, 20, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("value", [None, 7, ["a"], "", " ", "a ", "a\nb", "a\x00b", "\ud800", "\u202ea", "a" * 201], ids=range(11))
+def test_what_is_no_id_is_none(value: Any) -> None:
+    assert id_at({"id": value}, "id") == ""
+
+
+@pytest.mark.parametrize("value", ["a", "19:x@thread.v2", "a b", "$:LWCP_v1:$a==", "a" * 200], ids=range(5))
+def test_an_id_is_taken_as_it_is(value: str) -> None:
+    assert id_at({"id": value}, "id") == value
 
 
 @pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE)
