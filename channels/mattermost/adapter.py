@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext, ChannelFailed, ChannelLink, Limit, PlatformCall, PlatformReply, SendFailed
-from assistant.contracts.inbox import InboundMessage
 from channels.kit.calls import FORBIDDEN, NOT_NOW, same
 from channels.kit.conversation import ChatConversation
 from channels.kit.hearing import Hearing
@@ -118,15 +117,11 @@ class MattermostChannel:
                     return
                 kind = text_at(frame, "data", "channel_type") or await self._kind_of(text_at(post, "channel_id"))
                 if kind:
-                    await self._keep(link, await reader.post(post, kind, text_at(frame, "data", "sender_name").removeprefix("@")))
+                    await self._intake.keep(link, await reader.post(post, kind, text_at(frame, "data", "sender_name").removeprefix("@")))
             case "" if text_at(frame, "status") == "FAIL":
                 raise ChannelFailed(f"{PLATFORM} does not accept {SETTING}: {text_at(frame, 'error', 'id')}.", fatal=True)
             case _:
                 pass
-
-    async def _keep(self, link: ChannelLink, message: InboundMessage | None) -> None:
-        if message is not None:
-            await self._intake.keep(link, message)
 
     async def _kind_of(self, chat: str) -> str:
         """The type of a channel; edits come without it. Empty: it is not known."""
@@ -150,7 +145,7 @@ class MattermostChannel:
             posts = partial(self._api.http.json, "GET", f"/channels/{id}/posts", params={"since": str(since)})
             for post in sorted(posts_in(await self._missed.ask(id, posts)), key=written_at):
                 if written_at(post) > since:
-                    await self._keep(link, await reader.post(post, text_at(channel, "type")))
+                    await self._intake.keep(link, await reader.post(post, text_at(channel, "type")))
 
 
 def _position(external_id: str) -> int:

@@ -10,7 +10,7 @@ from assistant.contracts.util import no_address
 from channels.kit.forms import ANY_BUT_KIND, Blame, Piece
 from channels.kit.http import Answered, PlatformError, PlatformHttp, Unanswered
 from channels.kit.refusals import before_post, channel_failure, send_failure
-from channels.kit.values import Latest, objects_at, text_at, value_at
+from channels.kit.values import Latest, id_at, objects_at, text_at, value_at
 from channels.mattermost.kind import ID
 from channels.mattermost.settings import MattermostSettings
 
@@ -51,14 +51,9 @@ class MattermostApi:
     """Calls with the bot's token. Every failure is a PlatformError."""
 
     def __init__(self, settings: MattermostSettings, context: ChannelContext) -> None:
-        self.http = PlatformHttp(
-            "mattermost",
-            version=context.version,
-            proxy=settings.proxy,
-            secrets=[settings.secret],
-            headers={"Authorization": f"Bearer {settings.secret}"},
-            base=f"{settings.server_url.rstrip('/')}/api/v4",
-        )
+        secret, base = settings.secret, f"{settings.server_url.rstrip('/')}/api/v4"
+        headers = {"Authorization": f"Bearer {secret}"}
+        self.http = PlatformHttp("mattermost", version=context.version, proxy=settings.proxy, secrets=[secret], headers=headers, base=base)
         self._names = Latest[str]()
         self._chats = Latest[tuple[str, str]]()
         self._bot: MattermostBot | None = None
@@ -133,7 +128,7 @@ def failure_of(error: PlatformError) -> SendFailed:
     """See `channels.kit.sender.Posting.failure`."""
     if not isinstance(error, Answered):
         return send_failure(error, PLATFORM, setting=SETTING)
-    id = text_at(error.body, "id")
+    id = id_at(error.body, "id")
     if id == _PENDING:  # an earlier try is being carried out
         return SendUnclear("not_now", f"{PLATFORM} is still at an earlier try of it.")
     if error.status >= 500 and error.status != 503:
@@ -148,7 +143,7 @@ def blame_of(error: PlatformError) -> Blame | None:
     """See `channels.kit.forms.in_some_form`."""
     if not isinstance(error, Answered) or error.status not in (400, 403, 404, 413, 501):
         return None
-    id = text_at(error.body, "id")
+    id = id_at(error.body, "id")
     words = f"{PLATFORM}: {id or error.status}"
     if error.status == 413:
         return ("album", "files"), words

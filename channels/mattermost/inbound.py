@@ -71,21 +71,15 @@ class MattermostReader:
         if thread_id is not None and not private:
             self._threads.asked(chat, thread_id)
         text = "\n".join(filter(None, [own, *(_attached(post) if by_bot else [])]))
-        files, quote = _files(post), await self._quote(post, thread.first)
-        if not (text or files or quote) and not heard.mentions_me:
-            return None
-        return InboundMessage(
-            external_id=heard.external_id,
+        return heard.message(
             address=Address(channel="mattermost", chat_id=chat, thread_id=thread_id),
             sender=Sender(id=sender, name=sender_name or await self._api.name_of(sender)),
-            private=private,
-            text=text or ("" if files or quote else raw),
-            quote=quote,
-            files=files,
-            command=heard.command,
-            trusted=not by_bot,
             message_id=id,
             at=time_at(written, per_second=1000),
+            text=text,
+            call=raw,
+            quote=await self._quote(post, thread.first),
+            files=_files(post),
         )
 
     async def press(self, call: Any, kind: str) -> InboundMessage | None:

@@ -16,7 +16,7 @@ from channels.kit.http import Answered, Unanswered
 from channels.kit.planning import ButtonRules, MessageRules
 from channels.kit.refusals import before_post
 from channels.kit.sender import Post
-from channels.kit.values import text_at
+from channels.kit.values import id_at, text_at
 from channels.mattermost.api import PLATFORM, MattermostApi, blame_of, failure_of, posts_in
 from channels.mattermost.settings import MattermostSettings
 from channels.text.markdown import Dialect, markdown_parts
@@ -111,7 +111,7 @@ class MattermostWire:
         try:
             await self._api.http.call("PUT", f"/posts/{message_id}/patch", json={"message": text, "props": {"from_bot": "true", **props}})
         except Answered as error:
-            if error.status == 404 or "time_limit" in text_at(error.body, "id"):
+            if error.status == 404 or "time_limit" in id_at(error.body, "id"):
                 return False
             raise
         return True

@@ -129,8 +129,7 @@ class ZulipChannel:
                 message = await self._edited(reader, event)
             case _:
                 message = None
-        if message is not None:
-            await self._intake.keep(link, message)
+        await self._intake.keep(link, message)
 
     async def _edited(self, reader: ZulipReader, event: Mapping[str, Any]) -> Any:
         """An edit of the words; its event does not tell all of the message. https://zulip.com/api/get-events#update_message"""
@@ -150,8 +149,7 @@ class ZulipChannel:
                 "GET", "/messages", anchor=str(after), num_before=0, num_after=_PAGE, include_anchor=False, apply_markdown=False
             )
             for message in objects_at(found, "messages"):
-                if (read := await reader.message(message, list_at(message, "flags"))) is not None:
-                    await self._intake.keep(link, read)
+                await self._intake.keep(link, await reader.message(message, list_at(message, "flags")))
                 after = max(after, number_at(message, "id"))
             if value_at(found, "found_newest") is not False:
                 return
