@@ -27,6 +27,7 @@ _NEWEST: Final = "newest"
 _PAGE: Final = 500
 _MOST_PAGES: Final = 10
 _POLL_SECONDS: Final = 90
+_LONGEST_POLL: Final = 600
 _MORE_SECONDS: Final = 10.0
 """Behind the server's own time for a poll."""
 _ID: Final = re.compile("[0-9]{1,14}(?=:|$)")
@@ -105,7 +106,7 @@ class ZulipChannel:
         if noted is not None:
             await self._missed(link, reader, max([int(noted), *seen]))
         await self._notes.keep(_NEWEST, str(newest))
-        seconds = number_at(found, "event_queue_longpoll_timeout_seconds") or _POLL_SECONDS
+        seconds = min(number_at(found, "event_queue_longpoll_timeout_seconds") or _POLL_SECONDS, _LONGEST_POLL)
         if not (queue := text_at(found, "queue_id")):
             raise ChannelFailed(f"{PLATFORM} gives no queue of events.")
         return _Queue(queue, number_at(found, "last_event_id") or -1, seconds + _MORE_SECONDS)
