@@ -1,22 +1,24 @@
-"""Mattermost beyond the contract suite: its key, its refusals, threads, presses, hostile posts, what was missed."""
+"""Mattermost beyond the contract suite: its key, its refusals, threads, presses."""
 
-import json
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import pytest
+from aiohttp import web
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelFailed, PlatformCall, SendFailed, SendLater, SendRefused, SendUnclear
-from assistant.contracts.inbox import InboundMessage
 from assistant.contracts.outbox import Button
-from assistant.testing.platform import FolderFiles, RecordingLink, event_to
+from assistant.testing.platform import FolderFiles, RecordingLink, event_to, running
 from assistant.testing.platform import send as send_parts
 from channels.mattermost.adapter import MattermostChannel
-from channels.mattermost.wire import mattermost_parts
-from tests.doubles.mattermost_server import ADA, BOT, DIRECT, EVE, ROOM, MattermostServer, id_of, refusal
+from channels.mattermost.settings import MattermostSettings
+from channels.mattermost.wire import rules_for
+from tests.doubles.mattermost_server import ADA, BOT, DIRECT, ROOM, MattermostServer, id_of, refusal
+from tests.doubles.odd_json import oddities, said
 from tests.flow.mattermost.conftest import Connected
 
 TO = Address(channel="mattermost", chat_id=ROOM)
@@ -78,18 +80,89 @@ async def test_each_refusal_is_told_apart(
     assert "w1" not in failed.value.trouble.words
 
 
+async def test_a_preview_that_can_not_be_deleted_stays(server: MattermostServer, connected: Connected, files: FolderFiles) -> None:
+    async with connected() as (channel, _):
+        id = await send(channel, "preview", key="other")
+        server.refusing[f"/api/v4/posts/{id}"] = refusal(500, "")
+        await send(channel, event=event_to(TO, "w1", media=(files.put("a.pdf", b"x"),), replaces=id))
+    assert [(each.text, each.files) for each in server.accepted.values()] == [("preview", ()), ("w1", ("a.pdf",))]
+
+
+@pytest.mark.parametrize("answer", [{}, [], {"id": 7}, {"id": None}, {"id": ""}], ids=str)
+async def test_a_receipt_without_an_id_has_none(server: MattermostServer, connected: Connected, answer: object) -> None:
+    async with connected() as (channel, _):
+        server.refusing["/api/v4/posts"] = web.json_response(answer, status=201)
+        assert await send(channel) is None
+
+
+async def test_a_preview_without_an_id_becomes_nothing(server: MattermostServer, connected: Connected) -> None:
+    async with connected(preview="edit") as (channel, _):
+        server.refusing["/api/v4/posts"] = web.json_response({"id": None}, status=201)
+        preview = channel.conversation.preview(TO, reply_to=None, posted=None, note=print)
+        assert preview is not None
+        preview.update("w1")
+        await server.until(lambda: not server.refusing)
+        assert await preview.close() is None
+
+
+@pytest.mark.parametrize("answer", [{}, [], {"file_infos": []}, {"file_infos": [{"id": None}]}], ids=str)
+async def test_an_upload_that_can_not_be_read_posts_nothing(
+    server: MattermostServer, connected: Connected, files: FolderFiles, answer: object
+) -> None:
+    event = event_to(TO, "w1", media=(files.put("a.pdf", b"x"),))
+    async with connected() as (channel, _):
+        server.refusing["/api/v4/files"] = web.json_response(answer, status=201)
+        with pytest.raises(SendLater):
+            await send(channel, event=event)
+        await send(channel, event=event)
+    assert [(each.text, each.files) for each in server.accepted.values()] == [("w1", ("a.pdf",))]
+
+
+@pytest.mark.parametrize("answer", [{}, [], {"id": BOT}, {"id": 7, "username": "x"}, {"id": BOT, "username": ""}], ids=str)
+async def test_an_account_that_can_not_be_read_is_no_account(server: MattermostServer, connected: Connected, answer: object) -> None:
+    """It would read its own posts, or take each for a mention."""
+    async with connected() as (channel, _):
+        server.refusing["/api/v4/users/me"] = web.json_response(answer)
+        with pytest.raises(ChannelFailed):
+            await channel.identity()
+
+
+async def test_a_preview_that_is_gone_is_posted_once_again(server: MattermostServer, connected: Connected) -> None:
+    """The key says whether an earlier try arrived."""
+    began = datetime.now(UTC)
+    async with connected() as (channel, _):
+        id = await send(channel, "preview", key="other")
+        for _ in range(2):
+            server.fail("edit_gone")
+            await send(channel, event=event_to(TO, "w1", replaces=id), again=began)
+            server.pending.clear()
+    assert [each.text for each in server.accepted.values()] == ["preview", "w1"]
+
+
 @pytest.mark.parametrize(
     ("markdown", "written"),
     [
         ("@all @ada a@b.org", "@\u200ball @\u200bada a@b.org"),
+        ("a+@all .@here _@all", "a+@\u200ball .@\u200bhere \\_@\u200ball"),
+        ("@||all||", "@\u200ball"),
+        ("https://medium.org/@all https://@all", "https://medium.org/@all https://@\u200ball"),
+        ("https://x_y/@all", "https://x_y/@all"),
         ("**b** *i* ~~s~~", "**b** *i* ~~s~~"),
         ("# T\n\n- a", "# T\n- a"),
         ("\\*not bold\\*", "\\*not bold\\*"),
     ],
 )
 def test_markdown_pings_no_one(markdown: str, written: str) -> None:
-    [part] = mattermost_parts(markdown, 1000)
+    [part] = rules_for(MattermostSettings()).texts(markdown, 1000)
     assert part.text == written
+
+
+async def test_words_whose_form_is_refused_ping_no_one(server: MattermostServer, connected: Connected) -> None:
+    async with connected(callbackUrl=CALLBACK) as (channel, _):
+        for _ in range(2):
+            server.fail("form")
+        await send(channel, event=event_to(TO, "`@all` a@b.org", buttons=((Button(text="@all", command="/mail @all"),),)))
+    assert [each.text for each in server.accepted.values()] == ["@\u200ball a@b.org\n\nReply /mail @\u200ball"]
 
 
 async def test_a_user_is_written_to_in_direct_messages(server: MattermostServer, connected: Connected) -> None:
@@ -128,75 +201,15 @@ async def test_a_mention_begins_a_thread_in_which_no_mention_is_needed(server: M
     assert fourth.address.thread_id == own
 
 
-async def test_what_it_is_called_into_is_quoted_once(server: MattermostServer, connected: Connected) -> None:
-    file = {"id": id_of("file"), "name": "a.pdf", "mime_type": "application/pdf", "size": 3}
-    root = server.add({"channel_id": ROOM, "user_id": EVE, "message": "a plan", "metadata": {"files": [file]}}, told=False)
-    async with connected() as (_, link):
-        server.add({"channel_id": ROOM, "message": "@nanobot what do you think?", "root_id": root})
-        quote = (await link.next()).quote
-        server.add({"channel_id": ROOM, "message": "so?", "root_id": root})
-        assert (await link.next()).quote is None
-    assert quote is not None
-    assert (quote.text, quote.author, quote.author_id, [each.name for each in quote.files]) == ("a plan", "eve", EVE, ["a.pdf"])
-
-
-HOSTILE: list[dict[str, object]] = [
-    {"id": "../../x"},
-    {"user_id": ["x"]},
-    {"user_id": ""},
-    {"channel_id": 7},
-    {"create_at": "soon"},
-    {"create_at": 1 << 70},
-    {"create_at": 1 << 46},
-    {"create_at": True},
-    {"message": {"a": 1}},
-    {"message": None},
-    {"root_id": "../x"},
-    {"type": "system_join_channel"},
-    {"delete_at": 5},
-    {"message": "", "metadata": {"files": {"id": 7}}},
-    {"message": "", "metadata": {"files": [None, {"id": "../x", "size": -1}]}},
-    {"message": "", "metadata": {"embeds": [None, {"type": "permalink", "data": []}]}},
-]
-
-
-@pytest.mark.parametrize(
-    "change",
-    HOSTILE,
-    ids=str,
-)
-async def test_a_hostile_post_brings_nothing_and_holds_up_nothing(
-    server: MattermostServer, connected: Connected, change: dict[str, object]
-) -> None:
-    post = {"id": id_of("p"), "user_id": ADA, "channel_id": DIRECT, "create_at": 1, "message": "w1", "type": ""} | change
-    async with connected() as (_, link):
-        server.frame(json.dumps({"event": "posted", "data": {"post": json.dumps(post), "channel_type": "D"}}))
-        server.add({"message": "w2"})
-        assert (await link.next()).text == "w2"
-
-
-async def test_what_was_missed_is_fetched_also_in_chats_that_are_new(server: MattermostServer, connected: Connected) -> None:
-    async with connected() as (_, link):
-        server.add({"message": "w1"})
-        await link.next()
-    root = server.add({"channel_id": ROOM, "message": "@nanobot w2"}, told=False)
-    server.add({"channel_id": ROOM, "message": "w3", "root_id": root}, told=False)
-    server.add({"message": "w4"}, told=False)
-    again = RecordingLink()
-    again.last = link.last
-    async with connected(again) as (_, again):
-        said = [(await again.next()).text for _ in range(3)]
-    assert sorted(said) == ["w2", "w3", "w4"]
-
-
-async def test_a_press_after_a_message_makes_no_one_read_the_past(server: MattermostServer, connected: Connected) -> None:
-    """The last thing from a chat was a press, which has no time."""
-    server.posts[server.add({"message": "old"}, told=False)] |= {"create_at": 1, "update_at": 1}
-    link = RecordingLink()
-    link.last = {DIRECT: f"{id_of('p')}:press:abc"}
-    async with connected(link) as (_, link):
-        server.add({"message": "new"})
-        assert (await link.next()).text == "new"
+async def test_no_press_of_any_shape_is_an_error(server: MattermostServer, connected: Connected) -> None:
+    async with connected(callbackUrl=CALLBACK) as (channel, link):
+        id = await send(channel, event=event_to(TO, "w1", buttons=((Button(text="yes"),),)))
+        assert id is not None
+        context = server.posts[id]["props"]["attachments"][0]["actions"][0]["integration"]["context"]
+        right = {"user_id": ADA, "channel_id": ROOM, "post_id": id, "trigger_id": "t", "context": context}
+        assert {await press(channel, each.encode()) for each in oddities(right)} <= {200, 401, 503}
+        while not link.kept.empty():
+            assert said(link.kept.get_nowait())
 
 
 async def press(channel: MattermostChannel, body: object) -> int:
@@ -231,6 +244,22 @@ async def test_a_press_counts_only_with_its_signature_and_once(server: Mattermos
     assert first.external_id == second.external_id != third.external_id
 
 
+async def test_a_press_counts_while_the_connection_ends(server: MattermostServer, connected: Connected) -> None:
+    async with connected(callbackUrl=CALLBACK) as (channel, _):
+        id = await send(channel, event=event_to(TO, "w1", buttons=((Button(text="yes"),),)))
+        assert id is not None
+        context = server.posts[id]["props"]["attachments"][0]["actions"][0]["integration"]["context"]
+        link = RecordingLink()
+        async with running(channel, link):
+            server.may_read.clear()
+            body = {"user_id": ADA, "channel_id": ROOM, "post_id": id, "trigger_id": "t", "context": context}
+            pressed = asyncio.create_task(press(channel, body))
+            await server.reading.wait()
+        server.may_read.set()
+        assert await pressed == 200
+        assert (await link.next()).text == "yes"
+
+
 async def test_an_edit_takes_the_buttons_away(server: MattermostServer, connected: Connected) -> None:
     async with connected(callbackUrl=CALLBACK) as (channel, _):
         id = await send(channel, event=event_to(TO, "w1", buttons=((Button(text="yes"),),)))
@@ -252,11 +281,3 @@ async def test_a_token_that_is_not_accepted_is_told(server: MattermostServer, co
         with pytest.raises(ChannelFailed) as failed:
             await channel.identity()
         assert failed.value.fatal
-
-
-async def test_bots_words_are_material(server: MattermostServer, connected: Connected) -> None:
-    attachment = {"pretext": "build", "text": "failed"}
-    async with connected(allowBots=True) as (_, link):
-        server.add({"message": "", "type": "slack_attachment", "props": {"from_webhook": "true", "attachments": [attachment]}})
-        message: InboundMessage = await link.next()
-    assert (message.text, message.trusted) == ("build\nfailed", False)
