@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Collection
+from ipaddress import ip_address
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr
+from pydantic.alias_generators import to_camel
 
 from assistant.contracts.addresses import Address
+from assistant.contracts.channels import ChannelFailed, ChannelSettings
 from assistant.contracts.errors import InvalidAddress
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -27,6 +30,39 @@ def check_name(address: Address, thing: str, names: Collection[str]) -> Address:
     return address
 
 
+def check_thread(address: Address, platform: str) -> None:
+    """Raises InvalidAddress for an address with a thread: this platform has none."""
+    if address.thread_id is not None:
+        raise InvalidAddress(f"{platform} has no threads.", param="thread_id")
+
+
+def check_set(channel: str, settings: ChannelSettings, *names: str) -> None:
+    """Raises ChannelFailed where one of these settings is empty."""
+    if missing := [f"channels.{channel}.{to_camel(name)}" for name in names if not getattr(settings, name)]:
+        raise ChannelFailed(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set.", fatal=True)
+
+
+def check_ways(key: str, ways: Collection[tuple[str, str | None]]) -> None:
+    """`ways`: (what is published to, what is read) of each topic; `key`: of what is read. Raises ValueError where the assistant would read itself, or
+    could not tell who writes."""
+    read = [back for _, back in ways if back is not None]
+    if echoes := sorted({out for out, _ in ways} & set(read)):
+        raise ValueError(f"{key} needs a topic that nothing is published to, else the assistant would read itself: {', '.join(echoes)}")
+    if len(read) != len(set(read)):
+        raise ValueError(f"each of topics needs {key} of its own: a message's sender is known by its topic")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a server is on this machine, so that nothing between can read along."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: value.split(",") if isinstance(value, str) else value)]
+"""May be written as one text with commas."""
 BLANK_IS_NONE: Final = BeforeValidator(lambda value: None if isinstance(value, str) and not value.strip() else value)
 """An empty environment variable counts as unset."""
 OptionalText = Annotated[str | None, BLANK_IS_NONE]

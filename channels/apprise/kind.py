@@ -4,14 +4,12 @@ from typing import Final
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import Channel, ChannelContext, ChannelFailed, ChannelKind, Need
-from assistant.contracts.errors import InvalidAddress
 from channels.apprise.settings import AppriseSettings
-from channels.settings import check_name
+from channels.settings import check_name, check_thread
 
 
 def check_address(settings: AppriseSettings, address: Address) -> Address:
-    if address.thread_id is not None:
-        raise InvalidAddress("Services of apprise have no threads.", param="thread_id")
+    check_thread(address, "Apprise")
     return check_name(address, "service", settings.services if settings.enabled else ())
 
 

@@ -15,7 +15,8 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.channels import SendLater, SendRefused
 from channels.discord.kind import is_snowflake
 from channels.discord.settings import DiscordSettings
-from channels.kit.http import Answered, PlatformAnswer, PlatformHttp, Unanswered, multipart, seconds_in, value_at
+from channels.kit.answers import seconds_in
+from channels.kit.http import Answered, PlatformAnswer, PlatformHttp, Unanswered, multipart, value_at
 from channels.kit.limits import HeaderLimit, repeated
 from channels.kit.values import Latest
 

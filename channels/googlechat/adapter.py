@@ -1,36 +1,26 @@
 """Google Chat as a channel."""
 
-import asyncio
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import (
-    ChannelContext,
-    ChannelFailed,
-    ChannelLink,
-    Limit,
-    PlatformCall,
-    PlatformReply,
-    SendFailed,
-)
+from assistant.contracts.channels import ChannelContext, ChannelLink, Limit, PlatformCall, PlatformReply
 from channels.googlechat.inbound import read_event
 from channels.googlechat.settings import GoogleChatSettings
-from channels.googlechat.tokens import SETTING, AppToken, CallCheck
-from channels.googlechat.wire import PLATFORM, RULES, GoogleChatWire, first_part
-from channels.kit.calls import FORBIDDEN, NOT_NOW, HeldLink, header
+from channels.googlechat.tokens import AppToken, CallCheck
+from channels.googlechat.wire import RULES, GoogleChatWire, first_part
+from channels.kit.calls import FORBIDDEN, NOT_JSON, NOT_NOW, ONLY_POST, TAKEN, HeldLink, header
 from channels.kit.conversation import ChatConversation
 from channels.kit.hearing import Hearing
-from channels.kit.http import PlatformError, PlatformHttp, loads
+from channels.kit.http import PlatformError, PlatformHttp
 from channels.kit.intake import Intake
 from channels.kit.planning import plan_message
-from channels.kit.refusals import channel_failure
 from channels.kit.sender import PartSender
+from channels.kit.values import loads
 
 _SECONDS: Final = 25.0
 """Chat waits 30 for an answer, and does not promise to call again: the store has this long to come back."""
-_TAKEN: Final = PlatformReply(status=200, body=b"{}")
 
 
 class GoogleChatChannel:
@@ -51,31 +41,23 @@ class GoogleChatChannel:
         self.conversation = ChatConversation(wire=wire, previews=settings.preview == "edit", first_part=first_part, preview_seconds=2.0)
         self._hearing = Hearing(settings.groups)
         self._intake = Intake(self.name, pause=pause)
-        self._seconds = seconds
-        self._link = HeldLink()
-        self._order = asyncio.Lock()
+        self._link = HeldLink(seconds=seconds)
 
     def limits(self, address: Address) -> Sequence[Limit]:
         """https://developers.google.com/workspace/chat/limits: of a space, and of the project."""
         return (Limit(key=address.lane, amount=1, seconds=1), Limit(key=self.name, amount=3000, seconds=60))
 
     async def identity(self) -> str:
-        try:
-            await self._token.headers()
-        except PlatformError as error:
-            raise channel_failure(error, PLATFORM, setting=SETTING) from error
-        except SendFailed as error:
-            raise ChannelFailed(str(error), fatal=True) from error
+        await self._token.check()
         return self._token.account
 
     async def run(self, link: ChannelLink) -> None:
-        who = await self.identity()
-        link.connected(f"{who}, called at /channels/googlechat")
+        link.connected(f"{await self.identity()}, called at /channels/googlechat")
         await self._link.hold(link)
 
     async def called(self, call: PlatformCall) -> PlatformReply:
         if call.method != "POST":
-            return PlatformReply(status=405, body=b"POST", media_type="text/plain")
+            return ONLY_POST
         try:
             genuine = await self._check.is_genuine(header(call, "authorization"))
         except PlatformError:
@@ -85,19 +67,13 @@ class GoogleChatChannel:
         try:
             event: Any = loads(call.body)
         except ValueError:
-            return PlatformReply(status=400, body=b"not JSON", media_type="text/plain")
-        link = self._link.now
-        if link is None:
+            return NOT_JSON
+        if self._link.now is None:
             return NOT_NOW
-        message = read_event(event, self._hearing) if isinstance(event, dict) else None  # pyright: ignore[reportUnknownArgumentType]
+        message = read_event(event, self._hearing)
         if message is None:
-            return _TAKEN
-        try:
-            async with asyncio.timeout(self._seconds), self._order:
-                await self._intake.keep(link, message)
-        except TimeoutError:
-            return NOT_NOW
-        return _TAKEN
+            return TAKEN
+        return await self._link.take(message.address.chat_id, lambda link: self._intake.keep(link, message), reply=TAKEN)
 
     async def close(self) -> None:
         await self._http.close()

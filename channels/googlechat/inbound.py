@@ -1,23 +1,19 @@
 """Google Chat's events as messages. https://developers.google.com/workspace/chat/interaction-events"""
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.inbox import InboundFile, InboundMessage, Quote, Sender
-from assistant.contracts.util import display_name, replace_surrogates
 from channels.googlechat.kind import ID
 from channels.kit.commands import command_of, pressed
+from channels.kit.files import inbound_file
 from channels.kit.hearing import Hearing, Overheard
-from channels.kit.http import value_at
-from channels.kit.values import objects_at, text_at
+from channels.kit.values import id_at, number_at, objects_at, text_at, value_at, written_time_at
 
-_MOST_NAME: Final = 128
-_MOST_QUOTED: Final = 4000
+_MOST_NAME, _MOST_QUOTED, _MOST_REF, _MOST_FILES = 128, 4000, 2000, 20
 
 
-def read_event(event: Mapping[str, Any], hearing: Hearing) -> InboundMessage | None:
+def read_event(event: Any, hearing: Hearing) -> InboundMessage | None:
     """None: it is no message for the assistant."""
     kind, message = text_at(event, "type"), value_at(event, "message")
     clicked = kind == "CARD_CLICKED"
@@ -62,24 +58,25 @@ def read_event(event: Mapping[str, Any], hearing: Hearing) -> InboundMessage | N
         message_id=id,
         chosen=press is not None,
         trusted=not heard.by_bot,
-        at=_time(stamp if clicked else text_at(message, "createTime") or stamp),
+        at=written_time_at(stamp if clicked else text_at(message, "createTime") or stamp),
     )
 
 
 def _last(name: str, kind: str) -> str:
     """The id at the end of a resource's name ("spaces/A/messages/B": "B"); empty: it is none of this kind."""
     before, _, id = name.rpartition("/")
-    return id if before.endswith(kind) and 0 < len(id) <= 250 and id.isprintable() else ""
+    return id_at(id) if before.endswith(kind) else ""
 
 
-def _space(event: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def _space(event: Any) -> Any:
+    """None: there is none."""
     for space in (value_at(event, "space"), value_at(event, "message", "space")):
-        if isinstance(space, dict) and ID.fullmatch(_last(text_at(space, "name"), "spaces")):
-            return space  # pyright: ignore[reportUnknownVariableType] - JSON of a platform
+        if ID.fullmatch(_last(text_at(space, "name"), "spaces")):
+            return space
     return None
 
 
-def _address(space: Mapping[str, Any], message: Any) -> Address:
+def _address(space: Any, message: Any) -> Address:
     """A named space's thread is a conversation of its own; in direct messages and group chats, there is one."""
     thread = _last(text_at(message, "thread", "name"), "threads")
     threaded = text_at(space, "spaceType") == "SPACE" and text_at(space, "spaceThreadingState") != "UNTHREADED_MESSAGES"
@@ -89,7 +86,7 @@ def _address(space: Mapping[str, Any], message: Any) -> Address:
 
 def _sender(user: Any) -> Sender | None:
     id = _last(text_at(user, "name"), "users")
-    return Sender(id=id, name=text_at(user, "displayName")[:_MOST_NAME]) if id.strip() else None
+    return Sender(id=id, name=text_at(user, "displayName")[:_MOST_NAME]) if id else None
 
 
 def _has(message: Any, kind: str) -> bool:
@@ -104,20 +101,18 @@ def _words(message: Any, *, mentioned: bool) -> str:
     """The text without the mention of the app; files in Drive, which an app can't fetch, by their names."""
     text = text_at(message, "argumentText") if mentioned else text_at(message, "text")
     drive = [text_at(each, "contentName") for each in objects_at(message, "attachment") if text_at(each, "source") == "DRIVE_FILE"]
-    return "\n".join(filter(None, [text.strip(), *[f"[file in Google Drive: {name}]" for name in drive]]))
+    named = [f"[file in Google Drive: {name[:_MOST_NAME]}]" for name in drive[:_MOST_FILES]]
+    return "\n".join(filter(None, [text.strip(), *named]))
 
 
 def _files(message: Any) -> tuple[InboundFile, ...]:
     """`ref`: the name that the media API knows it by."""
     found: list[InboundFile] = []
     for each in objects_at(message, "attachment"):
-        ref, media_type = text_at(each, "attachmentDataRef", "resourceName"), text_at(each, "contentType") or "application/octet-stream"
-        if not ref or ".." in ref or text_at(each, "source") == "DRIVE_FILE":
-            continue
-        kind = "image" if media_type.startswith("image/") else "document"
-        name = display_name(text_at(each, "contentName") or "file", kind)
-        found.append(InboundFile(name=name, kind=kind, media_type=media_type, size=None, ref=ref))
-    return tuple(found)
+        ref = text_at(each, "attachmentDataRef", "resourceName")
+        if 0 < len(ref) <= _MOST_REF and ".." not in ref and text_at(each, "source") != "DRIVE_FILE":
+            found.append(inbound_file(text_at(each, "contentName"), ref, media_type=text_at(each, "contentType")))
+    return tuple(found[:_MOST_FILES])
 
 
 def _quote(message: Any) -> Quote | None:
@@ -126,23 +121,13 @@ def _quote(message: Any) -> Quote | None:
     return Quote(text=text, author=text_at(quoted, "sender")[:_MOST_NAME]) if text.strip() else None
 
 
-def _pressed_value(event: Mapping[str, Any]) -> str:
+def _pressed_value(event: Any) -> str:
     named = text_at(event, "common", "parameters", "nanobot")
     listed = [text_at(each, "value") for each in objects_at(event, "action", "parameters") if text_at(each, "key") == "nanobot"]
     return named or next(iter(listed), "")
 
 
-def _stamp(event: Mapping[str, Any]) -> str:
+def _stamp(event: Any) -> str:
     """When the event was, as it has it: RFC 3339, or an object of seconds and nanoseconds."""
-    found = value_at(event, "eventTime")
-    if isinstance(found, dict):
-        return f"{value_at(found, 'seconds')}.{value_at(found, 'nanos')}"[:64]
-    return replace_surrogates(found)[:64] if isinstance(found, str) else ""
-
-
-def _time(stamp: str) -> datetime:
-    try:
-        found = datetime.fromisoformat(stamp)
-        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        return datetime.now(UTC)
+    seconds = number_at(event, "eventTime", "seconds")
+    return f"{seconds}.{number_at(event, 'eventTime', 'nanos')}" if seconds else id_at(event, "eventTime")

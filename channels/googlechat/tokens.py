@@ -7,69 +7,52 @@ https://developers.google.com/workspace/chat/verify-requests-from-chat
 import asyncio
 import json
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
 
 from assistant.contracts.channels import SendLater
 from channels.googlechat.settings import GoogleChatSettings
-from channels.kit.http import Answered, PlatformHttp, value_at
+from channels.kit.http import PlatformHttp
 from channels.kit.jwt_keys import SigningKeys
-from channels.kit.values import text_at
+from channels.kit.renewed import RenewedToken
+from channels.kit.values import number_at, text_at
 
+PLATFORM: Final = "Google Chat"
 SETTING: Final = "channels.googlechat.serviceAccount"
 _SCOPE: Final = "https://www.googleapis.com/auth/chat.bot"
 _CHAT: Final = "chat@system.gserviceaccount.com"
-_EARLY: Final = 300.0
 
 
 def _unusable(words: str) -> SendLater:
     return SendLater("unauthorized", words, retry_after=300, counts=False, whole_channel=True)
 
 
-class AppToken:
-    """Our token, renewed five minutes before it ends."""
+class AppToken(RenewedToken):
+    """Ours, by the key of the service account."""
+
+    account = ""
+    """The service account's address, when the first token is there."""
 
     def __init__(self, http: PlatformHttp, settings: GoogleChatSettings) -> None:
+        super().__init__(self._asked, platform=PLATFORM, setting=SETTING)
         self._http = http
         self._secret = settings.secret
-        self.account = ""
-        """The service account's address, when the first token is there."""
-        self._token = ""
-        self._until = 0.0
-        self._lock = asyncio.Lock()
 
-    async def headers(self) -> Mapping[str, str]:
-        """Raises PlatformError; SendLater for a key that can't be used or is not accepted."""
-        async with self._lock:
-            if time.monotonic() >= self._until:
-                await self._renew()
-        return {"Authorization": f"Bearer {self._token}"}
-
-    def drop(self) -> None:
-        """It is not accepted any more."""
-        self._until = 0.0
-
-    async def _renew(self) -> None:
+    async def _asked(self) -> tuple[str, float]:
         key = await asyncio.to_thread(_read_key, self._secret)
         account, place, now = text_at(key, "client_email"), text_at(key, "token_uri"), int(time.time())
         claims = {"iss": account, "scope": _SCOPE, "aud": place, "iat": now, "exp": now + 3600}
         try:
             assertion = jwt.encode(claims, text_at(key, "private_key"), algorithm="RS256", headers={"kid": text_at(key, "private_key_id")})
-        except (jwt.PyJWTError, ValueError, TypeError):
+        except (jwt.PyJWTError, ValueError, TypeError, UnsupportedAlgorithm):
             raise _unusable(f"{SETTING} is no key of a service account: its private_key can't be read.") from None
         form = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion}
-        try:
-            answer = await self._http.json("POST", place, form=form)
-        except Answered as error:
-            if error.status not in (400, 401):
-                raise
-            raise _unusable(f"Google does not accept {SETTING}: {error.words}") from error
-        self.account, self._token = account, text_at(answer, "access_token")
-        seconds = value_at(answer, "expires_in")
-        self._until = time.monotonic() + max(float(seconds) if isinstance(seconds, int) else 3600.0, 2 * _EARLY) - _EARLY
+        answer = await self._http.json("POST", place, form=form)
+        self.account = account
+        return text_at(answer, "access_token"), number_at(answer, "expires_in")
 
 
 def _read_key(secret: str) -> Any:

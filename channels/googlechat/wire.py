@@ -1,5 +1,6 @@
 """Google Chat's calls: create and patch a message, download a file. https://developers.google.com/workspace/chat/api/reference/rest"""
 
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,20 +10,22 @@ from urllib.parse import quote
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import SendFailed, SendRefused
-from assistant.contracts.inbox import InboundFile, InboundMessage
+from assistant.contracts.inbox import InboundFile
 from assistant.contracts.outbox import Button
-from channels.googlechat.tokens import SETTING, AppToken
+from channels.googlechat.tokens import PLATFORM, SETTING
 from channels.kit.commands import button_value
+from channels.kit.conversation import PlainWire
 from channels.kit.forms import ANY_BUT_KIND, Blame
 from channels.kit.http import Answered, PlatformError, PlatformHttp
 from channels.kit.planning import ButtonRules, MessageRules
 from channels.kit.refusals import send_failure
+from channels.kit.renewed import RenewedToken
 from channels.kit.sender import Post
 from channels.kit.values import text_at
 from channels.text.blocks import FormattedPart
 from channels.text.slack import slack_parts
 
-PLATFORM: Final = "Google Chat"
+log = logging.getLogger(__name__)
 _MOST_UNITS: Final = 7000
 """A message holds 32,000 bytes, with its buttons; a UTF-16 code unit has at most three."""
 _READ: Final = re.compile(r"<(?=users/|https?:|mailto:)", re.IGNORECASE)
@@ -53,10 +56,10 @@ RULES: Final = MessageRules(
 )
 
 
-class GoogleChatWire:
+class GoogleChatWire(PlainWire):
     platform = PLATFORM
 
-    def __init__(self, http: PlatformHttp, token: AppToken) -> None:
+    def __init__(self, http: PlatformHttp, token: RenewedToken) -> None:
         self._http = http
         self._token = token
 
@@ -65,20 +68,13 @@ class GoogleChatWire:
         return await self._create(address, _message(post), {"requestId": post.key})
 
     async def edit(self, post: Post, message_id: str) -> bool:
-        try:
-            await self._patch(post.sending.address, message_id, _message(post), "text,cardsV2")
-        except Answered as error:
-            if error.status == 404:
-                return False
-            raise
-        return True
+        return await self._patch(post.sending.address, message_id, _message(post), "text,cardsV2")
 
     async def remove(self, post: Post, message_id: str) -> None:
         try:
             await self._call("DELETE", _path(post.sending.address, message_id))
-        except Answered as error:
-            if error.status != 404:
-                raise
+        except (PlatformError, SendFailed) as error:
+            log.info("googlechat.preview_stays error=%s", type(error).__name__)
 
     def blamed(self, error: PlatformError) -> Blame | None:
         if not isinstance(error, Answered) or error.status != 400:
@@ -97,15 +93,10 @@ class GoogleChatWire:
         url = f"/v1/media/{quote(file.ref, safe='/')}?alt=media"
         await self._http.download(url, into, most_bytes, headers=await self._token.headers())
 
-    async def react(self, message: InboundMessage, emoji: str) -> None: ...
-
-    async def show_typing(self, address: Address) -> None: ...
-
     async def show(self, address: Address, text: str, *, reply_to: str | None, message_id: str | None) -> str | None:
         if message_id is None:
             return await self._create(address, {"text": text}, {})
-        await self._patch(address, message_id, {"text": text}, "text")
-        return message_id
+        return message_id if await self._patch(address, message_id, {"text": text}, "text") else None
 
     async def _create(self, address: Address, message: Mapping[str, Any], params: Mapping[str, str]) -> str | None:
         if address.thread_id is not None:
@@ -115,18 +106,18 @@ class GoogleChatWire:
         answer = await self._call("POST", _path(address), message, params)
         return text_at(answer, "name").rpartition("/")[2] or None
 
-    async def _patch(self, address: Address, message_id: str, message: Mapping[str, Any], mask: str) -> None:
-        await self._call("PATCH", _path(address, message_id), message, {"updateMask": mask})
+    async def _patch(self, address: Address, message_id: str, message: Mapping[str, Any], mask: str) -> bool:
+        """False: the message is gone."""
+        try:
+            await self._call("PATCH", _path(address, message_id), message, {"updateMask": mask})
+        except Answered as error:
+            if error.status == 404:
+                return False
+            raise
+        return True
 
     async def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None, params: Mapping[str, str] | None = None) -> Any:
-        """With a new token where ours has ended."""
-        try:
-            return await self._http.json(method, path, json=body, params=params, headers=await self._token.headers())
-        except Answered as error:
-            if error.status != 401:
-                raise
-            self._token.drop()
-            return await self._http.json(method, path, json=body, params=params, headers=await self._token.headers())
+        return await self._token.used(lambda headers: self._http.json(method, path, json=body, params=params, headers=headers))
 
 
 def _path(address: Address, message_id: str | None = None) -> str:

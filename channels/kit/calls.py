@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from hashlib import sha1, sha256
 from typing import Final
+from weakref import WeakValueDictionary
 
 from aiohttp import web
 
@@ -18,7 +19,11 @@ MOST_SECONDS: Final = 300
 _TIMESTAMP: Final = re.compile(r"[0-9]{1,12}")
 FORBIDDEN: Final = PlatformReply(status=401, body=b"the signature is wrong", media_type="text/plain")
 NOT_NOW: Final = PlatformReply(status=503, body=b"try again later", media_type="text/plain")
+NOT_JSON: Final = PlatformReply(status=400, body=b"not JSON", media_type="text/plain")
+ONLY_POST: Final = PlatformReply(status=405, body=b"POST", media_type="text/plain")
 DONE: Final = PlatformReply(status=200, body=b"")
+TAKEN: Final = PlatformReply(body=b"{}")
+"""`DONE` for platforms that read the answer as JSON."""
 
 
 def hmac_hex(secret: str, body: bytes) -> str:
@@ -49,9 +54,12 @@ def header(call: PlatformCall, name: str) -> str:
 class HeldLink:
     """The link of a channel that does nothing but wait for calls."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, seconds: float = 25.0) -> None:
+        """`seconds`: in which a call is taken, with those before it in its chat. The platform makes the call again, or has given it up."""
         self.now: ChannelLink | None = None
         """None: the channel does not run now (`NOT_NOW`)."""
+        self._seconds = seconds
+        self._chats: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def hold(self, link: ChannelLink) -> None:
         """Until it is cancelled."""
@@ -60,6 +68,19 @@ class HeldLink:
             await asyncio.Event().wait()
         finally:
             self.now = None
+
+    async def take(self, chat: str, work: Callable[[ChannelLink], Awaitable[object]], *, reply: PlatformReply = DONE) -> PlatformReply:
+        """Do this, after what came before in its chat: a slow one holds up no other chat. Returns `reply`, or `NOT_NOW` where the channel does not
+        run or the time is over. Raises what `work` raises."""
+        link = self.now
+        if link is None:
+            return NOT_NOW
+        try:
+            async with asyncio.timeout(self._seconds), self._chats.setdefault(chat, asyncio.Lock()):
+                await work(link)
+        except TimeoutError:
+            return NOT_NOW
+        return reply
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ from assistant.contracts.channels import Preview, SendFailed, SendLater, SendUnc
 from assistant.contracts.inbox import InboundFile, InboundMessage
 from channels.kit.http import PlatformError
 from channels.kit.preview import EditedPreview
+from channels.kit.sender import Post
 
 
 class ChatWire(Protocol):
@@ -31,6 +32,22 @@ class ChatWire(Protocol):
         ...
 
     def failure(self, error: PlatformError) -> SendFailed: ...
+
+
+class PlainWire:
+    """The base of a wire (`sender.Posting` and `ChatWire`): what it does on a platform that has no edits, reactions, typing or previews."""
+
+    async def edit(self, post: Post, message_id: str) -> bool:
+        return False
+
+    async def remove(self, post: Post, message_id: str) -> None: ...
+
+    async def react(self, message: InboundMessage, emoji: str) -> None: ...
+
+    async def show_typing(self, address: Address) -> None: ...
+
+    async def show(self, address: Address, text: str, *, reply_to: str | None, message_id: str | None) -> str | None:
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

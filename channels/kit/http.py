@@ -6,13 +6,10 @@ Answered     the platform answered with an error
 """
 
 import asyncio
-import json
-import math
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
@@ -24,7 +21,10 @@ from yarl import URL
 from assistant.contracts.channels import ChannelFailed, SendLater, SendRefused
 from assistant.contracts.proxies import ProxyRoute, UnusableProxy, route_to
 from assistant.contracts.redaction import Redactor
+from channels.kit.answers import seconds_until, words_in
+from channels.kit.files import too_large
 from channels.kit.hosts import is_at, same_server
+from channels.kit.values import loads, value_at
 
 _CONNECT_SECONDS: Final = 5.0
 _POOL_SECONDS: Final = 5.0
@@ -35,7 +35,6 @@ _MOST_BYTES: Final = 16_000_000
 """Of an answer that is no file."""
 _CHUNK: Final = 1 << 20
 _FILE_SECONDS: Final = 110.0
-_LONGEST_WAIT: Final = 30 * 86_400.0
 _GONE: Final = frozenset({401, 403, 404, 410})
 _LEADS_ON: Final = frozenset({301, 302, 303, 307, 308})
 _Headers = Mapping[str, str]
@@ -80,29 +79,6 @@ class Answered(PlatformError):
         return value_at(self.body, *path)
 
 
-def value_at(value: Any, *path: str | int) -> Any:
-    """A value deep in JSON: of objects by name, of lists by place. None: it is not there."""
-    for step in path:
-        if isinstance(value, dict) and isinstance(step, str):
-            value = value.get(step)  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType] - JSON of a platform
-        elif isinstance(value, list) and isinstance(step, int) and -len(value) <= step < len(value):  # pyright: ignore[reportUnknownArgumentType]
-            value = value[step]  # pyright: ignore[reportUnknownVariableType]
-        else:
-            return None
-    return value  # pyright: ignore[reportUnknownVariableType]
-
-
-def loads(text: bytes) -> Any:
-    """JSON of a platform; halves of surrogate pairs, which are no JSON, come as they are. Raises ValueError, also where it is nested without end."""
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        try:
-            return json.loads(text.decode("utf-8", "replace"))
-        except RecursionError:
-            raise ValueError from None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlatformAnswer:
     """A successful answer. `headers`: by lower-case name."""
@@ -138,7 +114,7 @@ class PlatformHttp:
         self._channel = channel
         self._proxy = proxy
         self.base = base.rstrip("/")
-        self._headers = dict(headers or {})
+        self.headers = dict(headers or {})
         self._agent = {"User-Agent": f"nanobot/{version}"}
         self._seconds = seconds
         self.redact = Redactor(secrets)
@@ -270,7 +246,6 @@ class PlatformHttp:
         if not is_at(url, [*hosts, self.base]):
             raise SendRefused("not_fetched", "The file is at an address that is not the platform's, so it was not fetched.")
         session, proxy = self._way(url)
-        too_large = SendRefused("too_large", f"The file is larger than {size_of_limit(most_bytes)}.")
         timeout = aiohttp.ClientTimeout(sock_connect=_CONNECT_SECONDS, sock_read=self._seconds)
         sent = {**self._agent, **self._own(url), **headers}
         async with session.get(URL(url, encoded=True), headers=sent, proxy=proxy, timeout=timeout, allow_redirects=False) as response:
@@ -281,19 +256,19 @@ class PlatformHttp:
             if response.status != 200:
                 raise SendLater("server_error", f"The file server answered with {response.status}.")
             if (response.content_length or 0) > most_bytes:
-                raise too_large
+                raise too_large(most_bytes)
             size = 0
             with await asyncio.to_thread(into.open, "wb") as file:
                 async for chunk in response.content.iter_chunked(_CHUNK):
                     size += len(chunk)
                     if size > most_bytes:
-                        raise too_large
+                        raise too_large(most_bytes)
                     await asyncio.to_thread(file.write, chunk)
         return ""
 
     def _own(self, url: str) -> Mapping[str, str]:
         """The headers with credentials, for the platform's own host only."""
-        return self._headers if self._headers and self.base and same_server(url, self.base) else {}
+        return self.headers if self.headers and self.base and same_server(url, self.base) else {}
 
     def _way(self, url: str) -> tuple[aiohttp.ClientSession, str | None]:
         """The session for this URL, and its proxy where aiohttp wants it named. Raises Unreached after `close`, ChannelFailed for a bad proxy."""
@@ -325,15 +300,8 @@ class PlatformHttp:
         except ValueError:
             body = None
         wait = seconds_until(answer.headers.get("retry-after"), datetime.now(UTC))
-        words = _said(body).encode("utf-8", "replace").decode().replace("\x00", "").strip()
+        words = words_in(body).encode("utf-8", "replace").decode().replace("\x00", "").strip()
         return Answered(answer.status, self.redact(words or f"status {answer.status}"), retry_after=wait, body=body, headers=answer.headers)
-
-
-def seconds_in(value: object) -> float | None:
-    """The seconds of a wait in JSON, a month at most; None: it is none."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < math.inf:
-        return None
-    return min(float(value), _LONGEST_WAIT)
 
 
 def multipart(fields: Mapping[str, Any], files: Sequence[tuple[str, str, str, bytes]]) -> aiohttp.FormData:
@@ -345,43 +313,6 @@ def multipart(fields: Mapping[str, Any], files: Sequence[tuple[str, str, str, by
         quoted = name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")  # as browsers write it
         form.add_field(field, BytesIO(content), filename=quoted, content_type=media_type)
     return form
-
-
-def size_of_limit(most_bytes: int) -> str:
-    """A limit for people, of whole MiB or MB as the platforms say it ("10 MB"), else of bytes."""
-    whole = next((most_bytes // unit for unit in (1 << 20, 1_000_000) if most_bytes and most_bytes % unit == 0), 0)
-    return f"{whole} MB" if whole else f"{most_bytes:,} bytes"
-
-
-_WORDS: Final = ("message", "error_description", "description", "error", "msg", "errmsg", "detail", "title", "reason")
-
-
-def _said(body: object) -> str:
-    """The words of an error, wherever its JSON has them."""
-    if isinstance(body, str):
-        return body
-    for name in _WORDS:
-        found = value_at(body, name)
-        if words := _said(found) if isinstance(found, dict) else found if isinstance(found, str) else "":  # pyright: ignore[reportUnknownArgumentType]
-            return words
-    return ""
-
-
-def seconds_until(value: str | None, now: datetime) -> float | None:
-    """The seconds of a Retry-After header, which holds seconds or a date (RFC 9110, 10.2.3). None: it is missing or invalid."""
-    if value is None:
-        return None
-    try:
-        seconds = float(value)
-        if seconds < 0:
-            return None
-    except ValueError:
-        try:
-            date = parsedate_to_datetime(value)
-        except (ValueError, OverflowError):
-            return None
-        seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now.timestamp()
-    return min(max(seconds, 0.0), _LONGEST_WAIT) if math.isfinite(seconds) else None
 
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import jwt
 
-from channels.kit.http import PlatformError, Unreached, value_at
+from channels.kit.http import PlatformError, Unanswered, Unreached
+from channels.kit.values import objects_at, text_at
 
 LEEWAY: Final = 300
 """Seconds that clocks may differ."""
@@ -43,8 +44,8 @@ class SigningKeys:
         if scheme.lower() != "bearer" or not token:
             return None
         try:
-            kid = str(jwt.get_unverified_header(token).get("kid"))
-        except jwt.PyJWTError:
+            kid = text_at(jwt.get_unverified_header(token), "kid")
+        except (jwt.PyJWTError, ValueError):
             return None
         found = await self._key(kid)
         if found is None:
@@ -64,7 +65,8 @@ class SigningKeys:
         return claims, found
 
     async def _key(self, kid: str) -> SigningKey | None:
-        """A key that is known waits for no one else's: anyone may ask for one that is not."""
+        """The key of this id; None: the platform has none. One that is known is there at once, whatever others look for: anyone may name one that
+        is not. Raises PlatformError."""
         if not self._may_ask(kid):
             return self._keys.get(kid)
         async with self._lock:
@@ -85,10 +87,13 @@ class SigningKeys:
 
 
 def _read(found: Any) -> dict[str, SigningKey]:
+    """Raises Unanswered where there are none: those that are known stay."""
     keys: dict[str, SigningKey] = {}
-    for each in value_at(found, "keys") or ():
+    for each in objects_at(found, "keys"):
         try:
-            keys[str(each["kid"])] = SigningKey(key=jwt.PyJWK.from_dict(each, algorithm="RS256"), about=each)
-        except (jwt.PyJWTError, KeyError, TypeError):
+            keys[text_at(each, "kid")] = SigningKey(key=jwt.PyJWK.from_dict(each, algorithm="RS256"), about=each)
+        except (jwt.PyJWTError, KeyError, TypeError, ValueError):
             continue
+    if not keys:
+        raise Unanswered("the answer holds no keys")
     return keys

@@ -7,8 +7,8 @@ from typing import Final
 from assistant.contracts.channels import SendRefused
 from assistant.contracts.messages import human_size
 from assistant.contracts.outbox import ButtonRows, Media, OutboundEvent, OutboundPart
+from channels.kit.files import size_of_limit
 from channels.kit.forms import checked_buttons, checked_media, lines_of, listed, with_lines
-from channels.kit.http import size_of_limit
 from channels.text.blocks import FormattedPart, clean
 
 Texts = Callable[[str, int], Sequence[FormattedPart]]

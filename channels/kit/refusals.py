@@ -1,5 +1,8 @@
 """What a platform's HTTP answers mean for a send, and for the connection, where the adapter knows nothing better."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
+
 from assistant.contracts.channels import ChannelFailed, SendFailed, SendLater, SendRefused, SendUnclear
 from channels.kit.http import Answered, PlatformError, Unreached
 
@@ -48,6 +51,15 @@ def _of_answer(error: Answered, platform: str, setting: str) -> SendFailed:
             return SendRefused("too_large", f"{platform} refused it: the file is too large.")
         case status:
             return SendRefused(error.code or ("forbidden" if status == 403 else "refused"), f"{platform} refused it: {error.words}.")
+
+
+@contextmanager
+def connecting(platform: str, *, setting: str = "its key") -> Generator[None]:
+    """What fails in it is an error of the connection."""
+    try:
+        yield
+    except PlatformError as error:
+        raise channel_failure(error, platform, setting=setting) from error
 
 
 def channel_failure(error: PlatformError, platform: str, *, setting: str = "its key") -> ChannelFailed:

@@ -10,6 +10,7 @@ import orjson
 from assistant.contracts.channels import ChannelFailed
 from channels.kit.http import PlatformError, PlatformHttp
 from channels.kit.refusals import channel_failure
+from channels.kit.values import loads
 
 _ENDS: Final = frozenset({aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSING, aiohttp.WSMsgType.ERROR})
 
@@ -28,8 +29,8 @@ class JsonSocket:
                 raise ChannelFailed(f"The connection to {self._platform} ended{f' with code {code}' if code else ''}.")
             if frame.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
                 try:
-                    return orjson.loads(frame.data)
-                except orjson.JSONDecodeError:
+                    return loads(frame.data)
+                except ValueError:
                     continue
 
     async def send(self, value: object) -> None:

@@ -1,19 +1,59 @@
 """What a platform's JSON holds, whatever it holds: each reads what it can and raises nothing. And a memory of the latest of something."""
 
+import json
+import re
 from collections import OrderedDict
+from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
+import orjson
+
 from assistant.contracts.util import replace_surrogates
-from channels.kit.http import value_at
 
 V = TypeVar("V")
 _LARGEST: Final = 1 << 45
+_LATEST: Final = 253_402_300_800
+"""Seconds until the year 10000."""
+_DIGITS: Final = re.compile(r"[0-9]{1,16}")
+
+
+def loads(text: bytes | str) -> Any:
+    """JSON of a platform; halves of surrogate pairs, which are no JSON, come as they are. Raises ValueError, also where it is nested without end."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        try:
+            return json.loads(text.decode("utf-8", "replace") if isinstance(text, bytes) else text, parse_constant=_no_number)
+        except RecursionError:
+            raise ValueError from None
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(name)
+
+
+def value_at(value: Any, *path: str | int) -> Any:
+    """A value deep in JSON: of objects by name, of lists by place. None: it is not there."""
+    for step in path:
+        if isinstance(value, dict) and isinstance(step, str):
+            value = value.get(step)  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType] - JSON of a platform
+        elif isinstance(value, list) and isinstance(step, int) and -len(value) <= step < len(value):  # pyright: ignore[reportUnknownArgumentType]
+            value = value[step]  # pyright: ignore[reportUnknownVariableType]
+        else:
+            return None
+    return value  # pyright: ignore[reportUnknownVariableType]
 
 
 def text_at(value: Any, *path: str | int) -> str:
     """Empty: it is not there, or is no text."""
     found = value_at(value, *path)
     return replace_surrogates(found) if isinstance(found, str) else ""
+
+
+def id_at(value: Any, *path: str | int, most: int = 200) -> str:
+    """An id: characters that can be seen, `most` at most; empty: it is not there, or is none."""
+    found = value_at(value, *path)
+    return found if isinstance(found, str) and len(found) <= most and found.isprintable() and found == found.strip() else ""
 
 
 def list_at(value: Any, *path: str | int) -> list[Any]:
@@ -31,6 +71,24 @@ def number_at(value: Any, *path: str | int) -> int:
     """A whole number from 1 to 2⁴⁵ (a time in milliseconds, an id); 0: it is not there, or is none."""
     found = value_at(value, *path)
     return found if isinstance(found, int) and not isinstance(found, bool) and 0 < found < _LARGEST else 0
+
+
+def time_at(value: Any, *path: str | int, per_second: int = 1) -> datetime:
+    """A time since 1970, in seconds or (`per_second`) smaller units, as a number or in digits; now: it is not there, or is none."""
+    found = value_at(value, *path)
+    number = int(found) if isinstance(found, str) and _DIGITS.fullmatch(found) else found
+    if isinstance(number, int) and not isinstance(number, bool) and 0 < number < _LATEST * per_second:
+        return datetime.fromtimestamp(number / per_second, UTC)
+    return datetime.now(UTC)
+
+
+def written_time_at(value: Any, *path: str | int) -> datetime:
+    """A time as ISO 8601 writes it, in UTC where it names no zone; now: it is not there, or is none."""
+    try:
+        found = datetime.fromisoformat(text_at(value, *path))
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return datetime.now(UTC)
 
 
 def place_words(place: Any, *names: str) -> str:

@@ -7,10 +7,9 @@ from pydantic import AfterValidator, Field, model_validator
 
 from assistant.contracts.channels import ChannelSettings
 from assistant.contracts.util import Settings
-from channels.settings import ChannelName, OptionalText, SecretText
+from channels.settings import ChannelName, OptionalText, Port, SecretText, check_ways, is_loopback
 
 _TOPIC: Final = re.compile(r"[^+#\x00-\x1f\x7f-\x9f$][^+#\x00-\x1f\x7f-\x9f]{0,199}")
-_LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 
 def _topic(name: str) -> str:
@@ -36,7 +35,7 @@ class MqttSettings(ChannelSettings):
 
     host: str = "127.0.0.1"
     """The broker."""
-    port: Annotated[int, Field(ge=1, le=65535)] = 1883
+    port: Port = 1883
     """Its port: 8883 with TLS, 1883 without."""
     tls: bool = False
     """Whether the connection is encrypted, and the broker's certificate checked."""
@@ -55,13 +54,7 @@ class MqttSettings(ChannelSettings):
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
-        if self.password is not None and not self.tls and self.host not in _LOOPBACK:
+        if self.password is not None and not self.tls and not is_loopback(self.host):
             raise ValueError("a password needs tls, but for a broker on this machine")
-        read = [each.listen for each in self.topics.values() if each.listen is not None]
-        if len(read) != len(set(read)):
-            raise ValueError("each of topics needs a listen of its own: a message's sender is known by its topic")
-        if echoes := sorted(set(read) & {each.publish for each in self.topics.values()}):
-            raise ValueError(
-                f"listen needs a topic that nothing is published to, else the assistant would read itself: {', '.join(echoes)}"
-            )
+        check_ways("listen", [(each.publish, each.listen) for each in self.topics.values()])
         return self

@@ -9,8 +9,8 @@ from assistant.contracts.channels import Channel, ChannelContext, ChannelFailed,
 from assistant.contracts.errors import InvalidAddress
 from channels.msteams.settings import TeamsSettings
 
-_CONVERSATION: Final = re.compile(r"(?:a|19|\d{1,3}):[\w@.:+/=-]{8,230}", re.ASCII)
-_MESSAGE: Final = re.compile(r"\d{1,20}", re.ASCII)
+CONVERSATION: Final = re.compile(r"(?:a|19|\d{1,3}):[\w@.:+/=-]{8,230}", re.ASCII)
+MESSAGE: Final = re.compile(r"\d{1,20}", re.ASCII)
 
 
 def check_address(settings: TeamsSettings, address: Address) -> Address:
@@ -18,11 +18,11 @@ def check_address(settings: TeamsSettings, address: Address) -> Address:
     chat, semicolon, rest = address.chat_id.partition(";messageid=")
     if semicolon and address.thread_id is None:
         address = replace(address, chat_id=chat, thread_id=rest)
-    if not _CONVERSATION.fullmatch(address.chat_id):
+    if not CONVERSATION.fullmatch(address.chat_id):
         raise InvalidAddress(
             "A chat_id of Teams is the id of a conversation, such as a:1pL… or 19:…@thread.tacv2 (/id shows it).", param="chat_id"
         )
-    if address.thread_id is not None and not _MESSAGE.fullmatch(address.thread_id):
+    if address.thread_id is not None and not MESSAGE.fullmatch(address.thread_id):
         raise InvalidAddress("A thread_id of Teams is the number of the message that began the thread.", param="thread_id")
     return address
 

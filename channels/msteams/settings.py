@@ -23,7 +23,8 @@ class TeamsSettings(ChannelSettings):
     preview: PreviewMode = "off"
     """Whether an answer is shown while it is made, by edits of one message."""
     reply_to_message: bool = True
-    """Whether an answer in a channel stays in the thread that it answers."""
+    """Whether a thread of a channel is a conversation of its own, which answers stay in; false: the channel is one, and each answer begins a
+    thread."""
     proxy: OptionalText = None
     """A proxy: `"http://127.0.0.1:3128"`, `"socks5://127.0.0.1:1080"`. null: what the environment says (HTTPS_PROXY, ALL_PROXY, NO_PROXY)."""
     login_url: str = "https://login.microsoftonline.com"

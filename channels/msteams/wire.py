@@ -4,6 +4,7 @@ https://learn.microsoft.com/azure/bot-service/rest-api/bot-framework-rest-connec
 """
 
 import base64
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,19 +14,23 @@ from urllib.parse import quote
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext, SendFailed, SendLater, SendRefused
-from assistant.contracts.inbox import InboundFile, InboundMessage
+from assistant.contracts.errors import StoreUnavailable
+from assistant.contracts.inbox import InboundFile
 from assistant.contracts.outbox import Button, Media
 from channels.kit.commands import button_value
-from channels.kit.forms import ANY_BUT_KIND, Blame, Piece
-from channels.kit.http import Answered, PlatformError, PlatformHttp, value_at
+from channels.kit.conversation import PlainWire
+from channels.kit.forms import ANY_BUT_KIND, Blame
+from channels.kit.http import Answered, PlatformError, PlatformHttp
 from channels.kit.planning import ButtonRules, MessageRules
 from channels.kit.refusals import send_failure
+from channels.kit.renewed import RenewedToken
 from channels.kit.sender import Post
-from channels.msteams.tokens import BotToken
+from channels.kit.values import text_at
+from channels.msteams.tokens import PLATFORM
 from channels.text.markdown import Dialect, markdown_parts
 
-PLATFORM: Final = "Microsoft Teams"
-SETTING: Final = "channels.msteams.appPassword"
+log = logging.getLogger(__name__)
+_SETTING: Final = "channels.msteams.appPassword"
 _DIALECT: Final = Dialect(pings="")
 _PICTURES: Final = frozenset({"image/png", "image/jpeg", "image/gif"})
 _MOST_VALUE: Final = 2000
@@ -53,10 +58,10 @@ _REFUSED: Final = {
 _UNKNOWN: Final = "Teams has not told where this conversation is: someone has to write to the bot there first."
 
 
-class TeamsWire:
+class TeamsWire(PlainWire):
     platform = PLATFORM
 
-    def __init__(self, http: PlatformHttp, context: ChannelContext, token: BotToken, *, in_thread: bool) -> None:
+    def __init__(self, http: PlatformHttp, context: ChannelContext, token: RenewedToken, *, in_thread: bool) -> None:
         self._http = http
         self._notes = context.notes
         self._token = token
@@ -64,30 +69,17 @@ class TeamsWire:
 
     async def post(self, post: Post) -> str | None:
         address = replace(post.sending.address, thread_id=post.form.thread_id)
-        path = await self._activities(address)
-        if post.form.reply_to is not None and self._in_thread:
-            path += f"/{quote(post.form.reply_to, safe='')}"
-        answer = await self._call("POST", path, _activity(post))
-        id = value_at(answer, "id")
-        return id if isinstance(id, str) else None
+        url = await self._activities(address, post.form.reply_to if self._in_thread else None)
+        return text_at(await self._call("POST", url, _activity(post)), "id") or None
 
     async def edit(self, post: Post, message_id: str) -> bool:
-        path = await self._activities(post.sending.address)
-        try:
-            await self._call("PUT", f"{path}/{quote(message_id, safe='')}", {**_activity(post), "id": message_id})
-        except Answered as error:
-            if error.status == 404 and _code(error) != "ConversationNotFound":
-                return False
-            raise
-        return True
+        return await self._put(post.sending.address, message_id, _activity(post))
 
     async def remove(self, post: Post, message_id: str) -> None:
-        path = await self._activities(post.sending.address)
         try:
-            await self._call("DELETE", f"{path}/{quote(message_id, safe='')}")
-        except Answered as error:
-            if error.status != 404:
-                raise
+            await self._call("DELETE", await self._activities(post.sending.address, message_id))
+        except (PlatformError, SendFailed) as error:
+            log.info("msteams.preview_stays error=%s", type(error).__name__)
 
     def blamed(self, error: PlatformError) -> Blame | None:
         if not isinstance(error, Answered):
@@ -97,8 +89,7 @@ class TeamsWire:
             return ("reply", "thread"), words
         if error.status == 413 or code == "MessageSizeTooBig":
             return ("files", "buttons"), words
-        pieces: tuple[Piece, ...] = ANY_BUT_KIND
-        return (pieces, words) if error.status == 400 else None
+        return (ANY_BUT_KIND, words) if error.status == 400 else None
 
     def failure(self, error: PlatformError) -> SendFailed:
         if isinstance(error, Answered):
@@ -107,7 +98,7 @@ class TeamsWire:
                 return SendRefused(known[0], f"{PLATFORM} refused it: {known[1]}.")
             if error.status == 412:  # "retry"
                 return SendLater("not_now", f"{PLATFORM} did not take it now.")
-        return send_failure(error, PLATFORM, setting=SETTING)
+        return send_failure(error, PLATFORM, setting=_SETTING)
 
     async def fetch(self, file: InboundFile, into: Path, most_bytes: int) -> None:
         """A shared file by its own signed address; a picture in a message with our token, from the service that the message came from."""
@@ -115,36 +106,39 @@ class TeamsWire:
         headers: Mapping[str, str] = {} if signed == "signed" else await self._token.headers()
         await self._http.download(url, into, most_bytes, hosts=[url], headers=headers)  # `read_activity` let it through
 
-    async def react(self, message: InboundMessage, emoji: str) -> None: ...
-
     async def show_typing(self, address: Address) -> None:
         await self._call("POST", await self._activities(address), {"type": "typing"})
 
     async def show(self, address: Address, text: str, *, reply_to: str | None, message_id: str | None) -> str | None:
         body = {"type": "message", "text": text, "textFormat": "markdown"}
-        path = await self._activities(address)
         if message_id is None:
-            return str(value_at(await self._call("POST", path, body), "id"))
-        await self._call("PUT", f"{path}/{quote(message_id, safe='')}", {**body, "id": message_id})
-        return message_id
+            return text_at(await self._call("POST", await self._activities(address), body), "id") or None
+        return message_id if await self._put(address, message_id, body) else None
 
-    async def _activities(self, address: Address) -> str:
-        """The address of a conversation's activities. Its service is known from a message that came from there."""
-        service = await self._notes.get(f"service:{address.chat_id}")
+    async def _put(self, address: Address, message_id: str, activity: Mapping[str, Any]) -> bool:
+        """Edit a message. False: it is gone."""
+        try:
+            await self._call("PUT", await self._activities(address, message_id), {**activity, "id": message_id})
+        except Answered as error:
+            if error.status == 404 and _code(error) != "ConversationNotFound":
+                return False
+            raise
+        return True
+
+    async def _activities(self, address: Address, message_id: str | None = None) -> str:
+        """The address of a conversation's activities, or of one. Its service is known from a message that came from there."""
+        try:
+            service = await self._notes.get(f"service:{address.chat_id}")
+        except StoreUnavailable:
+            raise SendLater("not_now", "The store can't be read now.", counts=False) from None
         if service is None:
             raise SendRefused("never_started", _UNKNOWN)
         conversation = f"{address.chat_id};messageid={address.thread_id}" if address.thread_id else address.chat_id
-        return f"{service.rstrip('/')}/v3/conversations/{quote(conversation, safe='')}/activities"
+        activities = f"{service.rstrip('/')}/v3/conversations/{quote(conversation, safe='')}/activities"
+        return activities if message_id is None else f"{activities}/{quote(message_id, safe='')}"
 
     async def _call(self, method: str, url: str, body: Mapping[str, Any] | None = None) -> Any:
-        """With a new token where ours has ended."""
-        try:
-            return await self._http.json(method, url, json=body, headers=await self._token.headers())
-        except Answered as error:
-            if error.status != 401:
-                raise
-            self._token.drop()
-            return await self._http.json(method, url, json=body, headers=await self._token.headers())
+        return await self._token.used(lambda headers: self._http.json(method, url, json=body, headers=headers))
 
 
 def _activity(post: Post) -> dict[str, Any]:

@@ -4,14 +4,12 @@ from typing import Final
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import Channel, ChannelContext, ChannelFailed, ChannelKind, Need
-from assistant.contracts.errors import InvalidAddress
 from channels.ntfy.settings import NtfySettings
-from channels.settings import check_name
+from channels.settings import check_name, check_thread
 
 
 def check_address(settings: NtfySettings, address: Address) -> Address:
-    if address.thread_id is not None:
-        raise InvalidAddress("ntfy has no threads.", param="thread_id")
+    check_thread(address, "ntfy")
     return check_name(address, "topic", settings.topics if settings.enabled else ())
 
 

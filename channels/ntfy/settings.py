@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from assistant.contracts.channels import ChannelSettings
 from assistant.contracts.util import Settings
-from channels.settings import ChannelName, OptionalText, SecretText
+from channels.settings import ChannelName, OptionalText, SecretText, check_ways
 
 _TOPIC: Final = re.compile(r"[-_A-Za-z0-9]{1,64}")
 
@@ -44,12 +44,5 @@ class NtfySettings(ChannelSettings):
 
     @model_validator(mode="after")
     def _topics_do_not_echo(self) -> Self:
-        written = {each.topic for each in self.topics.values()}
-        if echoes := sorted({each.replies for each in self.topics.values() if each.replies is not None and each.replies in written}):
-            raise ValueError(
-                f"replies needs a topic that nothing is published to, else the assistant would read itself: {', '.join(echoes)}"
-            )
-        read = [each.replies for each in self.topics.values() if each.replies is not None]
-        if len(read) != len(set(read)):
-            raise ValueError("each of topics needs replies of its own: a message's sender is known by its topic")
+        check_ways("replies", [(each.topic, each.replies) for each in self.topics.values()])
         return self

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from assistant.contracts.addresses import Address
 from assistant.contracts.channels import SendFailed, SendRefused
-from assistant.contracts.inbox import InboundFile, InboundMessage
+from assistant.contracts.inbox import InboundFile
 from assistant.contracts.outbox import Button
 from channels.kit.commands import button_value
-from channels.kit.forms import ANY, Blame, Piece
+from channels.kit.conversation import PlainWire
+from channels.kit.forms import ANY_BUT_KIND, Blame, Piece
 from channels.kit.http import Answered, PlatformError, PlatformHttp
 from channels.kit.planning import ButtonRules, MessageRules
 from channels.kit.refusals import send_failure
@@ -34,7 +34,7 @@ _FILE_CODES: Final = frozenset({40013, 40014, 40015, 41301, 41302, 42905})
 _ACTION_CODES: Final = frozenset({40018})
 
 
-class NtfyWire:
+class NtfyWire(PlainWire):
     platform = PLATFORM
 
     def __init__(self, http: PlatformHttp, settings: NtfySettings) -> None:
@@ -58,18 +58,13 @@ class NtfyWire:
             answer = await self._http.json("PUT", f"/{topic.topic}", data=post.contents[media.digest], params=query)
         return str(answer["id"]) if isinstance(answer, dict) and "id" in answer else None  # pyright: ignore[reportUnknownArgumentType]
 
-    async def edit(self, post: Post, message_id: str) -> bool:
-        return False
-
-    async def remove(self, post: Post, message_id: str) -> None: ...
-
     def blamed(self, error: PlatformError) -> Blame | None:
         if not isinstance(error, Answered) or error.status not in (400, 413, 429):
             return None
         code = error.at("code")
         pieces: tuple[Piece, ...] | None = ("files",) if code in _FILE_CODES else ("buttons",) if code in _ACTION_CODES else None
         if pieces is None:
-            return (ANY, f"{PLATFORM}: {error.words}") if error.status == 400 else None
+            return (ANY_BUT_KIND, f"{PLATFORM}: {error.words}") if error.status == 400 else None
         return pieces, f"{PLATFORM}: {error.words}"
 
     def failure(self, error: PlatformError) -> SendFailed:
@@ -80,13 +75,6 @@ class NtfyWire:
         if not file.ref.startswith(f"{self._http.base}/file/") or "/." in file.ref:
             raise SendRefused("not_fetched", f"{file.name} is not at {self._http.base}: send the file itself, or the link as text.")
         await self._http.download(file.ref, into, most_bytes)
-
-    async def react(self, message: InboundMessage, emoji: str) -> None: ...
-
-    async def show_typing(self, address: Address) -> None: ...
-
-    async def show(self, address: Address, text: str, *, reply_to: str | None, message_id: str | None) -> str | None:
-        return None
 
     def topic_of(self, name: str) -> NtfyTopic:
         if name not in self._settings.topics:

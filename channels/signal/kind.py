@@ -5,8 +5,9 @@ from dataclasses import replace
 from typing import Final
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import Channel, ChannelContext, ChannelFailed, ChannelKind, Need
+from assistant.contracts.channels import Channel, ChannelContext, ChannelKind, Need
 from assistant.contracts.errors import InvalidAddress
+from channels.settings import check_set, check_thread
 from channels.signal.settings import SignalSettings
 
 _PERSON: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -14,8 +15,7 @@ _GROUP: Final = re.compile(r"[A-Za-z0-9+/]{43}=")
 
 
 def check_address(settings: SignalSettings, address: Address) -> Address:
-    if address.thread_id is not None:
-        raise InvalidAddress("Signal has no threads.", param="thread_id")
+    check_thread(address, "Signal")
     if _PERSON.fullmatch(person := address.chat_id.lower()):
         return replace(address, chat_id=person)
     if not _GROUP.fullmatch(address.chat_id):
@@ -25,8 +25,7 @@ def check_address(settings: SignalSettings, address: Address) -> Address:
 
 
 def open_channel(settings: SignalSettings, context: ChannelContext) -> Channel:
-    if not settings.account:
-        raise ChannelFailed("channels.signal.account is not set.", fatal=True)
+    check_set("signal", settings, "account")
     from channels.signal.adapter import SignalChannel  # noqa: PLC0415 - aiohttp, only where it is enabled
 
     return SignalChannel(settings, context)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from assistant.contracts.channels import SendFailed, SendLater, SendRefused, SendUnclear
-from channels.kit.forms import ANY, Blame
+from channels.kit.forms import ANY_BUT_KIND, Blame
 from channels.kit.http import Answered, PlatformError, value_at
 from channels.kit.refusals import send_failure
 
@@ -22,7 +22,7 @@ def blame(error: PlatformError) -> Blame | None:
     words = error.words.lower()
     if any(gone in words for gone in _GONE) or "registered" in words:
         return None
-    return (("files",) if "attachment" in words else ANY), f"signal-cli: {error.words}"
+    return (("files",) if "attachment" in words else ANY_BUT_KIND), f"signal-cli: {error.words}"
 
 
 def results_of(answer: Any) -> Sequence[Any]:

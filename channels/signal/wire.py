@@ -10,10 +10,10 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import SendFailed, SendRefused
+from assistant.contracts.channels import SendRefused
 from assistant.contracts.inbox import InboundFile, InboundMessage
 from assistant.contracts.outbox import Media
-from channels.kit.forms import Blame
+from channels.kit.conversation import PlainWire
 from channels.kit.http import Answered, PlatformError, value_at
 from channels.kit.planning import MessageRules
 from channels.kit.sender import Post
@@ -44,8 +44,9 @@ def message_id(timestamp: int, author: str = OWN) -> str:
     return f"{timestamp}:{author}"
 
 
-class SignalWire:
+class SignalWire(PlainWire):
     platform = PLATFORM
+    blamed, failure = staticmethod(blame), staticmethod(failure)
 
     def __init__(self, rpc: SignalRpc, settings: SignalSettings) -> None:
         self._rpc = rpc
@@ -71,12 +72,6 @@ class SignalWire:
     async def remove(self, post: Post, message_id: str) -> None:
         with suppress(PlatformError):
             await self.call("remoteDelete", **receiver(post.sending.address.chat_id), targetTimestamp=int(message_id.partition(":")[0]))
-
-    def blamed(self, error: PlatformError) -> Blame | None:
-        return blame(error)
-
-    def failure(self, error: PlatformError) -> SendFailed:
-        return failure(error)
 
     def remember(self, id: str, text: str) -> None:
         self._texts[id] = text[:_MOST_QUOTED]
@@ -113,9 +108,6 @@ class SignalWire:
 
     async def show_typing(self, address: Address) -> None:
         await self.call("sendTyping", **receiver(address.chat_id))
-
-    async def show(self, address: Address, text: str, *, reply_to: str | None, message_id: str | None) -> str | None:
-        return None
 
     async def _send(self, post: Post, more: Mapping[str, Any]) -> str | None:
         form = post.form

@@ -1,9 +1,9 @@
 """SMS as a channel: Twilio calls /channels/sms with what people write and with the states of what was sent."""
 
-import asyncio
 import base64
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
@@ -11,17 +11,19 @@ from urllib.parse import parse_qsl, urlsplit
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext, ChannelLink, Limit, PlatformCall, PlatformReply
-from assistant.contracts.inbox import FileKind, InboundFile, InboundMessage, Sender
+from assistant.contracts.inbox import InboundFile, InboundMessage, Sender
 from assistant.contracts.util import replace_surrogates
-from channels.kit.calls import FORBIDDEN, NOT_NOW, HeldLink, header, hmac_base64, same
+from channels.kit.calls import FORBIDDEN, HeldLink, header, hmac_base64, same
 from channels.kit.commands import command_of
 from channels.kit.conversation import ChatConversation
-from channels.kit.http import PlatformError, PlatformHttp, value_at
+from channels.kit.files import inbound_file
+from channels.kit.http import PlatformHttp
 from channels.kit.intake import Intake
-from channels.kit.refusals import channel_failure
+from channels.kit.refusals import connecting
 from channels.kit.sender import PartSender
+from channels.kit.values import id_at, text_at
 from channels.sms.settings import SmsSettings, number_of
-from channels.sms.wire import PLATFORM, SmsWire, plan, refused, time_of
+from channels.sms.wire import PLATFORM, SETTING, SmsWire, plan, refused, time_of
 
 log = logging.getLogger(__name__)
 _EMPTY: Final = PlatformReply(body=b"<Response/>", media_type="text/xml")
@@ -33,7 +35,6 @@ _CARRIERS: Final = frozenset(
 _MOST_FILES: Final = 10
 _MOST_SID: Final = 64
 _MOST_FIELDS: Final = 1000
-_KINDS: Final[Mapping[str, FileKind]] = {"image": "image", "audio": "audio", "video": "video"}
 _SEEN: Final = "seen"
 _MISSED: Final = timedelta(days=7)
 
@@ -61,29 +62,24 @@ class SmsChannel:
         )
         self._wire = SmsWire(self._http, settings)
         self.plan = partial(plan, most=settings.most_messages)
-        self.send = PartSender(self._wire, context.files, channel=self.name).send
+        self.send = PartSender(self._wire, context.files, channel=self.name, earlier=self._wire.earlier).send
         self.conversation = ChatConversation(wire=self._wire)
         self._intake = Intake(self.name, pause=pause)
         self._link = HeldLink()
-        self._order = asyncio.Lock()
 
     def limits(self, address: Address) -> Sequence[Limit]:
         """One a second for most numbers; Twilio keeps a queue of its own. https://help.twilio.com/articles/115002943027"""
         return (Limit(key=self.name, amount=10, seconds=10),)
 
     async def identity(self) -> str:
-        try:
+        with connecting(PLATFORM, setting=SETTING):
             found = await self._http.json("GET", f"/2010-04-01/Accounts/{self._settings.account_sid}.json")
-        except PlatformError as error:
-            raise channel_failure(error, PLATFORM, setting="channels.sms.authToken") from error
-        return f"{self._settings.number} ({value_at(found, 'friendly_name')})"
+        return f"{self._settings.number} ({text_at(found, 'friendly_name')})"
 
     async def run(self, link: ChannelLink) -> None:
         detail = await self.identity()
-        try:
+        with connecting(PLATFORM, setting=SETTING):
             await self._catch_up(link)
-        except PlatformError as error:
-            raise channel_failure(error, PLATFORM, setting="channels.sms.authToken") from error
         link.connected(detail)
         await self._link.hold(link)
 
@@ -98,20 +94,14 @@ class SmsChannel:
             return FORBIDDEN
         if call.method != "POST" or not self._is_signed(call, fields):
             return FORBIDDEN
-        link = self._link.now
-        if link is None:
-            return NOT_NOW
         form = {name: replace_surrogates(value) for name, value in fields}
-        sid = form.get("MessageSid", "")
-        if not 0 < len(sid) <= _MOST_SID:
+        sid = id_at(form, "MessageSid", most=_MOST_SID)
+        if not sid:
             return _EMPTY
         if "MessageStatus" in form:
-            await self._state(link, sid, form)
-        elif (message := _read(sid, form, _files(form))) is not None:
-            async with self._order:
-                await self._intake.accept(link, message)
-                await self._notes.keep(_SEEN, message.at.isoformat())
-        return _EMPTY
+            return await self._link.take(sid, partial(self._state, sid=sid, form=form), reply=_EMPTY)
+        message = _read(sid, form, _files(form))
+        return await self._link.take(message.sender.id, partial(self._take, message=message), reply=_EMPTY) if message else _EMPTY
 
     def _is_signed(self, call: PlatformCall, fields: Sequence[tuple[str, str]]) -> bool:
         """By the address as Twilio has it, with or without its port, and the sorted fields.
@@ -128,13 +118,17 @@ class SmsChannel:
         ]
         return any(same(wanted, given) for wanted in signed)
 
+    async def _take(self, link: ChannelLink, message: InboundMessage) -> None:
+        await self._intake.accept(link, message)
+        await self._notes.keep(_SEEN, message.at.isoformat())
+
     async def _state(self, link: ChannelLink, sid: str, form: Mapping[str, str]) -> None:
         match form["MessageStatus"]:
             case "delivered" | "read" as state:
                 await link.delivered(sid, read=state == "read")
             case "failed" | "undelivered":
                 code = form.get("ErrorCode", "")
-                trouble = refused(int(code) if code.isdigit() and len(code) < 7 else 0).trouble
+                trouble = refused(int(code) if code.isdecimal() and len(code) < 7 else 0).trouble
                 await link.undelivered(sid, trouble.code, trouble.words)
             case _:
                 pass
@@ -146,13 +140,14 @@ class SmsChannel:
             return
         since = max(datetime.fromisoformat(kept), datetime.now(UTC) - _MISSED)
         for found in reversed(await self._wire.listed(since, To=self._settings.number)):
-            at, sid = time_of(value_at(found, "date_sent")), str(value_at(found, "sid"))
-            if value_at(found, "direction") != "inbound" or at is None or at < since - timedelta(minutes=10):
+            at, sid = time_of(text_at(found, "date_sent")), id_at(found, "sid", most=_MOST_SID)
+            if not sid or text_at(found, "direction") != "inbound" or at is None or at < since - timedelta(minutes=10):
                 continue
-            form = {"From": str(value_at(found, "from")), "Body": str(value_at(found, "body") or "")}
+            form = {"From": text_at(found, "from"), "Body": text_at(found, "body")}
+            media = await self._wire.media(sid) if text_at(found, "num_media") not in ("0", "") else ()
             files = [
-                _file(f"{self._wire.messages}/{sid}/Media/{value_at(each, 'sid')}", str(value_at(each, "content_type")), place)
-                for place, each in enumerate(await self._wire.media(sid) if str(value_at(found, "num_media")) not in ("0", "None") else ())
+                _file(f"{self._wire.messages}/{sid}/Media/{text_at(each, 'sid')}", text_at(each, "content_type"), place)
+                for place, each in enumerate(media)
             ]
             if (message := _read(sid, form, files, at)) is not None:
                 await self._intake.keep(link, message)
@@ -181,14 +176,11 @@ def _read(sid: str, form: Mapping[str, str], files: Sequence[InboundFile], at: d
 def _files(form: Mapping[str, str]) -> list[InboundFile]:
     count = form.get("NumMedia", "0")
     urls = [(form.get(f"MediaUrl{place}", ""), form.get(f"MediaContentType{place}", "")) for place in range(_MOST_FILES)]
-    most = min(int(count), _MOST_FILES) if count.isdigit() and len(count) < 4 else 0
+    most = min(int(count), _MOST_FILES) if count.isdecimal() and len(count) < 4 else 0
     return [_file(url, kind, place) for place, (url, kind) in enumerate(urls[:most]) if url.startswith(("https://", "http://"))]
 
 
 def _file(ref: str, media_type: str, place: int) -> InboundFile:
-    major, _, minor = media_type.partition("/")
-    kind: FileKind = _KINDS.get(major, "document")
-    ending = "".join(char for char in minor if char.isalnum())[:8] or "bin"
-    return InboundFile(
-        name=f"{kind}-{place + 1}.{ending}", kind=kind, media_type=media_type or "application/octet-stream", size=None, ref=ref
-    )
+    file = inbound_file("", ref, media_type=media_type)
+    ending = "".join(char for char in file.media_type.partition("/")[2] if char.isalnum())[:8]
+    return replace(file, name=f"{file.kind}-{place + 1}.{ending if media_type else 'bin'}")

@@ -4,14 +4,14 @@ from dataclasses import replace
 from typing import Final
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import Channel, ChannelContext, ChannelFailed, ChannelKind, Need
+from assistant.contracts.channels import Channel, ChannelContext, ChannelKind, Need
 from assistant.contracts.errors import InvalidAddress
+from channels.settings import check_set, check_thread
 from channels.sms.settings import SmsSettings, number_of
 
 
 def check_address(settings: SmsSettings, address: Address) -> Address:
-    if address.thread_id is not None:
-        raise InvalidAddress("SMS has no threads.", param="thread_id")
+    check_thread(address, "SMS")
     number = number_of(address.chat_id)
     if number is None:
         raise InvalidAddress('A chat of SMS is a phone number with the country\'s code ("+491701234567").', param="chat_id")
@@ -19,9 +19,7 @@ def check_address(settings: SmsSettings, address: Address) -> Address:
 
 
 def open_channel(settings: SmsSettings, context: ChannelContext) -> Channel:
-    wanted = {"accountSid": settings.account_sid, "authToken": settings.auth_token, "number": settings.number}
-    if missing := [f"channels.sms.{name}" for name, value in wanted.items() if not value]:
-        raise ChannelFailed(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set.", fatal=True)
+    check_set("sms", settings, "account_sid", "auth_token", "number")
     from channels.sms.adapter import SmsChannel  # noqa: PLC0415 - aiohttp, only where it is enabled
 
     return SmsChannel(settings, context)

@@ -1,5 +1,6 @@
 """Twilio's calls: send a message, look one up, fetch a file. https://www.twilio.com/docs/messaging/api/message-resource"""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -7,20 +8,22 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Final
 
-from assistant.contracts.addresses import Address
-from assistant.contracts.channels import SendFailed, SendLater, SendRefused
-from assistant.contracts.inbox import InboundFile, InboundMessage
+from assistant.contracts.channels import SendFailed, Sending, SendLater, SendRefused
+from assistant.contracts.inbox import InboundFile
 from assistant.contracts.outbox import OutboundEvent, OutboundPart
+from channels.kit.conversation import PlainWire
 from channels.kit.forms import Blame
-from channels.kit.http import Answered, PlatformError, PlatformHttp, value_at
+from channels.kit.http import Answered, PlatformError, PlatformHttp
 from channels.kit.planning import MessageRules, plan_message
 from channels.kit.refusals import send_failure
 from channels.kit.sender import Post
-from channels.kit.values import Latest, list_at
+from channels.kit.values import Latest, number_at, objects_at, text_at
 from channels.sms.settings import SmsSettings
 from channels.text.sms import GSM_LIMIT, sms_parts
 
+log = logging.getLogger(__name__)
 PLATFORM: Final = "Twilio"
+SETTING: Final = "channels.sms.authToken"
 _RULES: Final = MessageRules(platform="SMS", texts=sms_parts, most_text=GSM_LIMIT, most_files=0)
 _CUT: Final = "\n(...) The rest was cut: ask for it."
 REASONS: Final[Mapping[int, tuple[str, str]]] = {
@@ -41,7 +44,9 @@ REASONS: Final[Mapping[int, tuple[str, str]]] = {
 _OWN_NUMBER: Final = frozenset({21212, 21606, 21659, 21660, 21703})
 _RATES: Final = {20429: 30.0, 14107: 30.0, 30001: 60.0, 21611: 60.0}
 _MOST_SENT: Final = 4096
-_FILE_HOSTS: Final = (".twilio.com", ".twiliocdn.com", "s3-external-1.amazonaws.com", "s3.amazonaws.com")
+_MOST_PAGES: Final = 50
+_FILE_HOSTS: Final = (".twilio.com", "mms.twiliocdn.com", "s3-external-1.amazonaws.com")
+"""The last is for accounts that don't protect their files. https://help.twilio.com/articles/223183748"""
 
 
 def plan(event: OutboundEvent, most: int | None) -> Sequence[OutboundPart]:
@@ -56,7 +61,7 @@ def plan(event: OutboundEvent, most: int | None) -> Sequence[OutboundPart]:
     return [*parts[: most - 1], replace(parts[-1], text=last, plain=last, notice=said)]
 
 
-class SmsWire:
+class SmsWire(PlainWire):
     platform = PLATFORM
 
     def __init__(self, http: PlatformHttp, settings: SmsSettings) -> None:
@@ -67,77 +72,66 @@ class SmsWire:
         """Messages with a receipt."""
 
     async def post(self, post: Post) -> str | None:
-        text, to = post.words, post.sending.address.chat_id
-        if post.sending.again is not None and (found := await self._found(to, text, post.sending.again)) is not None:
-            return self._receipt(found)
         sender = "MessagingServiceSid" if self._settings.number.startswith("MG") else "From"
-        form = {"To": to, sender: self._settings.number, "Body": text}
+        form = {"To": post.sending.address.chat_id, sender: self._settings.number, "Body": post.words}
         if self._settings.public_url is not None:
             form["StatusCallback"] = self._settings.public_url
-        answer = await self._http.json("POST", f"{self.messages}.json", form=form)
-        sid = value_at(answer, "sid")
-        return self._receipt(sid) if isinstance(sid, str) else None
+        sid = text_at(await self._http.json("POST", f"{self.messages}.json", form=form), "sid")
+        self._sent[sid] = None
+        return sid or None
 
-    async def edit(self, post: Post, message_id: str) -> bool:
-        return False
-
-    async def remove(self, post: Post, message_id: str) -> None: ...
+    async def earlier(self, sending: Sending) -> str | None:
+        """The message of an earlier, unanswered try, if it arrived at Twilio."""
+        assert sending.again is not None
+        begun = sending.again - timedelta(seconds=5)
+        for message in await self.listed(begun, To=sending.address.chat_id):
+            sid, made = text_at(message, "sid"), time_of(text_at(message, "date_created"))
+            fitting = text_at(message, "body") == sending.part.text and text_at(message, "direction").startswith("outbound")
+            if fitting and sid and sid not in self._sent and made is not None and made >= begun.replace(microsecond=0):
+                self._sent[sid] = None
+                return sid
+        return None
 
     def blamed(self, error: PlatformError) -> Blame | None:
         return None  # there is nothing but words
 
     def failure(self, error: PlatformError) -> SendFailed:
-        code = error.at("code") if isinstance(error, Answered) else None
-        if not isinstance(error, Answered) or not isinstance(code, int):
-            return send_failure(error, PLATFORM, setting="channels.sms.authToken")
-        if code in _RATES:
+        code = number_at(error.body, "code") if isinstance(error, Answered) else 0
+        if code in _RATES and isinstance(error, Answered):
             wait = error.retry_after if error.retry_after is not None else _RATES[code]
             return SendLater("flood_wait", f"{PLATFORM} asks to wait: {error.words}.", retry_after=wait, counts=False)
         if code in _OWN_NUMBER:
-            words = f"{PLATFORM} does not take channels.sms.number: {error.words}."
+            words = f"{PLATFORM} does not take channels.sms.number: {error}."
             return SendLater("own_number", words, retry_after=300, counts=False, whole_channel=True)
         if code in REASONS:
             return refused(code)
-        return send_failure(error, PLATFORM, setting="channels.sms.authToken")
+        return send_failure(error, PLATFORM, setting=SETTING)
 
     async def fetch(self, file: InboundFile, into: Path, most_bytes: int) -> None:
         """Twilio's address of a file leads to another, which wants no credentials."""
         await self._http.download(file.ref, into, most_bytes, hosts=_FILE_HOSTS, redirects=2)
 
-    async def react(self, message: InboundMessage, emoji: str) -> None: ...
-
-    async def show_typing(self, address: Address) -> None: ...
-
-    async def show(self, address: Address, text: str, *, reply_to: str | None, message_id: str | None) -> str | None:
-        return None
-
     async def listed(self, since: datetime, **query: str) -> Sequence[Any]:
         """Messages since a time, the latest first. Raises PlatformError."""
-        params = {"DateSent>": (since - timedelta(days=1)).strftime("%Y-%m-%d"), "PageSize": "200", **query}
-        return list_at(await self._http.json("GET", f"{self.messages}.json", params=params), "messages")
+        url, found = f"{self.messages}.json", list[Any]()
+        params: Mapping[str, str] | None = {"DateSent>": (since - timedelta(days=1)).strftime("%Y-%m-%d"), "PageSize": "200", **query}
+        for _ in range(_MOST_PAGES):
+            page = await self._http.json("GET", url, params=params)
+            found += objects_at(page, "messages")
+            url, params = text_at(page, "next_page_uri"), None
+            if not url.startswith(self.messages):
+                return found
+        log.warning("sms.messages_unread listed=%d", len(found))
+        return found
 
     async def media(self, sid: str) -> Sequence[Any]:
-        return list_at(await self._http.json("GET", f"{self.messages}/{sid}/Media.json"), "media_list")
-
-    async def _found(self, to: str, text: str, again: datetime) -> str | None:
-        """The message of an earlier, unanswered try, if it arrived at Twilio."""
-        begun = again - timedelta(seconds=5)
-        for message in await self.listed(begun, To=to):
-            sid, made = value_at(message, "sid"), time_of(value_at(message, "date_created"))
-            fitting = value_at(message, "body") == text and str(value_at(message, "direction")).startswith("outbound")
-            if fitting and isinstance(sid, str) and sid not in self._sent and made is not None and made >= begun.replace(microsecond=0):
-                return sid
-        return None
-
-    def _receipt(self, sid: str) -> str:
-        self._sent[sid] = None
-        return sid
+        return objects_at(await self._http.json("GET", f"{self.messages}/{sid}/Media.json"), "media_list")
 
 
-def time_of(value: object) -> datetime | None:
+def time_of(value: str) -> datetime | None:
     """A time as Twilio writes it: "Fri, 13 Jun 2025 10:11:12 +0000"."""
     try:
-        return parsedate_to_datetime(str(value)).astimezone(UTC)
+        return parsedate_to_datetime(value).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 

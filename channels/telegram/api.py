@@ -7,7 +7,8 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from assistant.contracts.outbox import Media
-from channels.kit.http import Answered, PlatformHttp, Unanswered, multipart, seconds_in, value_at
+from channels.kit.answers import seconds_in
+from channels.kit.http import Answered, PlatformHttp, Unanswered, multipart, value_at
 from channels.telegram.settings import TelegramSettings
 
 READ_SECONDS: Final = 20.0

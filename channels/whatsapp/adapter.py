@@ -1,23 +1,22 @@
 """WhatsApp as a channel: Meta calls /channels/whatsapp with what people write and with the states of what was sent."""
 
-import asyncio
 import logging
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import ChannelContext, ChannelLink, Limit, PlatformCall, PlatformReply, Sending
-from assistant.contracts.outbox import Receipt
-from channels.kit.calls import DONE, FORBIDDEN, NOT_NOW, HeldLink, header, hmac_hex, same
+from assistant.contracts.channels import ChannelContext, ChannelLink, Limit, PlatformCall, PlatformReply
+from channels.kit.calls import DONE, FORBIDDEN, HeldLink, header, hmac_hex, same
 from channels.kit.conversation import ChatConversation
-from channels.kit.http import PlatformError, PlatformHttp, value_at
+from channels.kit.http import PlatformHttp
 from channels.kit.intake import Intake
-from channels.kit.refusals import channel_failure
+from channels.kit.refusals import connecting
 from channels.kit.sender import PartSender
-from channels.kit.values import list_at, text_at
-from channels.whatsapp.inbound import WhatsAppReader, changed_number, person_of, time_of, values_of
+from channels.kit.values import id_at, list_at, number_at, text_at, time_at, value_at
+from channels.whatsapp.inbound import WhatsAppReader, changed_number, person_of, values_of
 from channels.whatsapp.kind import CHAT
-from channels.whatsapp.refusals import PLATFORM, WINDOW_CLOSED, refused
+from channels.whatsapp.refusals import PLATFORM, SETTING, WINDOW_CLOSED, refused
 from channels.whatsapp.settings import WhatsAppSettings
 from channels.whatsapp.window import AnswerWindows
 from channels.whatsapp.wire import WhatsAppWire, plan
@@ -54,13 +53,12 @@ class WhatsAppChannel:
         )
         self._windows = AnswerWindows(context.notes)
         self._wire = WhatsAppWire(self._http, settings, self._windows, patience=patience)
-        self._sender = PartSender(self._wire, context.files, channel=self.name)
+        self.send = PartSender(self._wire, context.files, channel=self.name).send
         self.conversation = ChatConversation(wire=self._wire, react_emoji=settings.react_emoji, typing_seconds=_TYPING)
         self._intake = Intake(self.name, pause=pause)
-        self._reader = WhatsAppReader()
+        self._reader = WhatsAppReader(self._wire.texts)
         self._link = HeldLink()
         self._detail = ""
-        self._order = asyncio.Lock()
 
     def limits(self, address: Address) -> Sequence[Limit]:
         """80 messages a second; 45 at once to one person, then one in 6 s.
@@ -69,24 +67,15 @@ class WhatsAppChannel:
         return (Limit(key=self.name, amount=80, seconds=1), chat)
 
     async def identity(self) -> str:
-        try:
-            found = await self._http.json(
-                "GET", f"/{self._settings.phone_number_id}", params={"fields": "display_phone_number,verified_name"}
-            )
-        except PlatformError as error:
-            raise channel_failure(error, PLATFORM, setting="channels.whatsapp.accessToken") from error
+        with connecting(PLATFORM, setting=SETTING):
+            fields = {"fields": "display_phone_number,verified_name"}
+            found = await self._http.json("GET", f"/{self._settings.phone_number_id}", params=fields)
         return f"{text_at(found, 'verified_name')} ({text_at(found, 'display_phone_number')})".strip()
 
     async def run(self, link: ChannelLink) -> None:
         self._detail = await self.identity()
         link.connected(self._detail)
         await self._link.hold(link)
-
-    async def send(self, sending: Sending) -> Receipt:
-        receipt = await self._sender.send(sending)
-        if receipt.message_id is not None:
-            self._reader.remember(receipt.message_id, sending.part.plain)
-        return receipt
 
     async def close(self) -> None:
         await self._http.close()
@@ -97,14 +86,11 @@ class WhatsAppChannel:
             return self._verified(call)
         if not same(f"sha256={hmac_hex(self._secret, call.body)}", header(call, "x-hub-signature-256")):
             return FORBIDDEN
-        link = self._link.now
-        if link is None:
-            return NOT_NOW
-        async with self._order:
-            for value in values_of(call.body):
-                if text_at(value, "metadata", "phone_number_id") == self._settings.phone_number_id:
-                    await self._take(link, value)
-        return DONE
+        reply = DONE
+        for value in values_of(call.body):
+            if text_at(value, "metadata", "phone_number_id") == self._settings.phone_number_id and reply is DONE:
+                reply = await self._link.take(text_at(value, "contacts", 0, "wa_id"), partial(self._take, value=value))
+        return reply
 
     def _verified(self, call: PlatformCall) -> PlatformReply:
         challenge = call.query.get("hub.challenge", "")
@@ -145,7 +131,7 @@ class WhatsAppChannel:
         return number or (await self._notes.get(f"number:{id}") if id else "") or id
 
     async def _status(self, link: ChannelLink, status: Any) -> None:
-        id, key = text_at(status, "id"), text_at(status, "biz_opaque_callback_data")
+        id, key = id_at(status, "id", most=256), text_at(status, "biz_opaque_callback_data")
         if not id:
             return
         if (what := text_at(status, "status")) != "failed":
@@ -155,9 +141,8 @@ class WhatsAppChannel:
                 await link.delivered(id, read=what == "read")
             return
         error = value_at(status, "errors", 0)
-        code = value_at(error, "code")
-        words = text_at(error, "error_data", "details") or text_at(error, "title") or "it did not arrive"
-        trouble = refused(code if isinstance(code, int) else 0, words).trouble
+        code = number_at(error, "code")
+        trouble = refused(code, text_at(error, "error_data", "details") or text_at(error, "title") or "it did not arrive").trouble
         if code == WINDOW_CLOSED and CHAT.fullmatch(chat := text_at(status, "recipient_id")):
-            await self._windows.shut(chat, time_of(status))
+            await self._windows.shut(chat, time_at(status, "timestamp"))
         await link.undelivered(id, trouble.code, trouble.words)

@@ -2,17 +2,13 @@
 https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages"""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any, Final
-
-import orjson
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.inbox import FileKind, InboundFile, InboundMessage, Quote, Sender
-from assistant.contracts.util import display_name
 from channels.kit.commands import command_of, pressed
-from channels.kit.http import value_at
-from channels.kit.values import Latest, list_at, place_words, text_at
+from channels.kit.files import inbound_file
+from channels.kit.values import Latest, id_at, list_at, loads, place_words, text_at, time_at, value_at
 from channels.whatsapp.kind import CHAT
 
 _FILES: Final[dict[str, tuple[FileKind, str]]] = {
@@ -22,8 +18,7 @@ _FILES: Final[dict[str, tuple[FileKind, str]]] = {
     "document": ("document", "document"),
     "sticker": ("sticker", "sticker.webp"),
 }
-_MOST_REMEMBERED: Final = 1000
-_MOST_QUOTED: Final = 2000
+MOST_QUOTED: Final = 2000
 _MOST_NAME: Final = 128
 _MOST_ID: Final = 256
 
@@ -31,8 +26,8 @@ _MOST_ID: Final = 256
 def values_of(body: bytes) -> Iterator[Any]:
     """The values of a call's changes; none where it can't be read."""
     try:
-        call: Any = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        call = loads(body)
+    except ValueError:
         return
     for entry in list_at(call, "entry"):
         for change in list_at(entry, "changes"):
@@ -43,26 +38,21 @@ def values_of(body: bytes) -> Iterator[Any]:
 class WhatsAppReader:
     """Turns a call's messages into ours. WhatsApp tells of a quoted message only its id, so the latest texts are remembered."""
 
-    def __init__(self) -> None:
-        self._texts: Latest[tuple[str, str]] = Latest(_MOST_REMEMBERED)
-        """id → (text, the author's id; empty: the assistant)."""
-
-    def remember(self, message_id: str, text: str, author: str = "") -> None:
-        self._texts[message_id] = (text[:_MOST_QUOTED], author)
+    def __init__(self, texts: Latest[tuple[str, str]]) -> None:
+        """`texts`: message → (text, its author's id; empty: the assistant)."""
+        self._texts = texts
 
     def read(self, value: Any, message: Any, person: str) -> InboundMessage | None:
         """None: there is nothing to read in it (a reaction, what WhatsApp itself can't show). `person`: the sender's id."""
-        id, kind = text_at(message, "id"), text_at(message, "type")
-        if not 0 < len(id) <= _MOST_ID:
-            return None
+        id, kind = id_at(message, "id", most=_MOST_ID), text_at(message, "type")
         press = _press(message, kind)
         files = _files(message, kind)
         text = press[0] if press else _words(message, kind)
-        if not (text.strip() or files):
+        if not id or not (text.strip() or files):
             return None
         forwarded = value_at(message, "context", "forwarded") is True or value_at(message, "context", "frequently_forwarded") is True
         quote = Quote(text=text, author="", kind="forward") if forwarded and text else self._quote(message)
-        self.remember(id, text or ", ".join(f"[{file.kind}: {file.name}]" for file in files), person)
+        self._texts[id] = ((text or ", ".join(f"[{file.kind}: {file.name}]" for file in files))[:MOST_QUOTED], person)
         return InboundMessage(
             external_id=id,
             address=Address(channel="whatsapp", chat_id=person),
@@ -74,7 +64,7 @@ class WhatsAppReader:
             command=press[1] if press else None if forwarded else command_of(text),
             chosen=press is not None,
             message_id=id,
-            at=time_of(message),
+            at=time_at(message, "timestamp"),
         )
 
     def _quote(self, message: Any) -> Quote | None:
@@ -99,12 +89,6 @@ def changed_number(message: Any) -> str:
 def _name(value: Any) -> str:
     profile = value_at(value, "contacts", 0, "profile")
     return (text_at(profile, "name") or text_at(profile, "username"))[:_MOST_NAME]
-
-
-def time_of(message: Any) -> datetime:
-    written = text_at(message, "timestamp")
-    known = written.isascii() and written.isdigit() and len(written) <= 10
-    return datetime.fromtimestamp(int(written), UTC) if known else datetime.now(UTC)
 
 
 def _press(message: Any, kind: str) -> tuple[str, Any] | None:
@@ -137,11 +121,11 @@ def _contact(contact: Any) -> str:
 
 
 def _files(message: Any, kind: str) -> tuple[InboundFile, ...]:
-    ref = text_at(message, kind, "id")
+    about = value_at(message, kind)
+    ref = text_at(about, "id")
     if kind not in _FILES or not ref:
         return ()
-    file_kind, name = _FILES[kind]
-    voice = kind == "audio" and value_at(message, kind, "voice") is True
-    media_type = text_at(message, kind, "mime_type").partition(";")[0].strip() or "application/octet-stream"
-    shown = display_name(text_at(message, kind, "filename") or name, name)
-    return (InboundFile(name=shown, kind="voice" if voice else file_kind, media_type=media_type, size=None, ref=ref),)
+    file_kind, usual = _FILES[kind]
+    voice = kind == "audio" and value_at(about, "voice") is True
+    media_type, name = text_at(about, "mime_type"), text_at(about, "filename")
+    return (inbound_file(name, ref, media_type=media_type, kind="voice" if voice else file_kind, usual=usual),)

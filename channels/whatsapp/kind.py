@@ -5,8 +5,9 @@ from dataclasses import replace
 from typing import Final
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import Channel, ChannelContext, ChannelFailed, ChannelKind, Need
+from assistant.contracts.channels import Channel, ChannelContext, ChannelKind, Need
 from assistant.contracts.errors import InvalidAddress
+from channels.settings import check_set, check_thread
 from channels.whatsapp.settings import WhatsAppSettings, bare
 
 CHAT: Final = re.compile(r"[0-9]{6,20}|[A-Z]{2}\.(?:ENT\.)?[A-Za-z0-9]{1,128}")
@@ -15,8 +16,7 @@ https://developers.facebook.com/documentation/business-messaging/whatsapp/busine
 
 
 def check_address(settings: WhatsAppSettings, address: Address) -> Address:
-    if address.thread_id is not None:
-        raise InvalidAddress("WhatsApp has no threads.", param="thread_id")
+    check_thread(address, "WhatsApp")
     chat = bare(address.chat_id)
     if not CHAT.fullmatch(chat):
         raise InvalidAddress('A chat of WhatsApp is a phone number with the country\'s code ("491701234567").', param="chat_id")
@@ -24,14 +24,7 @@ def check_address(settings: WhatsAppSettings, address: Address) -> Address:
 
 
 def open_channel(settings: WhatsAppSettings, context: ChannelContext) -> Channel:
-    wanted = {
-        "phoneNumberId": settings.phone_number_id,
-        "accessToken": settings.access_token,
-        "appSecret": settings.app_secret,
-        "verifyToken": settings.verify_token,
-    }
-    if missing := [f"channels.whatsapp.{name}" for name, value in wanted.items() if not value]:
-        raise ChannelFailed(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set.", fatal=True)
+    check_set("whatsapp", settings, "phone_number_id", "access_token", "app_secret", "verify_token")
     from channels.whatsapp.adapter import WhatsAppChannel  # noqa: PLC0415 - aiohttp, only where it is enabled
 
     return WhatsAppChannel(settings, context)

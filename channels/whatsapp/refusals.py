@@ -6,8 +6,10 @@ from assistant.contracts.channels import SendFailed, SendLater, SendRefused
 from channels.kit.forms import ANY, Blame
 from channels.kit.http import Answered, PlatformError
 from channels.kit.refusals import send_failure
+from channels.kit.values import number_at, text_at
 
 PLATFORM: Final = "WhatsApp"
+SETTING: Final = "channels.whatsapp.accessToken"
 WINDOW_CLOSED: Final = 131047
 CLOSED_WORDS: Final = (
     "WhatsApp takes free words only within 24 hours after the person wrote. Ask them to write first, "
@@ -32,34 +34,29 @@ _FILES: Final = frozenset({131052, 131053})
 
 def code_of(error: PlatformError) -> int:
     """The platform's code; 0: there is none."""
-    code = error.at("error", "code") if isinstance(error, Answered) else None
-    return code if isinstance(code, int) else 0
+    return number_at(error.body, "error", "code") if isinstance(error, Answered) else 0
 
 
-def words_of(error: Answered) -> str:
-    details = error.at("error", "error_data", "details")
-    return details if isinstance(details, str) and details else error.words
+def words_of(error: PlatformError) -> str:
+    return (text_at(error.body, "error", "error_data", "details") if isinstance(error, Answered) else "") or str(error)
 
 
 def blame(error: PlatformError) -> Blame | None:
     code = code_of(error)
-    if not isinstance(error, Answered) or code not in _FORMS | _FILES:
+    if code not in _FORMS | _FILES:
         return None
     return (("kind", "files") if code in _FILES else ANY), f"{PLATFORM}: {words_of(error)}"
 
 
 def failure(error: PlatformError) -> SendFailed:
-    code = code_of(error)
-    if not isinstance(error, Answered) or not code:
-        return send_failure(error, PLATFORM, setting="channels.whatsapp.accessToken")
-    words = words_of(error)
+    code, words = code_of(error), words_of(error)
     if code in _WAITS:
         return SendLater("flood_wait", f"{PLATFORM} asks to wait: {words}.", retry_after=_WAITS[code], counts=False)
     if code in _WHOLE:
         return SendLater("account", f"{PLATFORM}: {words}.", retry_after=_WHOLE[code], counts=False, whole_channel=True)
     if code in _REFUSED:
         return refused(code, words)
-    return send_failure(error, PLATFORM, setting="channels.whatsapp.accessToken")
+    return send_failure(error, PLATFORM, setting=SETTING)
 
 
 def refused(code: int, words: str) -> SendRefused:

@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-import aiohttp
-
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import SendFailed, SendLater, SendRefused
+from assistant.contracts.channels import SendLater, SendRefused
 from assistant.contracts.inbox import InboundFile, InboundMessage
 from assistant.contracts.outbox import ButtonRows, Media, OutboundEvent, OutboundPart
 from channels.kit.commands import button_value
-from channels.kit.forms import Blame
-from channels.kit.http import Answered, PlatformError, PlatformHttp, Unanswered, Unreached, value_at
+from channels.kit.conversation import PlainWire
+from channels.kit.http import Answered, PlatformHttp, Unanswered, multipart
 from channels.kit.planning import ButtonRules, MessageRules, plan_message
+from channels.kit.refusals import not_sent
 from channels.kit.sender import Post
-from channels.kit.values import Latest
+from channels.kit.values import Latest, text_at
 from channels.text.whatsapp import whatsapp_parts
+from channels.whatsapp.inbound import MOST_QUOTED
 from channels.whatsapp.refusals import CLOSED_WORDS, PLATFORM, WINDOW_CLOSED, blame, code_of, failure
 from channels.whatsapp.settings import WhatsAppSettings
 from channels.whatsapp.window import AnswerWindows
@@ -48,7 +48,8 @@ _MOST_BUTTON: Final = 20
 _MOST_BUTTON_BODY: Final = 1024
 """More, or longer ones, become a list. https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/interactive-list-messages"""
 _MOST_KNOWN: Final = 4096
-_FILE_HOSTS: Final = (".fbsbx.com", ".facebook.com", ".fbcdn.net", ".whatsapp.net")
+_FILE_HOSTS: Final = ("lookaside.fbsbx.com",)
+"""It is told our token. https://developers.facebook.com/documentation/business-messaging/whatsapp/business-phone-numbers/media#download-media"""
 
 
 def kind_of(media: Media) -> str:
@@ -72,8 +73,9 @@ def plan(event: OutboundEvent) -> Sequence[OutboundPart]:
     return [*files, *texts[:-1], replace(texts[-1], buttons=last.buttons, notice=last.notice)]
 
 
-class WhatsAppWire:
+class WhatsAppWire(PlainWire):
     platform = PLATFORM
+    blamed, failure = staticmethod(blame), staticmethod(failure)
 
     def __init__(self, http: PlatformHttp, settings: WhatsAppSettings, windows: AnswerWindows, *, patience: float) -> None:
         """`patience`: seconds in which a status may tell that an unanswered message arrived."""
@@ -87,8 +89,15 @@ class WhatsAppWire:
         self._told = asyncio.Condition()
         self._last: Latest[str] = Latest(_MOST_KNOWN)
         """chat → the id of the person's last message, which the typing indicator needs."""
+        self.texts: Latest[tuple[str, str]] = Latest(_MOST_KNOWN // 4)
+        """See `WhatsAppReader`."""
 
     async def post(self, post: Post) -> str | None:
+        if (id := await self._posted(post)) is not None:
+            self.texts[id] = (post.form.part.plain[:MOST_QUOTED], "")
+        return id
+
+    async def _posted(self, post: Post) -> str | None:
         if post.sending.again is not None and (known := self._ids.get(post.key)) is not None:
             return known
         chat = post.sending.address.chat_id
@@ -111,30 +120,16 @@ class WhatsAppWire:
     def wrote(self, chat: str, message_id: str) -> None:
         self._last[chat] = message_id
 
-    async def edit(self, post: Post, message_id: str) -> bool:
-        return False
-
-    async def remove(self, post: Post, message_id: str) -> None: ...
-
-    def blamed(self, error: PlatformError) -> Blame | None:
-        return blame(error)
-
-    def failure(self, error: PlatformError) -> SendFailed:
-        return failure(error)
-
     async def fetch(self, file: InboundFile, into: Path, most_bytes: int) -> None:
         try:
-            found = await self._http.json("GET", f"/{quote(file.ref, safe='')}")
+            url = text_at(await self._http.json("GET", f"/{quote(file.ref, safe='')}"), "url")
         except Answered as error:
-            if error.status in (400, 404):
-                raise SendRefused("gone", "The file is no longer there.") from None
-            raise
-        url = value_at(found, "url")
-        if not isinstance(url, str):
+            if error.status not in (400, 404):
+                raise
+            url = ""
+        if not url:
             raise SendRefused("gone", "The file is no longer there.")
-        token = self._settings.access_token
-        headers = {"Authorization": f"Bearer {token.get_secret_value()}"} if token else {}
-        await self._http.download(url, into, most_bytes, hosts=_FILE_HOSTS, headers=headers)
+        await self._http.download(url, into, most_bytes, hosts=_FILE_HOSTS, headers=self._http.headers)
 
     async def react(self, message: InboundMessage, emoji: str) -> None:
         reaction = {"message_id": message.message_id, "emoji": emoji}
@@ -145,9 +140,6 @@ class WhatsAppWire:
         if (last := self._last.get(address.chat_id)) is not None:
             seen = {"messaging_product": "whatsapp", "status": "read", "message_id": last}
             await self._call({**seen, "typing_indicator": {"type": "text"}})
-
-    async def show(self, address: Address, text: str, *, reply_to: str | None, message_id: str | None) -> str | None:
-        return None
 
     async def _content(self, post: Post) -> Mapping[str, Any]:
         part = post.form.part
@@ -164,13 +156,13 @@ class WhatsAppWire:
         return {"type": "text", "text": {"body": post.words, "preview_url": self._settings.link_previews}}
 
     async def _upload(self, media: Media, content: bytes) -> str:
-        form = aiohttp.FormData({"messaging_product": "whatsapp", "type": media.media_type})
-        form.add_field("file", content, filename=media.name, content_type=media.media_type)
+        form = multipart({"messaging_product": "whatsapp", "type": media.media_type}, [("file", media.name, media.media_type, content)])
         try:
-            answer = await self._http.json("POST", f"{self._own}/media", form=form)
-        except Unanswered as error:  # no message was sent
-            raise Unreached(str(error)) from None
-        return str(value_at(answer, "id"))
+            if id := text_at(await self._http.json("POST", f"{self._own}/media", form=form), "id"):
+                return id
+            raise Unanswered("the answer holds no id")
+        except Unanswered as error:
+            raise not_sent(error, PLATFORM) from None
 
     async def _send(self, post: Post, content: Mapping[str, Any]) -> str | None:
         body = {**_to(post.sending.address.chat_id), **content, "biz_opaque_callback_data": post.key}
@@ -209,9 +201,7 @@ class WhatsAppWire:
         raise SendLater("window_closed", words, counts=False)
 
     async def _call(self, body: Mapping[str, Any]) -> str | None:
-        answer = await self._http.json("POST", f"{self._own}/messages", json=body)
-        id = value_at(answer, "messages", 0, "id")
-        return id if isinstance(id, str) else None
+        return text_at(await self._http.json("POST", f"{self._own}/messages", json=body), "messages", 0, "id") or None
 
 
 def _to(chat: str) -> Mapping[str, Any]:

@@ -28,6 +28,10 @@ class ChannelServer:
         self.requests: list[tuple[str, str]] = []
         """(method, path) of every request, in order."""
         self.url = ""
+        self.silent = ""
+        """Requests whose path ends so get no answer."""
+        self.says: bytes | None = None
+        """What is answered to sends that are carried out; None: what the platform says."""
         self._faults: deque[Failure] = deque()
         self._always: Failure | None = None
         self._runner: web.AppRunner | None = None
@@ -95,6 +99,8 @@ class ChannelServer:
         self.requests.append((request.method, request.path))
         if self._always == "unauthorized":
             return self.refusals()["unauthorized"]()
+        if self.silent and request.path.endswith(self.silent):
+            return _cut(request)
         if not self.is_send(request):
             return await handler(request)
         if self._always is not None:
@@ -108,10 +114,15 @@ class ChannelServer:
             await handler(request)
             if how == "garbage":
                 return web.Response(text="<html>a proxy's page")
-            if request.transport is not None:
-                request.transport.abort()
-            return web.Response()
+            return _cut(request)
         if how in ("refuse", "limit", "server_error"):
             self._faults.popleft()
             return self.refusals()[how]()
-        return await handler(request)
+        answer = await handler(request)
+        return answer if self.says is None else web.Response(body=self.says, content_type="application/json")
+
+
+def _cut(request: web.Request) -> web.Response:
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()

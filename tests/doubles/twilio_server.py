@@ -33,6 +33,8 @@ class TwilioServer(ChannelServer):
         """As the API lists them, the oldest first."""
         self.forms: list[dict[str, str]] = []
         """What was posted."""
+        self.page = 1000
+        """Messages that a list holds. 0: it has no end."""
         self.media: dict[str, tuple[str, bytes]] = {}
         """Media id → (type, content)."""
 
@@ -78,7 +80,10 @@ class TwilioServer(ChannelServer):
 
     async def _list(self, request: web.Request) -> web.Response:
         found = [each for each in reversed(self.messages) if each["to"] == request.query.get("To", each["to"])]
-        return web.json_response({"messages": found})
+        at = int(request.query.get("Page", 0)) * self.page
+        more = {**request.query, "Page": str(int(request.query.get("Page", 0)) + 1)}
+        uri = f"{_PATH}/Messages.json?{urlencode(more)}" if at + self.page < len(found) or not self.page else None
+        return web.json_response({"messages": found[at : at + self.page], "next_page_uri": uri})
 
     async def _media_of(self, request: web.Request) -> web.Response:
         sid = request.match_info["sid"]

@@ -34,6 +34,8 @@ class WhatsAppServer(ChannelServer):
         """Read marks and typing indicators."""
         self.shut: set[str] = set()
         """Chats outside of the 24 hours."""
+        self.instead: dict[str, object] = {}
+        """What an upload ("id") or a look for a file ("url") is answered with, in place of what it should be."""
         self.offered: dict[str, dict[str, str]] = {}
         """message → label → the id of its button."""
 
@@ -60,6 +62,8 @@ class WhatsAppServer(ChannelServer):
 
     async def _upload(self, request: web.Request) -> web.Response:
         form = await request.post()
+        if "id" in self.instead:
+            return web.json_response(self.instead["id"])
         file = form["file"]
         assert isinstance(file, web.FileField)
         assert form["messaging_product"] == "whatsapp"
@@ -71,6 +75,8 @@ class WhatsAppServer(ChannelServer):
 
     async def _found(self, request: web.Request) -> web.Response:
         id = request.match_info["id"]
+        if "url" in self.instead:
+            return web.json_response({"url": self.instead["url"]})
         if id not in self.media:
             return error(400, 100, "Unsupported get request. Object with ID does not exist")
         return web.json_response({"id": id, "url": f"{self.url}/download/{id}", "file_size": len(self.media[id][1])})

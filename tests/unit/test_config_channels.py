@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 
 from assistant.config import ConfigError, Loaded, load_config
+from assistant.contracts.addresses import Address
+from assistant.contracts.channels import ChannelContext, ChannelFailed
+from assistant.contracts.errors import InvalidAddress
 from assistant.contracts.messages import Json
+from assistant.testing.platform import FolderFiles
+from channels.catalog import channel_kind
+from channels.mqtt.settings import MqttSettings
 
 
 def load(folder: Path, content: Json, env: dict[str, str] | None = None) -> Loaded:
@@ -105,3 +111,33 @@ def test_who_may_be_written_to_can_be_said_in_the_environment(tmp_path: Path):
     assert load(tmp_path, {}, {name: '["telegram:42"]'}).config.agent.may_message == ("telegram:42",)
     with pytest.raises(ConfigError, match=r"NANOBOT_AGENTS__DEFAULTS__MAY_MESSAGE: agents\.defaults\.mayMessage"):
         load(tmp_path, {}, {name: "everybody"})
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "words"),
+    [
+        ("sms", {}, "channels.sms.accountSid, channels.sms.authToken, channels.sms.number are not set."),
+        ("whatsapp", {"phoneNumberId": "1", "accessToken": "t", "appSecret": "s"}, "channels.whatsapp.verifyToken is not set."),
+        ("signal", {"account": ""}, "channels.signal.account is not set."),
+    ],
+    ids=["sms", "whatsapp", "signal"],
+)
+def test_a_channel_names_the_settings_that_it_lacks(name: str, given: dict[str, object], words: str, tmp_path: Path) -> None:
+    kind = channel_kind(name)
+    assert kind is not None
+    with pytest.raises(ChannelFailed) as failed:
+        kind.open(kind.settings.model_validate(given), ChannelContext(files=FolderFiles(tmp_path), version="1"))
+    assert (str(failed.value), failed.value.fatal) == (words, True)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
+def test_a_password_needs_no_tls_on_this_machine(host: str) -> None:
+    assert MqttSettings.model_validate({"host": host, "password": "p"}).host == host
+
+
+@pytest.mark.parametrize("name", ["ntfy", "mqtt", "sms", "whatsapp", "signal", "apprise"])
+def test_a_platform_without_threads_takes_no_thread(name: str) -> None:
+    kind = channel_kind(name)
+    assert kind is not None
+    with pytest.raises(InvalidAddress, match="has no threads"):
+        kind.check_address(kind.settings(), Address(channel=name, chat_id="x", thread_id="1"))

@@ -1,6 +1,7 @@
 """Google Chat keeps the contract of a channel, against a stand-in for its API; who may call it, and what it makes of events."""
 
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from channels.googlechat.wire import chat_parts
 from tests.doubles.googlechat_server import ACCOUNT, CHAT, ENDPOINT, PROJECT, GoogleChatServer, error
 from tests.doubles.live_answers import called, first_sent
 from tests.doubles.live_server import live_server, offline
+from tests.doubles.mutated import survive
 from tests.doubles.served import CalledPlatform
 
 DM, OTHER_DM, GROUP, THREAD, ANNA = "DDDDDDDDDDD", "EEEEEEEEEEE", "AAAAAAAAAAA", "TTTTTTTTTTT", "100000000000000000001"
@@ -269,8 +271,8 @@ async def test_buttons_that_are_refused_are_written(platform: GoogleChatPlatform
 @pytest.mark.parametrize("text", ["漢" * 7000, "\u20ac" * 20_000, "**" + "é*_~`" * 3000 + "**"])
 async def test_a_message_of_any_letters_stays_under_the_limit_of_bytes(platform: GoogleChatPlatform, text: str) -> None:
     rows = (tuple(Button(text="漢" * 99 + str(number)) for number in range(6)),)
-    await send(platform, event=event_to(platform.address, text, buttons=rows))
-    assert len(platform.seen()) > 0
+    receipts = await send(platform, event=event_to(platform.address, text, buttons=rows))
+    assert [receipt.notice for receipt in receipts] == [""] * len(platform.seen()), "the stand-in refuses what is too long"
 
 
 @pytest.mark.parametrize(
@@ -322,3 +324,11 @@ async def test_a_message_to_a_real_server_is_answered(platform: GoogleChatPlatfo
     [seen] = server.accepted.values()
     assert (seen.chat_id, ANNA in seen.text) == (DM, True)
     assert [part["message_id"] for part in sent["parts"]] == [seen.id]
+
+
+async def test_events_of_every_shape_are_answered(platform: GoogleChatPlatform) -> None:
+    said = Said(text="w1", group=True, mention=True, thread_id=THREAD, quotes="w2", files=(("a.pdf", b"x"),))
+    press = {**platform.event(Said(text="w2")), "type": "CARD_CLICKED", "common": {"parameters": {"nanobot": "say:b1"}}}
+    headers = platform.server.call(b"").headers
+    bases = [platform.event(said), {**press, "eventTime": {"seconds": 1_790_000_000, "nanos": 1}}]
+    await survive(platform, lambda body: replace(platform.server.call(b""), headers=headers, body=body), bases)

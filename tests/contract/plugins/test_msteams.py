@@ -1,6 +1,7 @@
 """Microsoft Teams keeps the contract of a channel, against a stand-in for the Bot Connector; and who may call it."""
 
 from collections.abc import AsyncGenerator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from channels.msteams.adapter import TeamsChannel
 from channels.msteams.kind import KIND
 from channels.msteams.settings import TeamsSettings
 from tests.doubles.msteams_server import APP, SECRET, TeamsServer
+from tests.doubles.mutated import survive
 from tests.doubles.served import CalledPlatform
 
 CHAT, GROUP, THREAD = "a:1pL-private_chat", "19:abcdef0123456789@thread.tacv2", "1699999999999"
@@ -31,7 +33,7 @@ class TeamsPlatform(CalledPlatform[TeamsServer, TeamsChannel]):
     bad_addresses = (Address(channel="msteams", chat_id="general"), Address(channel="msteams", chat_id=GROUP, thread_id="x"))
     receives = True
     abilities = frozenset(
-        {"groups", "threads", "replies", "edits", "files", "buttons", "files_in", "quotes_in", "edits_in", "bots", "signed"}
+        {"groups", "threads", "replies", "edits", "files", "buttons", "files_in", "quotes_in", "edits_in", "bots", "signed", "previews"}
     )
     failures = frozenset(
         {
@@ -54,9 +56,9 @@ class TeamsPlatform(CalledPlatform[TeamsServer, TeamsChannel]):
     most_file = 1_000_000
     again = 500
 
-    def __init__(self, server: TeamsServer, folder: Path) -> None:
+    def __init__(self, server: TeamsServer, folder: Path, **more: object) -> None:
         about = {"enabled": True, "appId": APP, "appPassword": SECRET, "loginUrl": server.url, "openidUrl": f"{server.url}/openid"}
-        super().__init__(server, folder, TeamsSettings.model_validate(about))
+        super().__init__(server, folder, TeamsSettings.model_validate({**about, "preview": "edit", **more}))
         self._made = 0
 
     def open(self) -> TeamsChannel:
@@ -142,8 +144,14 @@ class TeamsPlatform(CalledPlatform[TeamsServer, TeamsChannel]):
 
 
 @pytest.fixture
-async def platform(tmp_path: Path) -> AsyncGenerator[TeamsPlatform]:
-    async with TeamsServer() as server, TeamsPlatform(server, tmp_path) as platform:
+async def server() -> AsyncGenerator[TeamsServer]:
+    async with TeamsServer() as server:
+        yield server
+
+
+@pytest.fixture
+async def platform(server: TeamsServer, tmp_path: Path) -> AsyncGenerator[TeamsPlatform]:
+    async with TeamsPlatform(server, tmp_path) as platform:
         await platform.known()
         yield platform
 
@@ -228,3 +236,92 @@ async def test_a_conversation_is_known_from_its_first_activity_also_after_a_rest
 async def test_typing_is_shown(platform: TeamsPlatform) -> None:
     await platform.adapter.conversation.typing(platform.address)
     assert platform.server.typings == 1
+
+
+async def test_without_threads_of_their_own_answers_begin_new_ones(server: TeamsServer, tmp_path: Path) -> None:
+    async with TeamsPlatform(server, tmp_path, replyToMessage=False) as platform, running(platform.channel) as link:
+        platform.write(Said(text="w1", group=True, mention=True, thread_id=THREAD))
+        message = await link.next()
+        assert message.address == platform.group
+        await send(platform, event=replace(event_to(message.address, "w2"), reply_to=message.message_id))
+        assert [(each.chat_id, each.thread_id, each.reply_to) for each in platform.seen()] == [(GROUP, None, None)]
+
+
+async def test_a_preview_that_is_gone_is_shown_no_more(platform: TeamsPlatform) -> None:
+    posted, shown = None, list[str]()
+    preview = platform.adapter.conversation.preview(platform.address, reply_to=None, posted="1600000000000", note=shown.append)
+    assert preview is not None
+    preview.update("w1")
+    await platform.server.until(lambda: ("PUT", f"/emea/v3/conversations/{CHAT}/activities/1600000000000") in platform.server.requests)
+    posted = await preview.close()
+    assert (posted, shown, platform.texts()) == (None, [], [])
+
+
+@pytest.mark.parametrize("answer", [b"{}", b'{"id": null}', b'{"id": 7}', b"[]", b""], ids=["empty", "null", "number", "list", "no body"])
+async def test_an_answer_without_an_id_gives_none(platform: TeamsPlatform, answer: bytes) -> None:
+    platform.server.says = answer
+    [receipt] = await send(platform)
+    assert receipt.message_id is None
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        ({"text": '<at>Nano</at> <at id="1">Bo</at> w1'}, "@Bo w1"),
+        ({"text": '<attachment id="1"></attachment> <at>Nano</at> w1'}, '<attachment id="1"></attachment>  w1'),
+        ({"text": "<at" * 400_000 + " w1"}, "<at" * 400_000 + " w1"),
+        ({"text": "<at>" * 250_000}, "<at>" * 250_000),
+    ],
+    ids=["mentions", "an attachment", "no end", "no ends"],
+)
+async def test_words_of_any_length_are_read(platform: TeamsPlatform, more: dict[str, Any], text: str) -> None:
+    async with running(platform.channel) as link:
+        assert await platform.call(orjson.dumps(platform.activity(Said(text="")) | more)) == 200
+        assert (await link.next()).text == text
+
+
+_REPLY = '<blockquote itemtype="http://schema.skype.com/Reply">'
+
+
+@pytest.mark.parametrize(
+    ("html", "quoted"),
+    [
+        (f"{_REPLY}<b>a</b><br>b &amp; c</blockquote><p>w1</p>", "a\nb & c"),
+        (f"{_REPLY}{'x' * 9000}</blockquote>", "x" * 4000),
+        (_REPLY, None),
+        ("<blockquote schema.skype.com/Reply" * 30_000, None),
+        (f"{_REPLY}{'<' * 1_000_000}</blockquote>", None),
+        (f"{_REPLY}{'<' * 9000}</blockquote>", "<" * 4000),
+        (f"{_REPLY}<br{' ' * 20_000}</blockquote>", "<br"),
+    ],
+    ids=["marks", "long", "no end", "no ends", "past what is read", "no tags", "no break"],
+)
+async def test_quotes_of_any_length_are_read(platform: TeamsPlatform, html: str, quoted: str | None) -> None:
+    attachments = [7, {"contentType": "text/html", "content": 7}, {"contentType": "text/html", "content": html}]
+    async with running(platform.channel) as link:
+        assert await platform.call(orjson.dumps(platform.activity(Said(text="w1")) | {"attachments": attachments})) == 200
+        quote = (await link.next()).quote
+    assert (quote.text if quote else None) == quoted
+
+
+async def test_of_many_files_some_are_taken(platform: TeamsPlatform) -> None:
+    picture = {"contentType": "image/*", "contentUrl": f"{platform.server.service}v3/attachments/1/views/original"}
+    async with running(platform.channel) as link:
+        await platform.call(orjson.dumps(platform.activity(Said(text="w1")) | {"attachments": [picture] * 5000}))
+        files = (await link.next()).files
+    assert [(file.kind, file.media_type) for file in files] == [("image", "image/png")] * 20
+
+
+async def test_a_preview_that_can_not_be_deleted_keeps_no_file_back(platform: TeamsPlatform) -> None:
+    media = platform.files.put("a.png", PICTURE, "image/png")
+    await send(platform, event=event_to(platform.address, "", media=(media,), replaces="1600000000000"))
+    assert [each.files for each in platform.seen()] == [("a.png",)]
+    assert ("DELETE", f"/emea/v3/conversations/{CHAT}/activities/1600000000000") in platform.server.requests
+
+
+async def test_activities_of_every_shape_are_answered(platform: TeamsPlatform) -> None:
+    said = Said(text="w1", group=True, mention=True, thread_id=THREAD, quotes="w2", files=(("a.pdf", b"x"),))
+    press = platform.activity(Said(text="")) | {"value": {"nanobot": "say:b1"}}
+    bases = [platform.activity(said), press, platform.activity(Said(text="w3", edits="1650000000000"))]
+    token = platform.server.token()
+    await survive(platform, lambda body: platform.call_of(body, token), bases, refused=(401,))

@@ -7,10 +7,12 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import SendRefused
 from assistant.testing.channel_suite import ChannelSuite, Said, running
+from assistant.testing.platform import event_to, send
 from channels.ntfy.adapter import NtfyChannel
 from channels.ntfy.kind import KIND
 from channels.ntfy.settings import NtfySettings
@@ -100,3 +102,15 @@ async def test_an_attachment_that_was_not_uploaded_is_not_fetched(tmp_path: Path
                 await platform.channel.conversation.fetch(file, tmp_path / "in", 1000)
             assert len(server.requests) == asked
         await platform.channel.close()
+
+
+async def test_a_file_that_is_refused_is_not_sent_a_second_time_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ntfy shows a file as what it is by itself: there is no other form of it."""
+    async with NtfyServer() as server, NtfyPlatform(server, tmp_path) as platform:
+        refused = {"code": 40000, "http": 400, "error": "invalid request"}
+        monkeypatch.setattr(server, "refusals", lambda: {"refuse": lambda: web.json_response(refused, status=400)})
+        server.fail("refuse")
+        media = platform.files.put("a.png", b"png", "image/png")
+        [receipt] = await send(platform, event=event_to(platform.address, "w1", media=(media,)))
+        assert server.requests == [("PUT", "/out"), ("POST", "/")]
+        assert "a.png left out" in receipt.notice

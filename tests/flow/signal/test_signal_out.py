@@ -76,3 +76,20 @@ async def test_a_group_is_reached_where_one_of_it_is(platform: SignalPlatform, m
     [receipt] = await send(platform, event=event_to(platform.group, "w1"))
     assert receipt.message_id == f"{NOW}:me"
     assert platform.server.calls[-1][1]["groupId"] == GROUP
+
+
+async def test_a_file_that_is_refused_is_not_sent_a_second_time_as_it_was(
+    platform: SignalPlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """signal-cli shows a file as what it is by itself: there is no other form of it."""
+    sent: list[Mapping[str, Any]] = []
+
+    async def sends(params: Mapping[str, Any], how: object) -> Mapping[str, Any]:
+        sent.append(params)
+        return error(-1, "no") if "attachment" in params else {"result": results("SUCCESS")}
+
+    monkeypatch.setattr(platform.server, "_send", sends)
+    media = platform.files.put("a.png", b"png", "image/png")
+    [receipt] = await send(platform, event=event_to(platform.address, "w1", media=(media,)))
+    assert [("attachment" in params, params["message"]) for params in sent] == [(True, "w1"), (False, "w1")]
+    assert "a.png left out" in receipt.notice

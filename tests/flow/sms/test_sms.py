@@ -8,11 +8,22 @@ import pytest
 
 from assistant.contracts.channels import SendFailed, SendLater, SendRefused, SendUnclear
 from assistant.testing.channel_texts import LONG_TEXT
-from assistant.testing.platform import RecordingLink, Said, event_to, running, send
+from assistant.testing.platform import RecordingLink, Said, running, send
 from channels.text.sms import segments, sms_parts
 from tests.contract.plugins.test_sms import ADA, SmsPlatform
-from tests.doubles.twilio_server import ACCOUNT, NUMBER, TOKEN, URL, TwilioServer, call_of, error
+from tests.doubles.mutated import check
+from tests.doubles.twilio_server import NUMBER, URL, TwilioServer, call_of, error
 
+STRANGE: dict[str, object] = {
+    "missing": None,
+    "number": 7,
+    "list": ["x"],
+    "object": {"a": 1},
+    "half a character": "\ud800",
+    "huge": "9" * 100_000,
+    "no date": "Fri, 99 Jun 99999 10:11:12 +9999",
+    "digits": "²",
+}
 WRITTEN = {"MessageSid": "SM1", "From": ADA, "To": NUMBER, "Body": "x"}
 
 
@@ -79,6 +90,56 @@ async def test_what_was_missed_is_fetched_once(platform: SmsPlatform, tmp_path: 
     assert link.kept.empty()
 
 
+async def test_more_than_a_page_of_messages_was_missed(platform: SmsPlatform) -> None:
+    await platform.notes.keep("seen", (datetime.now(UTC) - timedelta(hours=1)).isoformat())
+    platform.server.page = 2
+    for number in range(5):
+        platform.server.add(f"SM{number}", body=f"w{number}", direction="inbound", to=NUMBER, sender=ADA)
+    async with running(platform.channel) as link:
+        assert [(await link.next()).text for _ in range(5)] == ["w0", "w1", "w2", "w3", "w4"]
+
+
+async def test_a_list_without_an_end_is_left(platform: SmsPlatform) -> None:
+    await platform.notes.keep("seen", datetime.now(UTC).isoformat())
+    platform.server.page = 0
+    async with running(platform.channel) as link:
+        assert link.up.is_set()
+    assert len([path for _, path in platform.server.requests if path.endswith("Messages.json")]) == 50
+
+
+@pytest.mark.parametrize("value", STRANGE.values(), ids=STRANGE)
+@pytest.mark.parametrize("field", ["sid", "body", "direction", "from", "date_sent", "num_media"])
+async def test_a_missed_message_of_any_shape_is_taken(platform: SmsPlatform, field: str, value: object) -> None:
+    await platform.notes.keep("seen", datetime.now(UTC).isoformat())
+    for sid in ("SM1", "SM2"):
+        platform.server.add(sid, body=sid, direction="inbound", to=NUMBER, sender=ADA)
+    platform.server.messages[0][field] = value
+    async with running(platform.channel) as link:
+        found = await link.next()
+        assert (found if found.external_id == "SM2" else await link.next()).text == "SM2"
+
+
+@pytest.mark.parametrize("code", ["²", "٣", "9" * 50, "-1", "1.5", "\x00", ""])
+async def test_a_state_with_any_code_is_taken(platform: SmsPlatform, link: RecordingLink, code: str) -> None:
+    reply = await platform.adapter.called(call_of(MessageSid="SM1", MessageStatus="failed", ErrorCode=code))
+    assert (reply.status, len(link.lost)) == (200, 1)
+    reply = await platform.adapter.called(call_of(**WRITTEN, NumMedia=code))
+    assert (reply.status, (await link.next()).files) == (200, ())
+
+
+@pytest.mark.parametrize(
+    "value", ["", " ", "²", "\x00", "9" * 50_000, "../x", "+", "image", "image/" + "x" * 5000, "https://"], ids=range(10)
+)
+@pytest.mark.parametrize("field", ["MessageSid", "From", "Body", "NumMedia", "MediaUrl0", "MediaContentType0", "OptOutType", "To"])
+async def test_a_call_of_any_shape_is_taken(platform: SmsPlatform, link: RecordingLink, field: str, value: str) -> None:
+    files = {"NumMedia": "1", "MediaUrl0": "https://api.twilio.com/1", "MediaContentType0": "image/png"}
+    assert (await platform.adapter.called(call_of(**{**WRITTEN, **files, field: value}))).status == 200
+    while not link.kept.empty():
+        check(link.kept.get_nowait(), platform)
+    assert (await platform.adapter.called(call_of(**{**WRITTEN, "MessageSid": "last"}))).status == 200
+    assert (await link.next()).external_id == "last"
+
+
 async def test_an_unclear_message_is_looked_up_before_it_is_sent_again(platform: SmsPlatform) -> None:
     platform.fail("lose")
     with pytest.raises(SendUnclear):
@@ -113,11 +174,10 @@ async def test_codes(
 
 async def test_a_long_answer_is_cut_where_the_settings_say_so(twilio: TwilioServer, tmp_path: Path) -> None:
     platform = SmsPlatform(twilio, tmp_path, mostMessages=2)
-    receipts = platform.channel.plan(event_to(platform.address, LONG_TEXT))
-    assert len(receipts) == 2
-    assert receipts[-1].text.endswith("The rest was cut: ask for it.")
+    receipts = await send(platform, LONG_TEXT)
+    _, last = platform.texts()
+    assert last.endswith("The rest was cut: ask for it.")
     assert "messages cut" in receipts[-1].notice
-    await send(platform, LONG_TEXT)
     await platform.channel.close()
 
 
@@ -139,8 +199,3 @@ def test_messages_of_other_alphabets_are_shorter() -> None:
     assert max(segments(part.text) for part in sms_parts("word " * 1000, 1530)) == 10
     assert max(segments(part.text) for part in sms_parts("слово " * 1000, 1530)) == 10
     assert [segments(text) for text in ("a" * 160, "a" * 161, "€" * 81, "я" * 70, "я" * 71)] == [1, 2, 2, 1, 2]
-
-
-async def test_a_wrong_secret_is_no_call(platform: SmsPlatform, link: RecordingLink) -> None:
-    assert (await platform.adapter.called(call_of(TOKEN + "x", **WRITTEN))).status == 401
-    assert ACCOUNT in platform.settings.account_sid

@@ -1,13 +1,15 @@
 """What people send by WhatsApp: kinds of messages, quotes, hidden numbers, and calls that are not Meta's."""
 
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
-from assistant.contracts.channels import PlatformCall
+from assistant.contracts.channels import PlatformCall, SendRefused
 from assistant.testing.platform import RecordingLink, event_to, send
 from tests.contract.plugins.test_whatsapp import ADA, WhatsAppPlatform
+from tests.doubles.mutated import survive
 from tests.doubles.whatsapp_server import NOW, call_of, signed
 
 FROM: dict[str, Any] = {"from": ADA, "timestamp": str(NOW)}
@@ -135,6 +137,48 @@ async def test_a_message_of_any_shape_is_taken(platform: WhatsAppPlatform, link:
     await take(platform, {**FROM, "id": "last", "type": "text", "text": {"body": "last"}})
     found = await link.next()
     assert (found if found.text == "last" else await link.next()).text == "last"
+
+
+async def test_a_call_with_any_value_in_any_place_is_taken(platform: WhatsAppPlatform) -> None:
+    text = {**FROM, "id": "wamid.1", "from_user_id": "DE.1", "type": "text", "text": {"body": "w1"}, "context": {"id": "wamid.0"}}
+    image = {"type": "image", "image": {"id": "1", "mime_type": "image/png", "caption": "w2", "filename": "a.png", "voice": True}}
+    reply = {"type": "interactive", "interactive": {"type": "button_reply", "button_reply": {"id": "do:/new", "title": "x"}}}
+    person = {"name": {"formatted_name": "Bo"}, "phones": [{"phone": "1"}], "emails": [{"email": "b@e.org"}]}
+    contacts = {"type": "contacts", "contacts": [person]}
+    system = {"type": "system", "system": {"type": "user_changed_number", "wa_id": ADA}}
+    failed = {"id": "wamid.9", "status": "failed", "timestamp": "1", "recipient_id": "1", "biz_opaque_callback_data": "k"}
+    failed["errors"] = [{"code": 131047, "title": "x", "error_data": {"details": "y"}}]  # pyright: ignore[reportArgumentType] - JSON
+    more: list[dict[str, Any]] = [image, reply, contacts, system]
+    messages = [text, *[{**FROM, "id": f"wamid.{number}", **each} for number, each in enumerate(more, 2)]]
+    calls = [call_of(each) for each in messages] + [call_of(text, statuses=(failed,))]
+    await survive(platform, signed, [orjson.loads(call.body) for call in calls if b"system" not in call.body])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"[" * 100_000, b"{" * 10_000, b'{"entry": NaN}', b"\xff", b"", b'{"entry": 1' + b"0" * 5000 + b"}"],
+    ids=["deep", "deep objects", "NaN", "no text", "empty", "huge number"],
+)
+async def test_a_signed_call_that_is_no_json_is_taken(platform: WhatsAppPlatform, link: RecordingLink, body: bytes) -> None:
+    assert (await platform.adapter.called(signed(body))).status == 200
+
+
+async def test_half_a_character_hides_no_message(platform: WhatsAppPlatform, link: RecordingLink) -> None:
+    """JSON may write half of a surrogate pair, which no parser of UTF-8 takes."""
+    call = call_of({**FROM, "id": "a", "type": "text", "text": {"body": "w1 HALF"}})
+    assert (await platform.adapter.called(signed(call.body.replace(b"HALF", rb"\ud83d")))).status == 200
+    assert (await link.next()).text == "w1 \ufffd"
+
+
+@pytest.mark.parametrize(
+    "url", ["https://evil.example/f", "https://x.facebook.com/f", "http://lookaside.fbsbx.com/f", "http://127.0.0.1:1/f", 7, ["x"], None]
+)
+async def test_our_token_goes_to_metas_file_server_only(platform: WhatsAppPlatform, link: RecordingLink, tmp_path: Path, url: Any) -> None:
+    platform.server.instead["url"] = url
+    await take(platform, {**FROM, "id": "a", "type": "document", "document": {"id": "m"}})
+    [file] = (await link.next()).files
+    with pytest.raises(SendRefused):
+        await platform.adapter.conversation.fetch(file, tmp_path / "in", 100)
 
 
 def verifying(**query: str) -> PlatformCall:

@@ -156,6 +156,15 @@ async def test_files_are_shown_as_what_they_are(platform: WhatsAppPlatform) -> N
     assert platform.texts() == ["w1", "w1", "", "w1"], "words beside audio stand in a message of their own"
 
 
+@pytest.mark.parametrize("answer", [{}, {"id": None}, {"id": 7}, [], "x"], ids=["empty", "null", "number", "list", "text"])
+async def test_an_upload_without_an_id_is_tried_again(platform: WhatsAppPlatform, answer: object) -> None:
+    platform.server.instead["id"] = answer
+    media = platform.files.put("a.png", PICTURE, "image/png")
+    with pytest.raises(SendLater, match="nothing was posted"):
+        await send(platform, event=event_to(platform.address, "w1", media=(media,)))
+    assert platform.server.bodies == []
+
+
 async def test_buttons_beside_a_file_are_under_the_words(platform: WhatsAppPlatform) -> None:
     media = platform.files.put("a.png", PICTURE, "image/png")
     await send(platform, event=event_to(platform.address, "w1", media=(media,), buttons=((Button(text="b1"),),)))
