@@ -2,18 +2,16 @@
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.inbox import FileKind, InboundFile, InboundMessage, Quote, Sender
-from assistant.contracts.util import display_name
 from channels.kit.commands import command_of
+from channels.kit.files import inbound_file
 from channels.kit.hearing import Hearing, Overheard
-from channels.kit.http import value_at
-from channels.kit.values import Latest, list_at, number_at, text_at
+from channels.kit.values import Latest, list_at, text_at, time_at, value_at
 from channels.matrix.rooms import MatrixRoom
 
 FetchEvent = Callable[[str, str], Awaitable[Any]]
@@ -77,7 +75,7 @@ class MatrixReader:
             command=command,
             message_id=edited or id,
             trusted=not by_bot,
-            at=_time(event),
+            at=time_at(event, "origin_server_ts", per_second=1000),
         )
 
     def joined(self, room_id: str, thread: str) -> None:
@@ -166,17 +164,10 @@ def file_of(said: Any, kind: FileKind, body: str) -> InboundFile | None:
     url = text_at(said, "file", "url") if isinstance(hidden, dict) else text_at(said, "url")
     if not url.startswith("mxc://"):
         return None
-    media_type = text_at(said, "info", "mimetype")
-    return InboundFile(
-        name=display_name(text_at(said, "filename") or body, "file"),
+    return inbound_file(
+        text_at(said, "filename") or body,
+        orjson.dumps(hidden).decode() if isinstance(hidden, dict) else url,
+        media_type=text_at(said, "info", "mimetype"),
+        size=value_at(said, "info", "size"),
         kind=kind,
-        media_type=media_type if 0 < len(media_type) < 200 else "application/octet-stream",
-        size=number_at(said, "info", "size") or None,
-        ref=orjson.dumps(hidden).decode() if isinstance(hidden, dict) else url,
     )
-
-
-def _time(event: Any) -> datetime:
-    """The server's time of an event; now, where it has none that can be."""
-    at = number_at(event, "origin_server_ts")
-    return datetime.fromtimestamp(at / 1000, UTC) if at else datetime.now(UTC)

@@ -9,8 +9,8 @@ from typing import Any, Final
 import orjson
 
 from assistant.contracts.notes import ChannelNotes
-from channels.kit.http import PlatformError, value_at
-from channels.kit.values import text_at
+from channels.kit.http import PlatformError
+from channels.kit.values import text_at, value_at
 from channels.matrix.api import MatrixApi, path_of
 from channels.matrix.places import Places
 from channels.matrix.rooms import events_in, rooms_in

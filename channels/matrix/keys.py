@@ -16,8 +16,8 @@ from typing import Any, Final, TypeVar
 
 from assistant.contracts.channels import ChannelFailed, SendRefused
 from assistant.contracts.util import new_id
-from channels.kit.http import Unreached, value_at
-from channels.kit.values import list_at, number_at, objects_at, text_at
+from channels.kit.http import Unreached
+from channels.kit.values import list_at, number_at, objects_at, text_at, value_at
 from channels.matrix.api import Login, MatrixApi, path_of
 from channels.matrix.rooms import object_at
 

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from assistant.contracts.util import replace_surrogates
-from channels.kit.http import value_at
-from channels.kit.values import Latest, list_at, text_at
+from channels.kit.values import Latest, list_at, text_at, value_at
 
 _MOST_NAMES: Final = 500
 _MOST_OTHERS: Final = 10

@@ -14,9 +14,9 @@ from assistant.contracts.errors import traceback_location
 from assistant.contracts.notes import ChannelNotes
 from assistant.contracts.util import new_id
 from channels.kit.hearing import Hearing
-from channels.kit.http import Answered, PlatformError, value_at
+from channels.kit.http import Answered, PlatformError
 from channels.kit.intake import Intake
-from channels.kit.values import Latest, list_at, text_at
+from channels.kit.values import Latest, list_at, text_at, value_at
 from channels.matrix.api import PLATFORM, Login, MatrixApi, errcode, path_of, wait_of
 from channels.matrix.inbound import MatrixReader, id_at
 from channels.matrix.invitations import Invitations

@@ -15,11 +15,11 @@ from assistant.contracts.inbox import InboundFile, InboundMessage
 from assistant.contracts.outbox import Media
 from assistant.contracts.util import new_id
 from channels.kit.forms import ANY_BUT_KIND, Blame
-from channels.kit.http import Answered, PlatformError, value_at
+from channels.kit.http import Answered, PlatformError
 from channels.kit.planning import MessageRules
 from channels.kit.refusals import not_sent
 from channels.kit.sender import Post
-from channels.kit.values import Latest, text_at
+from channels.kit.values import Latest, text_at, value_at
 from channels.matrix.api import PLATFORM, MatrixApi, errcode, path_of, told
 from channels.matrix.places import Places
 from channels.matrix.secrecy import Secrecy
