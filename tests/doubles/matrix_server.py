@@ -212,6 +212,8 @@ class MatrixServer(ChannelServer):
         if self.fault("edit_gone"):
             return web.json_response({"type": "m.room.message", "content": {}, "unsigned": {"redacted_because": {}}})
         id = request.match_info["event"]
+        if len(id.encode()) > 255:
+            return web.Response(status=414)
         found = next((event for _, event in reversed(self.stream) if event["event_id"] == id), None)
         return refusal(404, "M_NOT_FOUND", "Event not found.") if found is None else web.json_response(found)
 

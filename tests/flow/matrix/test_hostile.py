@@ -27,6 +27,7 @@ HOSTILE: list[Any] = [
     [],
     "text",
     {"msgtype": "m.text", "body": "w\ud800", "m.relates_to": {"rel_type": "m.thread", "event_id": "$\udfff"}},
+    {"msgtype": "m.text", "body": "w", "m.relates_to": {"m.in_reply_to": {"event_id": "$" + "x" * 4_000}}},
     {"msgtype": "m.text", "body": "w", "m.relates_to": {"m.in_reply_to": {"event_id": "$" + "x" * 60_000}}},
     {"msgtype": "m.text", "body": "w", "m.relates_to": {"rel_type": "m.thread", "event_id": "$" + "ü" * 200}},
     {"msgtype": "m.text", "body": "w", "m.relates_to": {"m.in_reply_to": {"event_id": ".."}}},
