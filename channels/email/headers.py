@@ -16,7 +16,7 @@ _FROM: Final = re.compile(rf"\s*(?:[^<>@,;:]*<\s*({ADDRESS})\s*>|({ADDRESS}))\s*
 _NAMED: Final = re.compile(r"\s*(.*?)\s*<[^<>]*>\s*", re.DOTALL)
 _IDS: Final = re.compile(r"<[^<>\s]{1,250}>")
 _RESULT: Final = re.compile(r"\s*([a-z0-9-]+)\s*=\s*([a-z]+)", re.IGNORECASE)
-_PROPERTY: Final = re.compile(r'([a-z.-]+)\s*=\s*((?:"(?:[^"\\]|\\.)*"|[^\s;"])+)', re.IGNORECASE)
+_PROPERTY: Final = re.compile(r'(?<![a-z.-])([a-z.-]{1,40})\s*=\s*((?:"(?:[^"\\]|\\.)*"|[^\s;"])+)', re.IGNORECASE)
 """The sender chooses what is in quotes: the part of an address before its @."""
 _PROOFS: Final = frozenset({"header.d", "header.i", "header.from", "smtp.mailfrom"})
 _MOST_REFERENCES: Final = 50
