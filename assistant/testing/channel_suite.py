@@ -98,6 +98,14 @@ class PlanCases:
         assert [each.name for part in parts for each in part.media] == [each.name for each in many]
         assert words_in([part.text for part in parts]) == ["w1"]
 
+    async def test_the_files_of_one_part_are_no_more_than_memory_holds(self, platform: ChannelPlatform) -> None:
+        """They are held in memory while they are sent."""
+        needs(platform, "files")
+        _, kind, _ = platform.samples[-1]
+        half = max(platform.most_file, 2) // 2
+        many = tuple(Media(name=f"f{number}.x", media_type=kind, size=half, digest=f"{number:064}") for number in range(9))
+        assert all(sum(each.size for each in part.media) <= 100 << 20 for part in plan(platform, "w1", media=many))
+
     async def test_buttons_are_buttons_or_words(self, platform: ChannelPlatform) -> None:
         rows = (
             (Button(text="b1"), Button(text="b2", url="https://example.org/b3")),

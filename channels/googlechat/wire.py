@@ -42,7 +42,11 @@ def chat_parts(text: str, limit: int) -> list[FormattedPart]:
 
     https://developers.google.com/workspace/chat/format-messages
     """
-    return slack_parts(text, limit, escaped=lambda words: _READ.sub("<\u200b", words))
+    return slack_parts(text, limit, escaped=_unread)
+
+
+def _unread(words: str) -> str:
+    return _READ.sub("<\u200b", words)
 
 
 RULES: Final = MessageRules(
@@ -128,9 +132,9 @@ def _path(address: Address, message_id: str | None = None) -> str:
 def _message(post: Post) -> dict[str, Any]:
     """https://developers.google.com/workspace/chat/api/reference/rest/v1/cards#buttonlist"""
     if not (buttons := [_button(button) for row in post.form.part.buttons for button in row]):
-        return {"text": post.words}
+        return {"text": post.quiet(_unread)}
     card = {"sections": [{"widgets": [{"buttonList": {"buttons": buttons}}]}]}
-    return {"text": post.words, "cardsV2": [{"cardId": "nanobot", "card": card}]}
+    return {"text": post.quiet(_unread), "cardsV2": [{"cardId": "nanobot", "card": card}]}
 
 
 def _button(button: Button) -> Mapping[str, Any]:

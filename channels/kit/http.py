@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import aiohttp
 import orjson
@@ -33,6 +33,8 @@ _KEEP_SECONDS: Final = 15.0
 """Idle connections are closed before the platform closes them: a request on a connection that closes is unanswered."""
 _MOST_BYTES: Final = 16_000_000
 """Of an answer that is no file."""
+_LONG: Final = 1 << 20
+"""Bytes of JSON from which it is read in a thread."""
 _CHUNK: Final = 1 << 20
 _FILE_SECONDS: Final = 110.0
 _GONE: Final = frozenset({401, 403, 404, 410})
@@ -148,6 +150,8 @@ class PlatformHttp:
     async def json(self, method: str, url: str, **more: Any) -> Any:
         """`call`, and the JSON of its answer; null for an empty one. Raises PlatformError."""
         answer = await self.call(method, url, **more)
+        if len(answer.body) > _LONG:
+            return await asyncio.to_thread(answer.json)
         return answer.json() if answer.body.strip() else None
 
     async def download(
@@ -173,7 +177,8 @@ class PlatformHttp:
         headers: Mapping[str, str] | None = None,
         quiet: float,
     ) -> AsyncGenerator[aiohttp.StreamReader]:
-        """The lines of an answer that goes on. `quiet`: seconds without a byte after which it is broken. Raises PlatformError, also while read."""
+        """An answer that goes on (see `stream_lines`). `quiet`: seconds without a byte after which it is broken. Raises PlatformError, also while it
+        is read."""
         url = self.base + url if url.startswith("/") else url
         session, proxy = self._way(url)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=quiet)
@@ -302,6 +307,27 @@ class PlatformHttp:
         wait = seconds_until(answer.headers.get("retry-after"), datetime.now(UTC))
         words = words_in(body).encode("utf-8", "replace").decode().replace("\x00", "").strip()
         return Answered(answer.status, self.redact(words or f"status {answer.status}"), retry_after=wait, body=body, headers=answer.headers)
+
+
+class Readable(Protocol):
+    """What bytes come from: an answer that goes on, a socket."""
+
+    async def read(self, n: int = -1) -> bytes: ...
+
+
+async def stream_lines(stream: Readable, most: int) -> AsyncGenerator[bytes]:
+    """The lines of a stream, without their ends; one that is longer than `most` bytes is skipped."""
+    kept, size, skip = list[bytes](), 0, False
+    while data := await stream.read(1 << 16):
+        first, *rest = data.split(b"\n")
+        kept.append(first)
+        size += len(first)
+        for line in rest:
+            if not skip and size <= most:
+                yield b"".join(kept)
+            kept, size, skip = [line], len(line), False
+        if size > most:
+            kept, skip = [], True
 
 
 def multipart(fields: Mapping[str, Any], files: Sequence[tuple[str, str, str, bytes]]) -> aiohttp.FormData:

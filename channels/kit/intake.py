@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from assistant.contracts.channels import ChannelLink
 from assistant.contracts.errors import StoreUnavailable
@@ -18,6 +18,18 @@ _MOST_TRIES: Final = 3
 _MOST_KNOWN: Final = 10_000
 _LONGEST_PAUSE: Final = 10.0
 NOT_KEPT: Final = "The store can't be written; messages wait."
+
+
+async def next_of(queue: asyncio.Queue[T], ended: asyncio.Future[Any], *, within: float | None = None) -> T | None:
+    """The next in a queue. None: it is empty, and `ended` is done or `within` seconds are over."""
+    if not queue.empty():
+        return queue.get_nowait()
+    taking = asyncio.ensure_future(queue.get())
+    try:
+        await asyncio.wait([taking, ended], timeout=within, return_when=asyncio.FIRST_COMPLETED)
+        return taking.result() if taking.done() else None
+    finally:
+        taking.cancel()
 
 
 class Intake:

@@ -56,6 +56,10 @@ class MessageRules:
     """Whether a file may be in one message with the one before it."""
     album_has_buttons: bool = True
 
+    def first(self, markdown: str) -> str:
+        """As much of a text as one message holds, in the platform's form; for previews. Empty: there is nothing to see in it."""
+        return next((part.text for part in self.texts(markdown[: 3 * self.most_text], self.most_text)), "")
+
 
 def plan_message(event: OutboundEvent, rules: MessageRules) -> Sequence[OutboundPart]:
     """Text first, then files; buttons are under the last part. What the platform does not take is in the last part's notice. Pure.

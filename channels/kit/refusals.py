@@ -4,7 +4,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from assistant.contracts.channels import ChannelFailed, SendFailed, SendLater, SendRefused, SendUnclear
-from channels.kit.http import Answered, PlatformError, Unreached
+from channels.kit.http import Answered, PlatformError, Unanswered, Unreached
 
 _NOT_NOW = frozenset({408, 409, 423, 425})
 _GATEWAY = frozenset({502, 504})
@@ -28,6 +28,15 @@ def send_failure(error: PlatformError, platform: str, *, setting: str = "its key
 def not_sent(error: PlatformError, platform: str) -> SendLater:
     """The failure of a call before the one that posts (an upload): it may be repeated."""
     return SendLater("network", f"{platform} did not answer ({error}); nothing was posted.", counts=False)
+
+
+@contextmanager
+def before_post(platform: str) -> Generator[None]:
+    """Around calls before the one that posts: no answer is no doubt there."""
+    try:
+        yield
+    except Unanswered as error:
+        raise not_sent(error, platform) from error
 
 
 def _of_answer(error: Answered, platform: str, setting: str) -> SendFailed:

@@ -1,6 +1,7 @@
 """Sends the parts of an event, each once, in the richest form that the platform takes."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from assistant.contracts.outbox import Media, MediaFiles, OutboundPart, Receipt
 from channels.kit.forms import Blame, MessageForm, in_some_form, named
 from channels.kit.http import PlatformError
 
+log = logging.getLogger(__name__)
 _PIECES: Final = 4
 """The most that a file of several, and its words, are sent in: each piece has a key of its own."""
 _SECONDS: Final = 55.0
@@ -43,6 +45,11 @@ class Post:
             return text
         return "\n\n".join(filter(None, [text, escape(lines) if self.form.styled else lines]))
 
+    def quiet(self, escape: Callable[[str], str]) -> str:
+        """The same, for platforms that look for mentions in plain text too: `escape` is for all words that are not in the platform's own form."""
+        part, lines = self.form.part, "\n".join(self.form.lines)
+        return "\n\n".join(filter(None, [part.text if self.form.styled else escape(part.plain), escape(lines)]))
+
 
 class Posting(Protocol):
     """What an adapter knows: one call to its platform each. Errors are PlatformError, or SendFailed where the adapter knows what it means."""
@@ -59,7 +66,7 @@ class Posting(Protocol):
         ...
 
     async def remove(self, post: Post, message_id: str) -> None:
-        """Delete a preview, which can't become a file. Errors are the adapter's own to log."""
+        """Delete a preview, which can't become a file; where that fails, it stays."""
         ...
 
     def blamed(self, error: PlatformError) -> Blame | None:
@@ -118,11 +125,17 @@ class PartSender:
             if sending.again is not None and not sending.repeat and not self._keyed:
                 raise SendUndecided("preview_gone", "The message that showed the answer is gone; an earlier try may have sent a new one.")
             if not editable:
-                await self._wire.remove(self._of(sending, form, contents), sending.replaces)
+                await self._removed(self._of(sending, form, contents), sending.replaces)
         if sending.again is not None and self._earlier is not None and (found := await self._earlier(sending)) is not None:
             return found, part.notice
         (sent, more), form = await self._in_some_form(form, sending, contents)
         return sent, "; ".join(filter(None, [form.notice, *more]))
+
+    async def _removed(self, post: Post, message_id: str) -> None:
+        try:
+            await self._wire.remove(post, message_id)
+        except (PlatformError, SendFailed) as error:
+            log.info("sender.preview_stays channel=%s error=%s", self._channel, type(error).__name__)
 
     async def _read(self, media: Sequence[Media]) -> dict[str, bytes]:
         if not media:

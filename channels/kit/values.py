@@ -3,6 +3,7 @@
 import json
 import re
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
@@ -114,3 +115,9 @@ class Latest(OrderedDict[str, V]):
 
     def put(self, key: str, value: V) -> None:
         self[key] = value
+
+    async def or_ask(self, key: str, ask: Callable[[str], Awaitable[V]]) -> V:
+        """The value of the key; where there is none, what `ask` gives, which is remembered. Raises what `ask` raises."""
+        if key not in self:
+            self[key] = await ask(key)
+        return self[key]

@@ -1,39 +1,35 @@
 """Mattermost as a channel: sends by REST, reads its WebSocket, and fetches what it missed."""
 
 import logging
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from datetime import UTC, datetime
+import re
+from collections.abc import Sequence
 from functools import partial
-from typing import Any, Final, NamedTuple
-
-import orjson
+from typing import Any, Final
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext, ChannelFailed, ChannelLink, Limit, PlatformCall, PlatformReply, SendFailed
+from assistant.contracts.inbox import InboundMessage
 from channels.kit.calls import FORBIDDEN, NOT_NOW, same
 from channels.kit.conversation import ChatConversation
 from channels.kit.hearing import Hearing
-from channels.kit.http import Answered, PlatformError
+from channels.kit.http import PlatformError
 from channels.kit.intake import Intake
+from channels.kit.missed import MissedMessages
 from channels.kit.planning import plan_message
 from channels.kit.sender import PartSender
-from channels.kit.sockets import JsonSocket, json_socket
-from channels.kit.values import number_at, objects_at, text_at
+from channels.kit.sockets import json_socket
+from channels.kit.values import loads, number_at, objects_at, text_at
 from channels.mattermost.api import PLATFORM, SETTING, MattermostApi, connection_failure, posts_in
-from channels.mattermost.inbound import MattermostReader
+from channels.mattermost.inbound import MattermostReader, written_at
+from channels.mattermost.kind import ID
 from channels.mattermost.settings import MattermostSettings
-from channels.mattermost.wire import MOST_TEXT, MattermostWire, mattermost_parts, rules_for, sign
+from channels.mattermost.wire import MattermostWire, rules_for, sign
 
 log = logging.getLogger(__name__)
 _SINCE: Final = "since"
 """The note with the server's time when the channel connected first, in milliseconds."""
 _MOST_CHATS: Final = 200
 _EMPTY: Final = PlatformReply(body=b"{}")
-
-
-class _Live(NamedTuple):
-    link: ChannelLink
-    reader: MattermostReader
 
 
 class MattermostChannel:
@@ -48,19 +44,16 @@ class MattermostChannel:
         self._settings = settings
         self._notes = context.notes
         self._api = MattermostApi(settings, context)
-        wire = MattermostWire(self._api, settings)
-        self.plan = partial(plan_message, rules=rules_for(settings))
-        self.send = PartSender(wire, context.files, channel=self.name).send
+        wire, rules = MattermostWire(self._api, settings), rules_for(settings)
+        self.plan = partial(plan_message, rules=rules)
+        self.send = PartSender(wire, context.files, channel=self.name, keyed=True).send
         self.conversation = ChatConversation(
-            wire=wire,
-            react_emoji=settings.react_emoji,
-            previews=settings.preview == "edit",
-            first_part=lambda text: next((part.text for part in mattermost_parts(text[: 2 * MOST_TEXT], MOST_TEXT)), ""),
-            typing_seconds=4.0,
+            wire=wire, react_emoji=settings.react_emoji, previews=settings.preview == "edit", first_part=rules.first, typing_seconds=4.0
         )
         self._intake = Intake(self.name, pause=pause)
+        self._missed = MissedMessages(self.name, pause=pause)
         self._hearing = Hearing(settings.groups, allow_bots=settings.allow_bots)
-        self._live: _Live | None = None
+        self._live: tuple[ChannelLink, MattermostReader] | None = None
 
     def limits(self, address: Address) -> Sequence[Limit]:
         """The server's own setting, where it limits at all. https://docs.mattermost.com/administration-guide/configure/rate-limiting-configuration-settings.html"""
@@ -75,20 +68,13 @@ class MattermostChannel:
 
     async def run(self, link: ChannelLink) -> None:
         detail = await self.identity()
-        bot = await self._api.bot()
-        first = int(await self._notes.get(_SINCE) or 0)
-        if not first:
-            first = bot.now
-            await self._notes.keep(_SINCE, str(first))
-        reader = MattermostReader(self._settings, self._api, self._hearing, bot)
-        seen = {chat: time for chat, id in (await link.last_seen()).items() if (time := _position(id))}
-        self._live = _Live(link, reader)
+        reader = MattermostReader(self._settings, self._api, self._hearing, await self._api.bot())
+        self._live = link, reader
         try:
-            url = self._api.http.base.replace("http", "ws", 1) + "/websocket"
-            async with json_socket(self._api.http, url, PLATFORM) as socket:
-                challenge = {"seq": 1, "action": "authentication_challenge", "data": {"token": self._settings.secret}}
-                await socket.send(challenge)
-                await self._serve(socket, link, reader, detail, seen, max([first, *seen.values()]))
+            async with json_socket(self._api.http, self._api.http.base.replace("http", "ws", 1) + "/websocket", PLATFORM) as socket:
+                await socket.send({"seq": 1, "action": "authentication_challenge", "data": {"token": self._settings.secret}})
+                while True:
+                    await self._take(await socket.receive(), link, reader, detail)
         except PlatformError as error:
             raise connection_failure(error) from error
         finally:
@@ -97,85 +83,77 @@ class MattermostChannel:
     async def called(self, call: PlatformCall) -> PlatformReply:
         """A press of a button. The server signs nothing: the button's own signature, which no client is shown, says that the call is its."""
         try:
-            press: Any = orjson.loads(call.body)
-        except orjson.JSONDecodeError:
+            press = loads(call.body)
+        except ValueError:
             return FORBIDDEN
         given = text_at(press, "context", "sign")
         if not given or not same(sign(self._settings, text_at(press, "context", "value"), text_at(press, "context", "label")), given):
             return FORBIDDEN
-        if self._live is None:
+        if (live := self._live) is None:
             return NOT_NOW
+        link, reader = live
         try:
             _, kind = await self._api.chat_of(text_at(press, "channel_id"))
-            message = await self._live.reader.press(press, kind, datetime.now(UTC))
+            message = await reader.press(press, kind)
         except (PlatformError, SendFailed) as error:
             log.warning("mattermost.press_not_read error=%s", error)
             return NOT_NOW
         if message is not None:
-            await self._intake.accept(self._live.link, message)
+            await self._intake.accept(link, message)
         return _EMPTY
 
     async def close(self) -> None:
         await self._api.http.close()
 
-    async def _serve(
-        self, socket: JsonSocket, link: ChannelLink, reader: MattermostReader, detail: str, seen: Mapping[str, int], newest: int
-    ) -> None:
+    async def _take(self, frame: Any, link: ChannelLink, reader: MattermostReader, detail: str) -> None:
         """https://developers.mattermost.com/api-documentation/#/#websocket-api"""
-        while True:
-            frame = await socket.receive()
-            match text_at(frame, "event"):
-                case "hello":
-                    async for post, kind in self._missed(seen, newest):
-                        await self._take(link, reader, post, kind)
-                    link.connected(detail)
-                case "posted" | "post_edited":
-                    await self._event(link, reader, frame)
-                case "" if text_at(frame, "status") == "FAIL":
-                    raise ChannelFailed(f"{PLATFORM} does not accept {SETTING}: {text_at(frame, 'error', 'id')}.", fatal=True)
-                case _:
-                    pass
+        match text_at(frame, "event"):
+            case "hello":
+                await self._catch_up(link, reader)
+                link.connected(detail)
+            case "posted" | "post_edited":
+                try:
+                    post = loads(text_at(frame, "data", "post"))
+                except ValueError:
+                    return
+                kind = text_at(frame, "data", "channel_type") or await self._kind_of(text_at(post, "channel_id"))
+                if kind:
+                    await self._keep(link, await reader.post(post, kind, text_at(frame, "data", "sender_name").removeprefix("@")))
+            case "" if text_at(frame, "status") == "FAIL":
+                raise ChannelFailed(f"{PLATFORM} does not accept {SETTING}: {text_at(frame, 'error', 'id')}.", fatal=True)
+            case _:
+                pass
 
-    async def _event(self, link: ChannelLink, reader: MattermostReader, frame: Any) -> None:
-        try:
-            post: Any = orjson.loads(text_at(frame, "data", "post"))
-        except orjson.JSONDecodeError:
-            return
-        kind = text_at(frame, "data", "channel_type")
-        if not kind:  # edits come without it
-            try:
-                _, kind = await self._api.chat_of(text_at(post, "channel_id"))
-            except (Answered, SendFailed):
-                return
-        await self._take(link, reader, post, kind, text_at(frame, "data", "sender_name").removeprefix("@"))
-
-    async def _take(self, link: ChannelLink, reader: MattermostReader, post: Any, kind: str, name: str = "") -> None:
-        if (message := await reader.post(post, kind, name)) is not None:
+    async def _keep(self, link: ChannelLink, message: InboundMessage | None) -> None:
+        if message is not None:
             await self._intake.keep(link, message)
 
-    async def _missed(self, seen: Mapping[str, int], newest: int) -> AsyncGenerator[tuple[Any, str]]:
-        """(post, type of its channel): the posts and edits since the last accepted one of each channel; in channels that never wrote before, since
-        the newest of all."""
+    async def _kind_of(self, chat: str) -> str:
+        """The type of a channel; edits come without it. Empty: it is not known."""
+        found = await self._missed.ask(chat, partial(self._api.chat, chat)) if ID.fullmatch(chat) else None
+        return found[1] if found is not None else ""
+
+    async def _catch_up(self, link: ChannelLink, reader: MattermostReader) -> None:
+        """The posts and edits since the last accepted one of each channel; in channels that never wrote before, since the newest of all."""
+        noted = await self._notes.get(_SINCE)
+        if noted is None:
+            await self._notes.keep(_SINCE, noted := str((await self._api.bot()).now))
+        seen = {chat: time for chat, id in (await link.last_seen()).items() if (time := _position(id))}
+        newest = max([int(noted), *seen.values()])
         channels = objects_at(await self._api.http.json("GET", "/users/me/channels"))
         behind = [each for each in channels if number_at(each, "last_post_at") > seen.get(text_at(each, "id"), newest)]
+        if len(behind) > _MOST_CHATS:
+            log.warning("mattermost.missed_unread chats=%d", len(behind) - _MOST_CHATS)
         for channel in sorted(behind, key=lambda each: -number_at(each, "last_post_at"))[:_MOST_CHATS]:
             id = text_at(channel, "id")
-            try:
-                found = await self._api.http.json("GET", f"/channels/{id}/posts", params={"since": str(seen.get(id, newest))})
-            except Answered as error:
-                log.warning("mattermost.not_caught_up chat=%s error=%s", id, error)
-                continue
             since = seen.get(id, newest)
-            for post in sorted(posts_in(found), key=_written):
-                if _written(post) > since:
-                    yield post, text_at(channel, "type")
-
-
-def _written(post: Any) -> int:
-    return max(number_at(post, "create_at"), number_at(post, "edit_at"))
+            posts = partial(self._api.http.json, "GET", f"/channels/{id}/posts", params={"since": str(since)})
+            for post in sorted(posts_in(await self._missed.ask(id, posts)), key=written_at):
+                if written_at(post) > since:
+                    await self._keep(link, await reader.post(post, text_at(channel, "type")))
 
 
 def _position(external_id: str) -> int:
     """The time in an external id; 0: there is none (a press)."""
-    _, _, time = external_id.rpartition(":")
-    return int(time) if time.isascii() and time.isdigit() and len(time) < 16 else 0
+    time = external_id.rpartition(":")[2]
+    return int(time) if re.fullmatch("[0-9]{1,15}", time) else 0

@@ -1,24 +1,23 @@
 """Mattermost's REST API, and what its answers mean. https://developers.mattermost.com/api-documentation/"""
 
 import re
-from dataclasses import dataclass
-from datetime import UTC, datetime
+import time
 from email.utils import parsedate_to_datetime
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 from assistant.contracts.channels import ChannelContext, ChannelFailed, SendFailed, SendRefused, SendUnclear
 from assistant.contracts.util import no_address
 from channels.kit.forms import ANY_BUT_KIND, Blame, Piece
-from channels.kit.http import Answered, PlatformError, PlatformHttp, Unanswered, value_at
-from channels.kit.refusals import channel_failure, not_sent, send_failure
-from channels.kit.values import Latest, objects_at, text_at
+from channels.kit.http import Answered, PlatformError, PlatformHttp, Unanswered
+from channels.kit.refusals import before_post, channel_failure, send_failure
+from channels.kit.values import Latest, objects_at, text_at, value_at
 from channels.mattermost.kind import ID
 from channels.mattermost.settings import MattermostSettings
 
 PLATFORM: Final = "Mattermost"
 SETTING: Final = "channels.mattermost.token"
-_LOOK_SECONDS: Final = 3.0
-_MOST: Final = 4096
+LOOK_SECONDS: Final = 3.0
+"""For what is looked up while a message waits."""
 _PENDING: Final = "api.post.deduplicate_create_post.pending"
 _REFUSED: Final[tuple[tuple[re.Pattern[str], str, str], ...]] = (
     (re.compile(r"can_not_post_to_deleted"), "chat_archived", "The channel is archived."),
@@ -39,8 +38,7 @@ _ABOUT: Final[tuple[tuple[re.Pattern[str], tuple[Piece, ...]], ...]] = (
 """What a refusal is about, by its id. https://github.com/mattermost/mattermost/blob/master/server/i18n/en.json"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MattermostBot:
+class MattermostBot(NamedTuple):
     """The bot's account, and the server's time when it was asked, in milliseconds. `calls`: what mentions it, in lower case."""
 
     id: str
@@ -61,8 +59,8 @@ class MattermostApi:
             headers={"Authorization": f"Bearer {settings.secret}"},
             base=f"{settings.server_url.rstrip('/')}/api/v4",
         )
-        self._names = Latest[str](_MOST)
-        self._chats = Latest[tuple[str, str]](_MOST)
+        self._names = Latest[str]()
+        self._chats = Latest[tuple[str, str]]()
         self._bot: MattermostBot | None = None
 
     async def bot(self, *, fresh: bool = False) -> MattermostBot:
@@ -70,62 +68,59 @@ class MattermostApi:
         if self._bot is None or fresh:
             answer = await self.http.call("GET", "/users/me")
             found = answer.json()
-            name = text_at(found, "username")
-            calls = [f"@{name}", *[key.strip() for key in text_at(found, "notify_props", "mention_keys").split(",")]]
-            self._bot = MattermostBot(
-                id=text_at(found, "id"),
-                username=name,
-                calls=tuple(dict.fromkeys(call.lower() for call in calls if len(call) > 1)),
-                now=_milliseconds(answer.headers.get("date")),
-            )
+            id, name = text_at(found, "id"), text_at(found, "username")
+            if not (ID.fullmatch(id) and name):
+                raise Unanswered("the answer has no account")
+            keys = text_at(found, "notify_props", "mention_keys").lower().split(",")
+            calls = dict.fromkeys([f"@{name.lower()}", *[key for each in keys if len(key := each.strip()) > 1]])
+            self._bot = MattermostBot(id, name, tuple(calls), _milliseconds(answer.headers.get("date", "")))
         return self._bot
 
     async def name_of(self, user_id: str) -> str:
         """A user's name; the id where it is not known now."""
-        if (known := self._names.get(user_id)) is not None:
-            return known
+
+        async def ask(id: str) -> str:
+            found = await self.http.json("GET", f"/users/{id}", seconds=LOOK_SECONDS)
+            return no_address(text_at(found, "username") or id)[:100]
+
         try:
-            found = await self.http.json("GET", f"/users/{user_id}", seconds=_LOOK_SECONDS)
+            return await self._names.or_ask(user_id, ask)
         except PlatformError:
             return user_id
-        name = no_address(text_at(found, "username") or user_id)[:100]
-        self._names.put(user_id, name)
-        return name
+
+    async def chat(self, id: str) -> tuple[str, str]:
+        """(the channel's id, its type: "D" direct, "G" group, "O" open, "P" private); of a user's id that of their direct messages. Raises
+        PlatformError."""
+        return await self._chats.or_ask(id, self._chat)
 
     async def chat_of(self, chat_id: str) -> tuple[str, str]:
-        """(the channel's id, its type: "D" direct, "G" group, "O" open, "P" private); of a user's id that of their direct messages. Raises
-        PlatformError or SendFailed."""
+        """The same for a send. Raises PlatformError or SendFailed."""
         if not ID.fullmatch(chat_id):
             raise SendRefused("chat_not_found", "There is no such chat.")
-        if (known := self._chats.get(chat_id)) is not None:
-            return known
-        try:
-            found = await self._channel(chat_id)
-        except Unanswered as error:
-            raise not_sent(error, PLATFORM) from error
-        chat = text_at(found, "id") or chat_id, text_at(found, "type")
-        self._chats.put(chat_id, chat)
-        return chat
+        with before_post(PLATFORM):
+            return await self.chat(chat_id)
 
-    async def _channel(self, id: str) -> Any:
+    async def _chat(self, id: str) -> tuple[str, str]:
         try:
-            return await self.http.json("GET", f"/channels/{id}")
+            found = await self.http.json("GET", f"/channels/{id}")
         except Answered as error:
             if error.status not in (403, 404):
                 raise
             try:
-                return await self.http.json("POST", "/channels/direct", json=[(await self.bot()).id, id])
+                found = await self.http.json("POST", "/channels/direct", json=[(await self.bot()).id, id])
             except Answered:
                 raise error from None
+        if not ID.fullmatch(chat := text_at(found, "id")):
+            raise Unanswered("the answer has no channel")
+        return chat, text_at(found, "type")
 
 
-def _milliseconds(date: str | None) -> int:
-    """Of a Date header; of this machine's clock without one."""
+def _milliseconds(date: str) -> int:
+    """Of a Date header; of this machine's clock where it is none."""
     try:
-        at = parsedate_to_datetime(date or "")
-    except ValueError:
-        at = datetime.now(UTC)
-    return int(at.timestamp() * 1000)
+        return int(parsedate_to_datetime(date).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return int(time.time() * 1000)
 
 
 def posts_in(answer: Any) -> list[dict[str, Any]]:
@@ -138,7 +133,7 @@ def failure_of(error: PlatformError) -> SendFailed:
     """See `channels.kit.sender.Posting.failure`."""
     if not isinstance(error, Answered):
         return send_failure(error, PLATFORM, setting=SETTING)
-    id = str(error.at("id") or "")
+    id = text_at(error.body, "id")
     if id == _PENDING:  # an earlier try is being carried out
         return SendUnclear("not_now", f"{PLATFORM} is still at an earlier try of it.")
     if error.status >= 500 and error.status != 503:
@@ -153,7 +148,7 @@ def blame_of(error: PlatformError) -> Blame | None:
     """See `channels.kit.forms.in_some_form`."""
     if not isinstance(error, Answered) or error.status not in (400, 403, 404, 413, 501):
         return None
-    id = str(error.at("id") or "")
+    id = text_at(error.body, "id")
     words = f"{PLATFORM}: {id or error.status}"
     if error.status == 413:
         return ("album", "files"), words

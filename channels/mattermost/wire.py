@@ -1,6 +1,5 @@
 """Mattermost's calls that post, edit and show."""
 
-import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -8,43 +7,36 @@ from pathlib import Path
 from typing import Any, Final
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import SendFailed, Sending
+from assistant.contracts.channels import Sending
 from assistant.contracts.inbox import InboundFile, InboundMessage
 from assistant.contracts.outbox import ButtonRows
 from channels.kit.calls import hmac_hex
 from channels.kit.commands import button_value
-from channels.kit.forms import Blame
-from channels.kit.http import Answered, PlatformError, Unanswered, value_at
+from channels.kit.http import Answered, Unanswered
 from channels.kit.planning import ButtonRules, MessageRules
-from channels.kit.refusals import not_sent
+from channels.kit.refusals import before_post
 from channels.kit.sender import Post
+from channels.kit.values import text_at
 from channels.mattermost.api import PLATFORM, MattermostApi, blame_of, failure_of, posts_in
 from channels.mattermost.settings import MattermostSettings
-from channels.text.blocks import FormattedPart
 from channels.text.markdown import Dialect, markdown_parts
 
-log = logging.getLogger(__name__)
-MOST_TEXT: Final = 15_000
-"""The server takes 16,383 characters. https://github.com/mattermost/mattermost/blob/master/server/public/model/post.go (PostMessageMaxRunesV2)"""
-_DIALECT: Final = Dialect(pings=r"(?<![\w.+-])@(?=\w)")
+_DIALECT: Final = Dialect(pings=r"(?<![^\W_])@(?=\w|$)")
 _KEY: Final = "nanobot_key"
 """The prop of a post that holds its key: `pending_post_id` is remembered for 30 seconds only.
 https://github.com/mattermost/mattermost/blob/master/server/channels/app/post.go (pendingPostIDsCacheTTL)"""
 _BEFORE: Final = timedelta(minutes=5)
 """The largest difference between the server's clock and ours."""
-
-
-def mattermost_parts(markdown: str, limit: int) -> list[FormattedPart]:
-    return markdown_parts(markdown, limit, _DIALECT)
-
-
+_MOST_TEXT: Final = 15_000
+"""The server takes 16,383 characters. https://github.com/mattermost/mattermost/blob/master/server/public/model/post.go (PostMessageMaxRunesV2)"""
 _RULES: Final = MessageRules(
     platform=PLATFORM,
-    texts=mattermost_parts,
-    most_text=MOST_TEXT,
-    most_caption=MOST_TEXT,
+    texts=lambda markdown, limit: markdown_parts(markdown, limit, _DIALECT),
+    most_text=_MOST_TEXT,
+    most_caption=_MOST_TEXT,
     most_files=10,
-    most_file_bytes=100 * 1024 * 1024,  # the server's own setting, unless it is changed
+    most_file_bytes=100 << 20,  # the server's own setting, unless it is changed
+    most_bytes=100 << 20,
 )
 _BUTTONS: Final = ButtonRules(rows=5, in_row=5, text=100, can_link=lambda url: False)
 """A button calls the assistant, and opens no page."""
@@ -56,6 +48,8 @@ def rules_for(settings: MattermostSettings) -> MessageRules:
 
 class MattermostWire:
     platform = PLATFORM
+    blamed = staticmethod(blame_of)
+    failure = staticmethod(failure_of)
 
     def __init__(self, api: MattermostApi, settings: MattermostSettings) -> None:
         self._api = api
@@ -65,32 +59,18 @@ class MattermostWire:
         chat, _ = await self._api.chat_of(post.sending.address.chat_id)
         if (arrived := await self._arrived(post.sending, chat, post.key)) is not None:
             return arrived
-        body = {
-            "channel_id": chat,
-            "message": post.words,
-            "root_id": post.form.thread_id or "",
-            "file_ids": [await self._upload(chat, media.name, post.contents[media.digest]) for media in post.form.part.media],
-            "props": {_KEY: post.key, **self._buttons(post.form.part.buttons)},
-            "pending_post_id": f"{(await self._api.bot()).id}:{post.key}",
-        }
-        answer = await self._api.http.json("POST", "/posts", json=body)
-        id = value_at(answer, "id")
-        return id if isinstance(id, str) else None
+        part = post.form.part
+        files = [await self._upload(chat, media.name, post.contents[media.digest]) for media in part.media]
+        props = {_KEY: post.key, **self._buttons(part.buttons)}
+        pending = f"{(await self._api.bot()).id}:{post.key}"
+        words = post.quiet(_DIALECT.quiet)
+        return await self._create(chat, post.form.thread_id, words, file_ids=files, props=props, pending_post_id=pending)
 
     async def edit(self, post: Post, message_id: str) -> bool:
-        return await self._patch(message_id, post.words, self._buttons(post.form.part.buttons))
+        return await self._patch(message_id, post.quiet(_DIALECT.quiet), self._buttons(post.form.part.buttons))
 
     async def remove(self, post: Post, message_id: str) -> None:
-        try:
-            await self._api.http.call("DELETE", f"/posts/{message_id}")
-        except PlatformError as error:
-            log.info("mattermost.preview_stays error=%s", type(error).__name__)
-
-    def blamed(self, error: PlatformError) -> Blame | None:
-        return blame_of(error)
-
-    def failure(self, error: PlatformError) -> SendFailed:
-        return failure_of(error)
+        await self._api.http.call("DELETE", f"/posts/{message_id}")
 
     async def fetch(self, file: InboundFile, into: Path, most_bytes: int) -> None:
         """`ref`: the file's id."""
@@ -109,40 +89,39 @@ class MattermostWire:
         if message_id is not None:
             return message_id if await self._patch(message_id, text, {}) else None
         chat, _ = await self._api.chat_of(address.chat_id)
-        answer = await self._api.http.json("POST", "/posts", json={"channel_id": chat, "message": text, "root_id": address.thread_id or ""})
-        return str(value_at(answer, "id"))
+        return await self._create(chat, address.thread_id, text)
+
+    async def _create(self, chat: str, root: str | None, text: str, **more: object) -> str | None:
+        body = {"channel_id": chat, "message": text, "root_id": root or "", **more}
+        return text_at(await self._api.http.json("POST", "/posts", json=body), "id") or None
 
     async def _arrived(self, sending: Sending, chat: str, key: str) -> str | None:
         """The post that an earlier try of this part made, if it did."""
         if sending.again is None:
             return None
         since = int((sending.again - _BEFORE).timestamp() * 1000)
-        try:
+        with before_post(PLATFORM):
             answer = await self._api.http.json("GET", f"/channels/{chat}/posts", params={"since": str(since)})
             me = (await self._api.bot()).id
-        except Unanswered as error:
-            raise not_sent(error, PLATFORM) from error
-        for post in posts_in(answer):
-            if post.get("user_id") == me and value_at(post, "props", _KEY) == key:
-                return str(post.get("id"))
-        return None
+        own = [post for post in posts_in(answer) if text_at(post, "user_id") == me and text_at(post, "props", _KEY) == key]
+        return next(filter(None, [text_at(post, "id") for post in own]), None)
 
     async def _patch(self, message_id: str, text: str, props: Mapping[str, Any]) -> bool:
         """`props` take the place of all that were there."""
         try:
             await self._api.http.call("PUT", f"/posts/{message_id}/patch", json={"message": text, "props": {"from_bot": "true", **props}})
         except Answered as error:
-            if error.status == 404 or "time_limit" in str(error.at("id")):
+            if error.status == 404 or "time_limit" in text_at(error.body, "id"):
                 return False
             raise
         return True
 
     async def _upload(self, chat: str, name: str, content: bytes) -> str:
-        try:
+        with before_post(PLATFORM):
             answer = await self._api.http.json("POST", "/files", params={"channel_id": chat, "filename": name}, data=content)
-        except Unanswered as error:
-            raise not_sent(error, PLATFORM) from error
-        return str(value_at(answer, "file_infos", 0, "id"))
+            if id := text_at(answer, "file_infos", 0, "id"):
+                return id
+            raise Unanswered("the answer has no file")
 
     def _buttons(self, rows: ButtonRows) -> Mapping[str, Any]:
         """https://docs.mattermost.com/developers/integrate/plugins/interactive-messages: the server calls, without a signature of its own; so each
@@ -152,16 +131,11 @@ class MattermostWire:
             context = {"value": value, "label": label, "sign": sign(self._settings, value, label)}
             return {"id": id, "name": label, "integration": {"url": self._settings.callback_url, "context": context}}
 
-        attachments = [
-            {
-                "actions": [
-                    action(button.text, button_value(button, f"{row}.{column}", 2000), f"b{row}x{column}")
-                    for column, button in enumerate(line)
-                ]
-            }
+        lines = [
+            [action(each.text, button_value(each, f"{row}.{column}", 2000), f"b{row}x{column}") for column, each in enumerate(line)]
             for row, line in enumerate(rows)
         ]
-        return {"attachments": attachments} if attachments else {}
+        return {"attachments": [{"actions": line} for line in lines]} if lines else {}
 
 
 def sign(settings: MattermostSettings, value: str, label: str) -> str:

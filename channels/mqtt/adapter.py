@@ -1,6 +1,7 @@
 """MQTT as a channel: publishes with QoS 1, and reads in a session that the broker keeps."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -16,17 +17,17 @@ from assistant.contracts.inbox import InboundMessage, Sender
 from assistant.contracts.outbox import Receipt
 from channels.kit.commands import command_of
 from channels.kit.http import loads
-from channels.kit.intake import Intake
+from channels.kit.intake import Intake, next_of
 from channels.kit.planning import MessageRules, plan_message
 from channels.kit.values import text_at
-from channels.mqtt.connection import BrokerConnection
+from channels.mqtt.connection import MOST_WAITING, BrokerConnection
 from channels.mqtt.settings import MqttSettings
 from channels.text.splitting import plain_parts
 
+log = logging.getLogger(__name__)
 _RULES: Final = MessageRules(platform="MQTT", texts=plain_parts, most_text=16_000, most_files=0)
 _MOST_BYTES: Final = 64_000
 """Of a message that comes in."""
-_MOST_WAITING: Final = 1000
 _SECONDS: Final = 20.0
 _FAILURES, _QUOTA, _QUOTA_WAIT = 0x80, 0x97, 30.0
 """Reason codes (https://docs.oasis-open.org/mqtt/mqtt/v5.0/mqtt-v5.0.html, 3.4.2.1); the broker tells no wait."""
@@ -64,20 +65,16 @@ class MqttChannel:
         if not self._names:
             link.connected(detail)
             await asyncio.Event().wait()
-        came: asyncio.Queue[paho.MQTTMessage] = asyncio.Queue(_MOST_WAITING)
+        came: asyncio.Queue[paho.MQTTMessage] = asyncio.Queue(MOST_WAITING)
         reader = BrokerConnection(self._settings, session=self._settings.client_id, came=lambda message: _put(came, message))
         try:
             await reader.open()
             await reader.subscribe(sorted(self._names))
             link.connected(detail)
-            while True:
-                next_one = asyncio.ensure_future(came.get())
-                await asyncio.wait([next_one, reader.ended], return_when=asyncio.FIRST_COMPLETED)
-                if not next_one.done():
-                    next_one.cancel()
-                    raise ChannelFailed(f"The broker ended the connection ({reader.ended.result()}).")
-                await self._take(link, next_one.result())
-                reader.acknowledge(next_one.result())
+            while (message := await next_of(came, reader.ended)) is not None:
+                await self._take(link, message)
+                reader.acknowledge(message)
+            raise ChannelFailed(f"The broker ended the connection ({reader.ended.result()}).")
         finally:
             await reader.close()
 
@@ -87,12 +84,11 @@ class MqttChannel:
             raise SendRefused("unknown_topic", f"There is no topic {sending.address.chat_id!r} in channels.mqtt.topics.")
         try:
             out = await self._writer()
-        except ChannelFailed as error:
-            code, wait = ("unauthorized", 300.0) if error.fatal else ("network", None)
-            raise SendLater(code, str(error), retry_after=wait, counts=False, whole_channel=True) from error
-        try:
             async with asyncio.timeout(self._seconds):
                 code = await out.publish(topic.publish, sending.part.plain.encode())
+        except ChannelFailed as error:
+            why, wait = ("unauthorized", 300.0) if error.fatal else ("network", None)
+            raise SendLater(why, str(error), retry_after=wait, counts=False, whole_channel=True) from error
         except TimeoutError:
             code = None
         if code is None:
@@ -158,8 +154,10 @@ class MqttChannel:
 
 
 def _put(queue: asyncio.Queue[paho.MQTTMessage], message: paho.MQTTMessage) -> None:
-    """One too many is not acknowledged: the broker gives it again after the next connection."""
-    if not queue.full():
+    """Of those that want an acknowledgement the broker sends no more than there is room for."""
+    if queue.full():
+        log.warning("mqtt.message_dropped topic=%s qos=%d waiting=%d", message.topic, message.qos, queue.qsize())
+    else:
         queue.put_nowait(message)
 
 

@@ -15,6 +15,8 @@ from channels.mqtt.settings import MqttSettings
 
 _CONNECT_SECONDS: Final = 10.0
 _KEEP_SECONDS: Final = 60
+MOST_WAITING: Final = 1000
+"""Messages that the broker sends, or is sent, before the first of them is acknowledged."""
 _SESSION_SECONDS: Final = 30 * 86_400
 """How long the broker keeps what came while the session was away."""
 _BAD_LOGIN: Final = ("Bad user name or password", "Not authorized", "Client identifier not valid")
@@ -31,11 +33,9 @@ class BrokerConnection:
             CallbackAPIVersion.VERSION2, client_id=session, protocol=MQTTProtocolVersion.MQTTv5, reconnect_on_failure=False, manual_ack=True
         )
         self._client.connect_timeout = _CONNECT_SECONDS
-        self._client.max_queued_messages_set(1000)
+        self._client.max_queued_messages_set(MOST_WAITING)
         if settings.username is not None:
             self._client.username_pw_set(settings.username, settings.secret or None)
-        if settings.tls:
-            self._client.tls_set()
         self._client.on_connect = self._on(self._connected, 3)  # the places of what is told in paho's callbacks
         self._client.on_subscribe = self._on(self._granted, 3)
         self._client.on_publish = self._on(self._published, 2, 3)
@@ -63,7 +63,11 @@ class BrokerConnection:
             raise ChannelFailed(f"The broker at {place} takes no connection: {said}.", fatal=said in _BAD_LOGIN)
 
     def _connect(self) -> None:
+        """Blocks: the certificates that are trusted are read, too."""
+        if self._settings.tls:
+            self._client.tls_set()
         about = Properties(PacketTypes.CONNECT)
+        about.ReceiveMaximum = MOST_WAITING
         about.SessionExpiryInterval = _SESSION_SECONDS if self._session else 0
         self._client.connect(self._settings.host, self._settings.port, _KEEP_SECONDS, clean_start=not self._session, properties=about)
 
@@ -78,9 +82,11 @@ class BrokerConnection:
 
     async def publish(self, topic: str, payload: bytes) -> int | None:
         """The broker's acknowledgement (QoS 1): a reason code, of which those from 0x80 are refusals. None: the connection ended first, and the
-        broker may have it."""
+        broker may have it. Raises ChannelFailed: nothing was sent."""
         taken: asyncio.Future[int] = self._loop.create_future()
         info = self._client.publish(topic, payload, qos=1)
+        if info.rc != paho.MQTT_ERR_SUCCESS:
+            raise ChannelFailed(f"The connection to the broker takes nothing: {paho.error_string(info.rc)}")
         self._waiting[info.mid] = taken  # told on this loop, so not before the next await
         try:
             await asyncio.wait([taken, self.ended], return_when=asyncio.FIRST_COMPLETED)

@@ -2,28 +2,28 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from functools import partial
+from contextlib import aclosing
 from typing import Any, Final
-
-import orjson
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext, ChannelFailed, ChannelLink, Limit
 from assistant.contracts.inbox import InboundFile, InboundMessage, Sender
-from assistant.contracts.util import display_name
+from assistant.contracts.outbox import OutboundEvent, OutboundPart
 from channels.kit.commands import command_of, pressed
 from channels.kit.conversation import ChatConversation
-from channels.kit.http import PlatformError, PlatformHttp, value_at
+from channels.kit.files import inbound_file
+from channels.kit.http import PlatformHttp, stream_lines
 from channels.kit.intake import Intake
 from channels.kit.planning import plan_message
-from channels.kit.refusals import channel_failure
+from channels.kit.refusals import connecting
 from channels.kit.sender import PartSender
+from channels.kit.values import id_at, loads, number_at, text_at, time_at, value_at
 from channels.ntfy.settings import NtfySettings
-from channels.ntfy.wire import PLATFORM, RULES, NtfyWire
+from channels.ntfy.wire import ONE_WAY, PLATFORM, RULES, SETTING, NtfyWire
 
 _QUIET: Final = 100.0
 """Seconds without a line after which the connection is dead: the server sends one every 45."""
+_MOST_LINE: Final = 1_000_000
 _OLDEST: Final = "12h"
 """How long ntfy.sh keeps messages."""
 
@@ -33,7 +33,6 @@ class NtfyChannel:
 
     name = "ntfy"
     keyed = False
-    plan = staticmethod(partial(plan_message, rules=RULES))
 
     def __init__(self, settings: NtfySettings, context: ChannelContext, *, pause: float = 1.0) -> None:
         """`pause`: seconds before the first retry where the store can't be written."""
@@ -53,11 +52,13 @@ class NtfyChannel:
         """60 at once, then one in 5 s. https://docs.ntfy.sh/publish/#limitations"""
         return (Limit(key=self.name, amount=60, seconds=300),)
 
+    def plan(self, event: OutboundEvent) -> Sequence[OutboundPart]:
+        topic = self._settings.topics.get(event.address.chat_id)
+        return plan_message(event, ONE_WAY if topic is not None and topic.replies is None else RULES)
+
     async def identity(self) -> str:
-        try:
+        with connecting(PLATFORM, setting=SETTING):
             await self._http.call("GET", "/v1/account" if self._settings.token else "/v1/health")
-        except PlatformError as error:
-            raise channel_failure(error, PLATFORM, setting="channels.ntfy.token") from error
         return f"{self._settings.server}, topics: {', '.join(sorted(self._settings.topics))}"
 
     async def run(self, link: ChannelLink) -> None:
@@ -69,12 +70,13 @@ class NtfyChannel:
         seen = await link.last_seen()
         since = max((seen[name] for name in self._names.values() if name in seen), key=_time_of, default="")
         after = str(int(_time_of(since)) - 1) if since else _OLDEST
-        try:
-            async with self._http.stream("GET", f"/{topics}/json", params={"since": after}, quiet=_QUIET) as lines:
+        with connecting(PLATFORM, setting=SETTING):
+            async with (
+                self._http.stream("GET", f"/{topics}/json", params={"since": after}, quiet=_QUIET) as stream,
+                aclosing(stream_lines(stream, _MOST_LINE)) as lines,
+            ):
                 async for line in lines:
                     await self._take(link, line, detail)
-        except PlatformError as error:
-            raise channel_failure(error, PLATFORM, setting="channels.ntfy.token") from error
         raise ChannelFailed(f"{PLATFORM} ended the stream.")
 
     async def close(self) -> None:
@@ -82,8 +84,8 @@ class NtfyChannel:
 
     async def _take(self, link: ChannelLink, line: bytes, detail: str) -> None:
         try:
-            event: Any = orjson.loads(line)
-        except orjson.JSONDecodeError:
+            event = loads(line)
+        except ValueError:
             return
         match value_at(event, "event"):
             case "open":
@@ -95,9 +97,9 @@ class NtfyChannel:
 
     def _read(self, event: Mapping[str, Any]) -> InboundMessage | None:
         """None: it is not of a topic of ours, or says nothing. https://docs.ntfy.sh/subscribe/api/#json-message-format"""
-        name = self._names.get(str(value_at(event, "topic")))
-        id, time, text = value_at(event, "id"), value_at(event, "time"), value_at(event, "message") or ""
-        if name is None or not isinstance(id, str) or not isinstance(time, int) or not isinstance(text, str):
+        name = self._names.get(text_at(event, "topic"))
+        id, time, text = id_at(event, "id"), number_at(event, "time"), text_at(event, "message")
+        if name is None or not id or not time:
             return None
         files = _files(event)
         press = pressed(text)
@@ -116,21 +118,16 @@ class NtfyChannel:
             command=press[1] if press else command_of(text),
             chosen=press is not None,
             message_id=id,
-            at=datetime.fromtimestamp(time, UTC),
+            at=time_at(event, "time"),
         )
 
 
 def _time_of(external_id: str) -> float:
     _, _, time = external_id.rpartition("@")
-    return float(time) if time.isdigit() else 0.0
+    return float(time) if time.isdecimal() else 0.0
 
 
 def _files(event: Mapping[str, Any]) -> tuple[InboundFile, ...]:
-    url, name = value_at(event, "attachment", "url"), value_at(event, "attachment", "name")
-    if not isinstance(url, str):
-        return ()
-    size = value_at(event, "attachment", "size")
-    media_type = str(value_at(event, "attachment", "type") or "application/octet-stream")
-    kind = "image" if media_type.startswith("image/") else "document"
-    shown = display_name(str(name or "file"), "file")
-    return (InboundFile(name=shown, kind=kind, media_type=media_type, size=size if isinstance(size, int) else None, ref=url),)
+    about = value_at(event, "attachment")
+    url, media_type = text_at(about, "url"), text_at(about, "type")
+    return (inbound_file(text_at(about, "name"), url, media_type=media_type, size=value_at(about, "size")),) if url else ()

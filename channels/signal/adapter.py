@@ -10,12 +10,12 @@ from assistant.contracts.channels import ChannelContext, ChannelFailed, ChannelL
 from assistant.contracts.errors import StoreUnavailable
 from channels.kit.conversation import ChatConversation
 from channels.kit.hearing import Hearing
-from channels.kit.http import Answered, PlatformError, value_at
+from channels.kit.http import Answered, PlatformError
 from channels.kit.intake import Intake
 from channels.kit.planning import plan_message
 from channels.kit.refusals import channel_failure
 from channels.kit.sender import PartSender
-from channels.kit.values import list_at, text_at
+from channels.kit.values import number_at, text_at, value_at
 from channels.signal.inbound import SignalReader
 from channels.signal.rpc import rpc_of
 from channels.signal.settings import SignalSettings
@@ -23,6 +23,8 @@ from channels.signal.wire import RULES, SignalWire, message_id
 
 _LAST: Final = "event"
 """The note that holds the id of the last event that was taken in."""
+_MOST_RECEIPTS: Final = 100
+"""Of one envelope."""
 _NONE: Final = "0"
 """An id that no event has: signal-cli sends all that it kept."""
 
@@ -102,8 +104,7 @@ class SignalChannel:
         read = value_at(receipt, "isRead") is True
         if not read and value_at(receipt, "isDelivery") is not True:
             return False
-        for timestamp in list_at(receipt, "timestamps"):
-            if isinstance(timestamp, int):
-                with suppress(StoreUnavailable):
-                    await link.delivered(message_id(timestamp), read=read)
+        for place in range(_MOST_RECEIPTS):
+            if timestamp := number_at(receipt, "timestamps", place):
+                await self._intake.until_stored(link, partial(link.delivered, message_id(timestamp), read=read))
         return True

@@ -1,31 +1,22 @@
 """signal-cli's envelopes as messages.
 https://github.com/AsamK/signal-cli/blob/master/src/main/java/org/asamk/signal/json/JsonMessageEnvelope.java"""
 
-import re
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.inbox import FileKind, InboundFile, InboundMessage, Quote, Sender
-from assistant.contracts.util import display_name
+from assistant.contracts.inbox import InboundFile, InboundMessage, Quote, Sender
+from assistant.contracts.util import no_address
 from channels.kit.commands import command_of
+from channels.kit.files import inbound_file
 from channels.kit.hearing import Hearing, Overheard
-from channels.kit.http import value_at
-from channels.kit.values import list_at, text_at
+from channels.kit.values import id_at, number_at, objects_at, text_at, value_at
+from channels.signal.kind import GROUP, PERSON
 from channels.signal.wire import message_id
 
-_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_GROUP: Final = re.compile(r"[A-Za-z0-9+/]{43}=")
-_KINDS: Final[dict[str, FileKind]] = {"image": "image", "audio": "audio", "video": "video"}
 _MOST_NAME: Final = 128
-_LATEST: Final = 253_402_300_000_000
-"""Milliseconds until the year 9999."""
-
-
-def time_at(value: Any, *path: str | int) -> int:
-    """Milliseconds since 1970; 0: it is not there."""
-    found = value_at(value, *path)
-    return found if isinstance(found, int) and 0 < found < _LATEST else 0
+_MOST_LISTED: Final = 100
+"""Mentions and files of a message that are read."""
 
 
 class SignalReader:
@@ -40,11 +31,11 @@ class SignalReader:
     def read(self, envelope: Any) -> InboundMessage | None:
         author = text_at(envelope, "sourceUuid")
         edited = value_at(envelope, "editMessage")
-        target = time_at(edited, "targetSentTimestamp")
+        target = number_at(edited, "targetSentTimestamp")
         data = value_at(envelope, "dataMessage") if edited is None else value_at(edited, "dataMessage")
-        timestamp = time_at(data, "timestamp") or time_at(envelope, "timestamp")
+        timestamp = number_at(data, "timestamp") or number_at(envelope, "timestamp")
         group = text_at(data, "groupInfo", "groupId")
-        if not _ID.fullmatch(author) or not timestamp or (group and not _GROUP.fullmatch(group)):
+        if not PERSON.fullmatch(author) or not timestamp or (group and not GROUP.fullmatch(group)):
             return None
         chat = group or author
         text, mentions_me = self._words(data, group=bool(group))
@@ -81,13 +72,12 @@ class SignalReader:
         left out."""
         raw = text_at(data, "message").encode("utf-16-le")
         mentions_me = False
-        places = [(value_at(each, "start"), value_at(each, "length"), each) for each in list_at(data, "mentions")]
-        found = [(start, length, each) for start, length, each in places if isinstance(start, int) and isinstance(length, int)]
-        for start, length, each in sorted(found, key=lambda one: one[0], reverse=True):
+        places = [(number_at(each, "start"), number_at(each, "length"), each) for each in objects_at(data, "mentions")[:_MOST_LISTED]]
+        for start, length, each in sorted(places, key=lambda one: one[0], reverse=True):
             mine = self._is_me(each, "")
             mentions_me |= mine
-            name = "" if mine and group and start == 0 else f"@{text_at(each, 'name') or text_at(each, 'number')}"
-            if 0 <= start <= start + length <= len(raw) // 2:
+            name = "" if mine and group and start == 0 else f"@{no_address(text_at(each, 'name') or text_at(each, 'number'))}"
+            if length and start + length <= len(raw) // 2:
                 raw = raw[: 2 * start] + name.encode("utf-16-le") + raw[2 * (start + length) :]
         return raw.decode("utf-16-le", errors="replace").lstrip(" ,:\n" if group and mentions_me else ""), mentions_me
 
@@ -97,7 +87,7 @@ class SignalReader:
         if not text:
             return None
         mine = self._is_me(quote, "author")
-        author_id = "" if mine else text_at(quote, "authorUuid") or text_at(quote, "author")
+        author_id = "" if mine else id_at(quote, "authorUuid") or id_at(quote, "author")
         return Quote(text=text, author="", author_id=author_id, files=tuple(file for file in files if file.ref.partition(" ")[0]))
 
     def _is_me(self, value: Any, prefix: str) -> bool:
@@ -108,19 +98,10 @@ class SignalReader:
 def _files(data: Any, chat: str) -> list[InboundFile]:
     """`ref`: the attachment's id, and the chat that it came by."""
     found: list[InboundFile] = []
-    for attachment in list_at(data, "attachments"):
-        media_type = text_at(attachment, "contentType") or "application/octet-stream"
+    for each in objects_at(data, "attachments")[:_MOST_LISTED]:
+        media_type, kind = text_at(each, "contentType"), "voice" if value_at(each, "isVoiceNote") is True else None
         major, _, minor = media_type.partition("/")
-        voice = value_at(attachment, "isVoiceNote") is True
-        name = text_at(attachment, "filename") or f"{major}.{minor.partition(';')[0] or 'bin'}"
-        size = value_at(attachment, "size")
-        found.append(
-            InboundFile(
-                name=display_name(name, "file"),
-                kind="voice" if voice else _KINDS.get(major, "document"),
-                media_type=media_type,
-                size=size if isinstance(size, int) and size >= 0 else None,
-                ref=f"{text_at(attachment, 'id')} {chat}",
-            )
-        )
+        name = text_at(each, "filename") or f"{major or 'file'}.{minor.partition(';')[0] or 'bin'}"
+        ref = f"{id_at(each, 'id')} {chat}"
+        found.append(inbound_file(name, ref, media_type=media_type, size=value_at(each, "size"), kind=kind))
     return found

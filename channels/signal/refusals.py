@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from assistant.contracts.channels import SendFailed, SendLater, SendRefused, SendUnclear
+from channels.kit.answers import seconds_in
 from channels.kit.forms import ANY_BUT_KIND, Blame
-from channels.kit.http import Answered, PlatformError, value_at
+from channels.kit.http import Answered, PlatformError
 from channels.kit.refusals import send_failure
+from channels.kit.values import list_at, text_at, value_at
 
 PLATFORM: Final = "Signal"
 _USER: Final = "-1"
@@ -17,7 +19,11 @@ _GONE: Final = ("group not found", "not a group member", "not allowed to send")
 
 
 def blame(error: PlatformError) -> Blame | None:
-    if not isinstance(error, Answered) or error.code not in (_USER, _INTERNAL) or results_of(error.at("error", "data", "response")):
+    if (
+        not isinstance(error, Answered)
+        or error.code not in (_USER, _INTERNAL)
+        or list_at(error.body, "error", "data", "response", "results")
+    ):
         return None
     words = error.words.lower()
     if any(gone in words for gone in _GONE) or "registered" in words:
@@ -25,15 +31,10 @@ def blame(error: PlatformError) -> Blame | None:
     return (("files",) if "attachment" in words else ANY_BUT_KIND), f"signal-cli: {error.words}"
 
 
-def results_of(answer: Any) -> Sequence[Any]:
-    found = value_at(answer, "results")
-    return found if isinstance(found, list) else []  # pyright: ignore[reportUnknownVariableType] - JSON of a platform
-
-
 def failure(error: PlatformError) -> SendFailed:
     if not isinstance(error, Answered) or not error.code:
         return send_failure(error, "signal-cli", setting="channels.signal.account")
-    if (failed := failed_result(results_of(error.at("error", "data", "response")))) is not None:
+    if (failed := failed_result(list_at(error.body, "error", "data", "response", "results"))) is not None:
         return failed
     match error.code:
         case "-5":
@@ -62,13 +63,12 @@ def failed_result(results: Sequence[Any]) -> SendFailed | None:
         case "UNREGISTERED_FAILURE":
             return SendRefused("not_registered", "The person is not registered on Signal any more.")
         case "RATE_LIMIT_FAILURE":
-            wait, token = value_at(first, "retryAfterSeconds"), value_at(first, "token")
+            wait, token = seconds_in(value_at(first, "retryAfterSeconds")), text_at(first, "token")
             words = "Signal asks to wait."
-            if isinstance(token, str):
+            if token:
                 words += " To go on sooner: solve https://signalcaptchas.org/challenge/generate.html, then run"
                 words += f" signal-cli submitRateLimitChallenge --challenge {token} --captcha <what it gave>."
-            seconds = float(wait) if isinstance(wait, (int, float)) else _LONG
-            return SendLater("flood_wait", words, retry_after=seconds, counts=False)
+            return SendLater("flood_wait", words, retry_after=_LONG if wait is None else wait, counts=False)
         case "NETWORK_FAILURE":
             return SendUnclear("no_answer", "signal-cli lost the connection; the message may have arrived.")
         case "INVALID_PRE_KEY_FAILURE":

@@ -2,14 +2,15 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from itertools import count
 from typing import Any, Final, Protocol
 
 import orjson
 
 from assistant.contracts.channels import ChannelFailed
-from channels.kit.http import Answered, PlatformHttp, Unanswered, Unreached, value_at
+from channels.kit.http import Answered, PlatformHttp, Unanswered, Unreached, stream_lines
+from channels.kit.values import loads, text_at, value_at
 
 _MOST_LINE: Final = 160_000_000
 """Bytes: a file of 100 MB in base64, with room."""
@@ -18,10 +19,10 @@ _QUIET: Final = 100.0
 _SECONDS: Final = 50.0
 _CONNECT_SECONDS: Final = 5.0
 _MOST_WAITING: Final = 10_000
-
-
-class Reading(Protocol):
-    async def read(self, n: int) -> bytes: ...
+_MOST_ID: Final = 64
+_LONG: Final = 1 << 20
+"""Bytes of JSON from which it is read in a thread."""
+_JSON: Final = {"Content-Type": "application/json"}
 
 
 class SignalRpc(Protocol):
@@ -39,42 +40,28 @@ class SignalRpc(Protocol):
     async def close(self) -> None: ...
 
 
-async def lines_of(stream: Reading, most: int = _MOST_LINE) -> AsyncIterator[bytes]:
-    """The lines of a stream; one that is longer than `most` bytes is skipped."""
-    kept, size, skip = list[bytes](), 0, False
-    while data := await stream.read(1 << 16):
-        first, *rest = data.split(b"\n")
-        kept.append(first)
-        size += len(first)
-        for line in rest:
-            if not skip and size <= most:
-                yield b"".join(kept)
-            kept, size, skip = [line], len(line), False
-        if size > most:
-            kept, skip = [], True
-
-
-def decoded(line: bytes) -> Any:
+async def decoded(line: bytes) -> Any:
     """None: it is no JSON."""
     try:
-        return orjson.loads(line)
-    except orjson.JSONDecodeError:
+        return await asyncio.to_thread(loads, line) if len(line) > _LONG else loads(line)
+    except ValueError:
         return None
 
 
 def result_of(answer: Any) -> Any:
     """The result of a call. Raises Answered where it is an error."""
-    error = value_at(answer, "error")
+    error, code = value_at(answer, "error"), value_at(answer, "error", "code")
     if error is not None:
-        code, words = value_at(error, "code"), value_at(error, "message")
-        raise Answered(400, str(words or "an error without words"), code=str(code), body=answer)
+        words = text_at(error, "message") or "an error without words"
+        raise Answered(400, words, code=str(code) if isinstance(code, int) else "", body=answer)
     if not isinstance(answer, dict) or "result" not in answer:
         raise Unanswered("the answer is no JSON-RPC")
     return answer["result"]  # pyright: ignore[reportUnknownVariableType] - JSON of a platform
 
 
-def request(method: str, params: Mapping[str, Any], id: str) -> Mapping[str, Any]:
-    return {"jsonrpc": "2.0", "method": method, "params": params, "id": id}
+async def request(method: str, params: Mapping[str, Any], id: str) -> bytes:
+    body = {"jsonrpc": "2.0", "method": method, "params": params, "id": id}
+    return await asyncio.to_thread(orjson.dumps, body) if "attachment" in params else orjson.dumps(body)
 
 
 class HttpRpc:
@@ -85,23 +72,23 @@ class HttpRpc:
         self._ids = count(1)
 
     async def call(self, method: str, params: Mapping[str, Any]) -> Any:
-        body = request(method, params, str(next(self._ids)))
-        return result_of(await self._http.json("POST", "/api/v1/rpc", json=body, seconds=_SECONDS))
+        body = await request(method, params, str(next(self._ids)))
+        return result_of(await self._http.json("POST", "/api/v1/rpc", data=body, headers=_JSON, seconds=_SECONDS))
 
     async def events(self, after: str) -> AsyncGenerator[tuple[str, Any]]:
         headers = {"Accept": "text/event-stream", "Last-Event-ID": after}
         async with self._http.stream("GET", "/api/v1/events", headers=headers, quiet=_QUIET) as stream:
             yield "", None
             id, data = "", list[bytes]()
-            async for line in lines_of(stream):
+            async for line in stream_lines(stream, _MOST_LINE):
                 field, _, value = line.rstrip(b"\r").partition(b":")
                 value = value.removeprefix(b" ")
                 if field == b"id":
-                    id = value.decode(errors="replace")
+                    id = value.decode() if value.isalnum() and len(value) <= _MOST_ID else ""
                 elif field == b"data":
                     data.append(value)
                 elif not field and not value and data:
-                    yield id, decoded(b"\n".join(data))
+                    yield id, await decoded(b"\n".join(data))
                     data = []
 
     async def close(self) -> None:
@@ -127,7 +114,7 @@ class SocketRpc:
         id = str(next(self._ids))
         answer = self._waiting[id] = asyncio.get_running_loop().create_future()
         try:
-            writer.write(orjson.dumps(request(method, params, id)) + b"\n")
+            writer.write(await request(method, params, id) + b"\n")
             await writer.drain()
             async with asyncio.timeout(_SECONDS):
                 return result_of(await answer)
@@ -160,7 +147,7 @@ class SocketRpc:
                 try:
                     async with asyncio.timeout(_CONNECT_SECONDS):
                         reader, self._writer = await self._connect()
-                except (OSError, TimeoutError) as error:
+                except (OSError, OverflowError, TimeoutError) as error:
                     raise Unreached(type(error).__name__) from None
                 self._reader = asyncio.create_task(self._read(reader), name="signal-cli")
             return self._writer
@@ -173,8 +160,8 @@ class SocketRpc:
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         with contextlib.suppress(OSError):
-            async for line in lines_of(reader):
-                found = decoded(line)
+            async for line in stream_lines(reader, _MOST_LINE):
+                found = await decoded(line)
                 waiting = self._waiting.get(str(value_at(found, "id")))
                 if waiting is None and value_at(found, "method") == "receive":
                     await self._came.put(found)

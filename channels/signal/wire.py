@@ -2,9 +2,9 @@
 
 import asyncio
 import base64
+import logging
 import shutil
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -14,15 +14,17 @@ from assistant.contracts.channels import SendRefused
 from assistant.contracts.inbox import InboundFile, InboundMessage
 from assistant.contracts.outbox import Media
 from channels.kit.conversation import PlainWire
-from channels.kit.http import Answered, PlatformError, value_at
+from channels.kit.files import too_large
+from channels.kit.http import Answered, PlatformError
 from channels.kit.planning import MessageRules
 from channels.kit.sender import Post
-from channels.kit.values import Latest
-from channels.signal.refusals import PLATFORM, blame, failed_result, failure, results_of
+from channels.kit.values import Latest, list_at, number_at, text_at
+from channels.signal.refusals import PLATFORM, blame, failed_result, failure
 from channels.signal.rpc import SignalRpc
 from channels.signal.settings import SignalSettings
 from channels.text.signal import ranges, signal_parts
 
+log = logging.getLogger(__name__)
 RULES: Final = MessageRules(
     platform=PLATFORM,
     texts=signal_parts,
@@ -64,40 +66,42 @@ class SignalWire(PlainWire):
 
     async def edit(self, post: Post, message_id: str) -> bool:
         timestamp, _, author = message_id.partition(":")
-        if not timestamp.isdigit() or author != OWN:
+        if not timestamp.isdecimal() or author != OWN:
             return False
         await self._send(post, {"editTimestamp": int(timestamp)})
         return True
 
     async def remove(self, post: Post, message_id: str) -> None:
-        with suppress(PlatformError):
+        try:
             await self.call("remoteDelete", **receiver(post.sending.address.chat_id), targetTimestamp=int(message_id.partition(":")[0]))
+        except PlatformError as error:
+            log.info("signal.message_stays message=%s reason=%s", message_id, type(error).__name__)
 
     def remember(self, id: str, text: str) -> None:
         self._texts[id] = text[:_MOST_QUOTED]
 
     async def fetch(self, file: InboundFile, into: Path, most_bytes: int) -> None:
-        too_large = SendRefused("too_large", f"The file is larger than {most_bytes:,} bytes.")
         if file.size is not None and file.size > most_bytes:
-            raise too_large
+            raise too_large(most_bytes)
         id, _, chat = file.ref.partition(" ")
         folder = self._settings.attachments_dir
         if folder is not None and Path(id).name == id and await asyncio.to_thread((folder / id).is_file):
             if (await asyncio.to_thread((folder / id).stat)).st_size > most_bytes:
-                raise too_large
+                raise too_large(most_bytes)
             await asyncio.to_thread(shutil.copyfile, folder / id, into)
             return
         if (file.size or 0) > _MOST_BY_HTTP and self._settings.daemon.startswith("http"):
             words = "signal-cli can't hand out so large a file by HTTP: name its folder as channels.signal.attachmentsDir."
             raise SendRefused("too_large", words)
         try:
-            found = await self.call("getAttachment", id=id, **receiver(chat))
-            content = base64.b64decode(str(value_at(found, "data")), validate=True)
+            data = text_at(await self.call("getAttachment", id=id, **receiver(chat)), "data")
+            size = await asyncio.to_thread(_written, data, into, most_bytes)
         except (Answered, ValueError):
-            raise SendRefused("gone", "The file is no longer there.") from None
-        if len(content) > most_bytes:
-            raise too_large
-        await asyncio.to_thread(into.write_bytes, content)
+            size = 0
+        if not size:
+            raise SendRefused("gone", "The file is no longer there.")
+        if size > most_bytes:
+            raise too_large(most_bytes)
 
     async def react(self, message: InboundMessage, emoji: str) -> None:
         """With the mark that it was read, which is for its author."""
@@ -120,17 +124,16 @@ class SignalWire(PlainWire):
             )
         params |= self._quote(form.reply_to)
         answer = await self.call("send", **params)
-        if (failed := failed_result(results_of(answer))) is not None:
+        if (failed := failed_result(list_at(answer, "results"))) is not None:
             raise failed
-        timestamp = value_at(answer, "timestamp")
-        if not isinstance(timestamp, int):
+        if not (timestamp := number_at(answer, "timestamp")):
             return None
         self.remember(message_id(timestamp), text)
         return message_id(timestamp)
 
     def _quote(self, reply_to: str | None) -> Mapping[str, Any]:
         timestamp, _, author = (reply_to or "").partition(":")
-        if not timestamp.isdigit() or not author:
+        if not timestamp.isdecimal() or not author:
             return {}
         told = self._texts.get(f"{timestamp}:{author}") or ""
         return {"quoteTimestamp": int(timestamp), "quoteAuthor": self.me if author == OWN else author, "quoteMessage": told}
@@ -139,6 +142,14 @@ class SignalWire(PlainWire):
 def receiver(chat: str) -> Mapping[str, str]:
     """As signal-cli takes it: a group's id ends with "="."""
     return {"groupId": chat} if chat.endswith("=") else {"recipient": chat}
+
+
+def _written(data: str, into: Path, most_bytes: int) -> int:
+    """Write a file that came as base64, unless it is larger; returns its size. Blocks. Raises ValueError."""
+    content = base64.b64decode(data, validate=True)
+    if len(content) <= most_bytes:
+        into.write_bytes(content)
+    return len(content)
 
 
 def _data_uri(media: Media, content: bytes) -> str:

@@ -16,17 +16,16 @@ from assistant.contracts.inbox import InboundMessage
 from channels.kit.calls import DONE, FORBIDDEN, NOT_NOW, header, hmac_hex, is_recent, same
 from channels.kit.conversation import ChatConversation
 from channels.kit.hearing import Hearing
-from channels.kit.http import PlatformError, value_at
+from channels.kit.http import PlatformError
 from channels.kit.intake import Intake
 from channels.kit.sender import PartSender
 from channels.kit.sockets import JsonSocket, json_socket
-from channels.kit.values import Latest, text_at
+from channels.kit.values import Latest, loads, text_at, value_at
 from channels.slack.api import PLATFORM, SlackApi
 from channels.slack.inbound import SlackReader
 from channels.slack.missed import missed_events
 from channels.slack.settings import SlackSettings
-from channels.slack.wire import MOST_TEXT, SlackWire, plan
-from channels.text.slack import slack_parts
+from channels.slack.wire import RULES, SlackWire, plan
 
 log = logging.getLogger(__name__)
 _QUIET_SECONDS: Final = 600.0
@@ -58,7 +57,7 @@ class SlackChannel:
             wire=self._wire,
             react_emoji=settings.react_emoji,
             previews=settings.preview == "edit",
-            first_part=lambda text: next((part.text for part in slack_parts(text[: 3 * MOST_TEXT])), ""),
+            first_part=RULES.first,
             typing_seconds=60.0,
             preview_seconds=1.5,
         )
@@ -67,6 +66,7 @@ class SlackChannel:
         self._clock = clock
         self._live: tuple[ChannelLink, SlackReader] | None = None
         self._hinted = Latest[float](_MOST_HINTED)
+        self._hints: set[asyncio.Task[None]] = set()
 
     def limits(self, address: Address) -> Sequence[Limit]:
         """One a second in a chat, short bursts allowed. https://docs.slack.dev/apis/web-api/rate-limits"""
@@ -115,6 +115,8 @@ class SlackChannel:
         return DONE
 
     async def close(self) -> None:
+        for hint in self._hints:
+            hint.cancel()
         await self._api.http.close()
 
     async def _serve(self, socket: JsonSocket, link: ChannelLink, reader: SlackReader, seen: Any, detail: str) -> None:
@@ -152,17 +154,23 @@ class SlackChannel:
             case _:
                 message = None
         if message is not None and not await accept(link, message) and not message.private:
-            await self._hint(message)
+            self._hint(message)
 
-    async def _hint(self, message: InboundMessage) -> None:
-        """Tell a stranger in a channel, and no one else there, how to be let in: codes are for direct messages."""
+    def _hint(self, message: InboundMessage) -> None:
+        """Tell a stranger in a channel, and no one else there, how to be let in: codes are for direct messages. The acknowledgement does not wait for
+        it."""
         id, now = message.sender.id, self._clock()
         last = self._hinted.get(id)
         if not message.trusted or (last is not None and now - last < _QUIET_SECONDS):
             return
         self._hinted.put(id, now)
+        hint = asyncio.create_task(self._whisper(message.address, id))
+        self._hints.add(hint)
+        hint.add_done_callback(self._hints.discard)
+
+    async def _whisper(self, address: Address, member: str) -> None:
         try:
-            await self._wire.whisper(message.address, id, _HINT)
+            await self._wire.whisper(address, member, _HINT)
         except PlatformError as error:
             log.info("slack.hint_not_shown error=%s", error)
 
@@ -176,10 +184,10 @@ def _read_call(body: bytes) -> tuple[str, Any] | None:
     """(the kind of an envelope of Socket Mode, its payload): events come as JSON, presses and commands as a form. None: not readable."""
     try:
         if body.lstrip()[:1] == b"{":
-            payload: Any = orjson.loads(body)
+            payload = loads(body)
             kind = text_at(payload, "type")
             return ("events_api" if kind == "event_callback" else kind, payload)
         form = {name: values[0] for name, values in parse_qs(body.decode(), max_num_fields=100).items()}
-        return ("interactive", orjson.loads(form["payload"])) if "payload" in form else ("slash_commands", form)
+        return ("interactive", loads(form["payload"])) if "payload" in form else ("slash_commands", form)
     except ValueError:
         return None

@@ -3,8 +3,10 @@
 Every answer is a 200 with `ok`, but for rate limits (429) and failures of the server.
 """
 
+import asyncio
+import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,9 +15,9 @@ import orjson
 from assistant.contracts.channels import ChannelContext, ChannelFailed, SendFailed, SendLater, SendRefused, SendUnclear
 from assistant.contracts.util import no_address
 from channels.kit.forms import ANY_BUT_KIND, Blame, Piece
-from channels.kit.http import Answered, PlatformError, PlatformHttp, Unanswered, value_at
-from channels.kit.refusals import channel_failure, not_sent, send_failure
-from channels.kit.values import Latest, text_at
+from channels.kit.http import Answered, PlatformError, PlatformHttp, Unanswered
+from channels.kit.refusals import before_post, channel_failure, send_failure
+from channels.kit.values import Latest, text_at, value_at
 from channels.slack.settings import SlackSettings
 
 PLATFORM: Final = "Slack"
@@ -23,7 +25,9 @@ _CODE: Final = re.compile(r"[a-z0-9_]{1,80}")
 _SETTING: Final = "channels.slack.botToken"
 _LOOK_SECONDS: Final = 3.0
 """For what is looked up while a message waits."""
-_MOST_NAMES: Final = 4096
+_MOST_NAMES: Final = 20
+"""That are looked up for one message."""
+MEMBER: Final = re.compile(r"[UWB][A-Z0-9]{1,30}")
 KEY_CODES: Final = frozenset(
     re.findall(r"\w+", "not_authed invalid_auth account_inactive token_revoked token_expired not_allowed_token_type no_permission")
 )
@@ -66,6 +70,7 @@ class Me:
 
     user_id: str
     bot_id: str
+    name: str
     detail: str
 
 
@@ -83,9 +88,8 @@ class SlackApi:
             headers=headers,
             base=settings.api_base,
         )
-        self._names = Latest[str](_MOST_NAMES)
-        self._opened = Latest[str](_MOST_NAMES)
-        self._me: Me | None = None
+        self._names = Latest[str]()
+        self._opened = Latest[str]()
 
     @property
     def authorization(self) -> Mapping[str, str]:
@@ -117,8 +121,10 @@ class SlackApi:
         except PlatformError as error:
             raise connection_failure(error, _SETTING) from error
         user, bot = text_at(found, "user_id"), text_at(found, "bot_id")
-        self._me = Me(user_id=user, bot_id=bot, detail=f"@{value_at(found, 'user')} ({user}) in {value_at(found, 'team')}")
-        return self._me
+        if not MEMBER.fullmatch(user):
+            raise ChannelFailed(f"{PLATFORM} does not tell which account the token is of.")
+        name = text_at(found, "user")
+        return Me(user_id=user, bot_id=bot, name=name, detail=f"@{name} ({user}) in {text_at(found, 'team')}")
 
     async def socket_url(self) -> str:
         """A URL of Socket Mode, good for one connection soon. Raises ChannelFailed."""
@@ -126,37 +132,43 @@ class SlackApi:
             found = await self.call("apps.connections.open", app=True)
         except PlatformError as error:
             raise connection_failure(error, "channels.slack.appToken") from error
-        return str(value_at(found, "url") or "")
+        return text_at(found, "url")
 
-    async def name_of(self, user_id: str) -> str:
-        """A member's name, as shown; the id where it is not known now."""
-        if (known := self._names.get(user_id)) is not None:
-            return known
+    async def names_of(self, user_ids: Sequence[str]) -> Mapping[str, str]:
+        """The names of members, as shown; their ids where Slack does not tell them soon."""
+        wanted = list(dict.fromkeys(user_ids))[:_MOST_NAMES]
+        names = dict(zip(wanted, wanted, strict=True))
+
+        async def look(id: str) -> None:
+            with contextlib.suppress(PlatformError):
+                names[id] = await self._names.or_ask(id, self._name)
+
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_SECONDS):
+                await asyncio.gather(*map(look, wanted))
+        return names
+
+    async def _name(self, id: str) -> str:
         try:
-            found = await self.call("users.info", user=user_id, seconds=_LOOK_SECONDS)
-        except Answered:
-            found = None
-        except PlatformError:
-            return user_id
-        user = value_at(found, "user")
+            user = value_at(await self.call("users.info", user=id), "user")
+        except Answered as error:
+            if error.code not in ("user_not_found", "user_not_visible"):
+                raise
+            user = None
         names = (text_at(user, "profile", "display_name"), text_at(user, "real_name"), text_at(user, "name"))
-        name = next((each for each in names if each.strip()), user_id)
-        shown = no_address(name)[:100]
-        self._names.put(user_id, shown)
-        return shown
+        return no_address(next((each for each in names if each.strip()), id))[:100]
 
     async def chat_of(self, chat_id: str) -> str:
-        """The id of a conversation; of a member's direct messages for a member's id. Raises PlatformError."""
-        known = self._opened.get(chat_id)
-        if known is not None or not chat_id.startswith(("U", "W")):
-            return known or chat_id
-        try:
-            found = await self.call("conversations.open", users=chat_id)
-        except Unanswered as error:
-            raise not_sent(error, PLATFORM) from error
-        opened = text_at(found, "channel", "id") or chat_id
-        self._opened.put(chat_id, opened)
-        return opened
+        """The id of a conversation; of a member's direct messages for a member's id. Raises PlatformError, SendLater."""
+        if not chat_id.startswith(("U", "W")):
+            return self._opened.get(chat_id) or chat_id
+        with before_post(PLATFORM):
+            return await self._opened.or_ask(chat_id, self._open)
+
+    async def _open(self, member: str) -> str:
+        if not (chat := text_at(await self.call("conversations.open", users=member), "channel", "id")):
+            raise Unanswered("the answer has no conversation")
+        return chat
 
     def renamed(self, chat_id: str, now: str) -> None:
         """A channel has another id: what is on its way to the old one goes there."""

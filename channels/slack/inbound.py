@@ -1,27 +1,25 @@
 """Slack's events as messages for the assistant, by the rules for channels."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.inbox import COMMANDS, Command, InboundMessage, Quote, Sender
+from assistant.contracts.inbox import COMMANDS, Command, InboundFile, InboundMessage, Quote, Sender
 from channels.kit.commands import command_of, pressed
 from channels.kit.hearing import Hearing, Overheard
-from channels.kit.http import value_at
 from channels.kit.threads import KnownThread, KnownThreads
-from channels.kit.values import objects_at, text_at
-from channels.slack.api import Me, SlackApi
+from channels.kit.values import objects_at, text_at, value_at
+from channels.slack.api import MEMBER, Me, SlackApi
 from channels.slack.settings import SlackSettings
-from channels.slack.words import files_of, forwarded, said
+from channels.slack.words import attached, files_of, members_in, said
 
 SIGNS: Final = "/!"
 """Slack's clients keep "/" for themselves."""
 _TS: Final = re.compile(r"[0-9]{1,11}\.[0-9]{1,9}")
 """Seconds, to the year 5138."""
 _CHAT: Final = re.compile(r"[CDG][A-Z0-9]{1,30}")
-_MEMBER: Final = re.compile(r"[UWB][A-Z0-9]{1,30}")
 _WORDS_OF_PEOPLE: Final = frozenset({"", "file_share", "thread_broadcast", "me_message", "bot_message"})
 _MOST_REPLIES: Final = 200
 _MOST_QUOTED: Final = 4000
@@ -54,7 +52,7 @@ class SlackReader:
         bot_id = text_at(message, "bot_id")
         sender = text_at(message, "user") or bot_id
         if text_at(message, "subtype") not in _WORDS_OF_PEOPLE or not (
-            _CHAT.fullmatch(chat) and _TS.fullmatch(ts) and _MEMBER.match(sender)
+            _CHAT.fullmatch(chat) and _TS.fullmatch(ts) and MEMBER.fullmatch(sender)
         ):
             return None
         own = sender in (self._me.user_id, self._me.bot_id) or (bool(bot_id) and bot_id == self._me.bot_id)
@@ -84,18 +82,21 @@ class SlackReader:
         address = Address(channel="slack", chat_id=chat, thread_id=thread_ts if in_thread else ts if begins else None)
         if address.thread_id is not None and not private:
             self._threads.asked(chat, address.thread_id)
-        words, shared = await said(raw, self._api.name_of, me=self._me.user_id), await forwarded(message, self._api.name_of)
-        text = "\n".join(filter(None, [words, shared if by_bot else ""]))
-        quote = await self._quote("" if by_bot else shared, thread.first)
+        author, first = text_at(thread.first, "user") or text_at(thread.first, "bot_id"), text_at(thread.first, "text")
+        texts = attached(message)
+        names = await self._api.names_of([sender, *filter(MEMBER.fullmatch, [author]), *members_in([raw, first, *texts])])
+        shared = "\n".join(filter(None, [said(each, names) for each in texts]))
+        text = "\n".join(filter(None, [said(raw, names, me=self._me.user_id), shared if by_bot else ""]))
+        quote = _quote("" if by_bot else shared, author, said(first, names), files_of(thread.first), names)
         files = files_of(message)
         if not (text or files or quote) and not mentions_me:
             return None
         return InboundMessage(
             external_id=external_id,
             address=address,
-            sender=Sender(id=sender, name=text_at(message, "username") or await self._api.name_of(sender)),
+            sender=Sender(id=sender, name=text_at(message, "username") or names[sender]),
             private=private,
-            text=text or ("" if files or quote else "@" + await self._api.name_of(self._me.user_id)),
+            text=text or ("" if files or quote else f"@{self._me.name}"),
             quote=quote,
             files=files,
             command=command,
@@ -123,7 +124,7 @@ class SlackReader:
         return InboundMessage(
             external_id=f"{chat}:{ts}:{at}:{text_at(action, 'action_id')[:20]}",
             address=Address(channel="slack", chat_id=chat, thread_id=thread_ts if _TS.fullmatch(thread_ts) else None),
-            sender=Sender(id=sender, name=await self._api.name_of(sender)),
+            sender=Sender(id=sender, name=(await self._api.names_of([sender]))[sender]),
             private=private,
             text=found[0],
             command=found[1],
@@ -143,12 +144,13 @@ class SlackReader:
             return None
         name, _, arguments = words.partition(" ")
         command = Command(name=name.lower(), arguments=arguments.strip()) if name.lower() in COMMANDS else command_of(words, signs=SIGNS)
+        names = await self._api.names_of([sender, *members_in([words])])
         return InboundMessage(
             external_id=f"{chat}:slash:{trigger[:100]}",
             address=Address(channel="slack", chat_id=chat),
-            sender=Sender(id=sender, name=await self._api.name_of(sender)),
+            sender=Sender(id=sender, name=names[sender]),
             private=private,
-            text=await said(words, self._api.name_of, me=self._me.user_id),
+            text=said(words, names, me=self._me.user_id),
             command=command,
             at=now,
         )
@@ -156,7 +158,7 @@ class SlackReader:
     def _person(self, chat: str, sender: str, *, private: bool) -> str | None:
         """Who pressed or commanded, where the settings let that chat be read."""
         groups = private or (self._settings.groups != "off" and self._allowed(chat))
-        return sender if groups and _CHAT.fullmatch(chat) and _MEMBER.fullmatch(sender) and sender != self._me.user_id else None
+        return sender if groups and _CHAT.fullmatch(chat) and MEMBER.fullmatch(sender) and sender != self._me.user_id else None
 
     def _allowed(self, chat: str) -> bool:
         return not self._settings.allow_channels or chat in self._settings.allow_channels
@@ -170,16 +172,14 @@ class SlackReader:
         mine = any(text_at(each, "user") == self._me.user_id for each in messages)
         return KnownThread(mine=mine, first=messages[0] if messages else None)
 
-    async def _quote(self, shared: str, first: Any) -> Quote | None:
-        """What it forwards; else the first message of a thread that the assistant comes into."""
-        if shared:
-            return Quote(text=shared[:_MOST_QUOTED], author="", kind="forward")
-        author = text_at(first, "user") or text_at(first, "bot_id")
-        words = await said(text_at(first, "text"), self._api.name_of) if author else ""
-        files = files_of(first)
-        if not (words or files):
-            return None
-        return Quote(text=words[:_MOST_QUOTED], author=await self._api.name_of(author), author_id=author, files=files)
+
+def _quote(shared: str, author: str, words: str, files: Sequence[InboundFile], names: Mapping[str, str]) -> Quote | None:
+    """What it forwards; else the first message of a thread that the assistant comes into."""
+    if shared:
+        return Quote(text=shared[:_MOST_QUOTED], author="", kind="forward")
+    if not author or not (words or files):
+        return None
+    return Quote(text=words[:_MOST_QUOTED], author=names.get(author, author), author_id=author, files=tuple(files))
 
 
 def _time(ts: str) -> datetime:

@@ -1,38 +1,37 @@
 """Slack's calls that post, edit and show."""
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import SendFailed, SendRefused
+from assistant.contracts.channels import SendRefused
 from assistant.contracts.inbox import InboundFile, InboundMessage
 from assistant.contracts.outbox import ButtonRows, OutboundEvent, OutboundPart
 from channels.kit.commands import button_value
-from channels.kit.forms import Blame
-from channels.kit.http import Answered, PlatformError, Unanswered, value_at
+from channels.kit.http import Answered, Unanswered
 from channels.kit.planning import ButtonRules, MessageRules, plan_message
-from channels.kit.refusals import not_sent
+from channels.kit.refusals import before_post
 from channels.kit.sender import Post
+from channels.kit.values import text_at
 from channels.slack.api import GONE, PLATFORM, SlackApi, blame_of, failure_of
 from channels.slack.settings import SlackSettings
-from channels.text.slack import slack_parts
+from channels.text.slack import escape, slack_parts
 
-log = logging.getLogger(__name__)
-MOST_TEXT: Final = 3000
+_MOST_TEXT: Final = 3000
 """Characters of a section. https://docs.slack.dev/reference/block-kit/blocks/section-block"""
 _MOST_VALUE: Final = 2000
 """https://docs.slack.dev/reference/block-kit/block-elements/button-element"""
 RULES: Final = MessageRules(
     platform=PLATFORM,
     texts=slack_parts,
-    most_text=MOST_TEXT,
-    most_caption=MOST_TEXT,
+    most_text=_MOST_TEXT,
+    most_caption=_MOST_TEXT,
     most_files=10,
-    most_file_bytes=100 * 1024 * 1024,  # Slack takes 1 GB; the bytes are held in memory while they are sent
+    most_file_bytes=100 << 20,  # Slack takes 1 GB; the bytes are held in memory while they are sent
+    most_bytes=100 << 20,
     buttons=ButtonRules(rows=10, in_row=5, text=75, can_link=lambda url: url.startswith(("https://", "http://")) and len(url) <= 3000),
 )
 _PAGE: Final = (b"<!doctype html", b"<html")
@@ -55,10 +54,11 @@ def plan(event: OutboundEvent) -> Sequence[OutboundPart]:
 
 class SlackWire:
     platform = PLATFORM
+    blamed = staticmethod(blame_of)
+    failure = staticmethod(failure_of)
 
     def __init__(self, api: SlackApi, settings: SlackSettings) -> None:
         self._api = api
-        self._settings = settings
         self._unfurl: dict[str, Any] = {"unfurl_links": settings.link_previews, "unfurl_media": settings.link_previews}
         self._no_status = False
 
@@ -66,44 +66,28 @@ class SlackWire:
         chat = await self._api.chat_of(post.sending.address.chat_id)
         if post.form.part.media:
             return await self._share(post, chat)
-        buttons = post.form.part.buttons
-        shown: dict[str, Any] = {"blocks": _blocks(post.words, buttons, styled=post.form.styled)} if buttons else {}
+        words, buttons, styled = post.quiet(escape), post.form.part.buttons, post.form.styled
+        shown = {"blocks": _blocks(words, buttons, styled=styled)} if buttons else {}
         answer = await self._api.call(
-            "chat.postMessage",
-            self._unfurl | shown,
-            channel=chat,
-            text=post.words,
-            mrkdwn=post.form.styled,
-            thread_ts=post.form.thread_id,
+            "chat.postMessage", self._unfurl | shown, channel=chat, text=words, mrkdwn=styled, thread_ts=post.form.thread_id
         )
-        ts = value_at(answer, "ts")
-        return ts if isinstance(ts, str) else None
+        return text_at(answer, "ts") or None
 
     async def edit(self, post: Post, message_id: str) -> bool:
         """`blocks` is given even where it is empty: else the old buttons would stay."""
         chat = await self._api.chat_of(post.sending.address.chat_id)
-        buttons = post.form.part.buttons
-        blocks = _blocks(post.words, buttons, styled=post.form.styled) if buttons else []
-        return await self._update(chat, message_id, post.words, blocks)
+        words, buttons = post.quiet(escape), post.form.part.buttons
+        return await self._update(chat, message_id, words, _blocks(words, buttons, styled=post.form.styled) if buttons else [])
 
     async def remove(self, post: Post, message_id: str) -> None:
-        try:
-            await self._api.call("chat.delete", channel=await self._api.chat_of(post.sending.address.chat_id), ts=message_id)
-        except (PlatformError, SendFailed) as error:
-            log.info("slack.preview_stays error=%s", type(error).__name__)
-
-    def blamed(self, error: PlatformError) -> Blame | None:
-        return blame_of(error)
-
-    def failure(self, error: PlatformError) -> SendFailed:
-        return failure_of(error)
+        await self._api.call("chat.delete", channel=await self._api.chat_of(post.sending.address.chat_id), ts=message_id)
 
     async def fetch(self, file: InboundFile, into: Path, most_bytes: int) -> None:
         """From Slack's own hosts only, because the token goes with it. `ref`: the file's id, a space, its URL."""
         id, _, url = file.ref.partition(" ")
         if not url:  # a file of another workspace
             found = await self._api.call("files.info", file=id)
-            url = str(value_at(found, "file", "url_private_download") or value_at(found, "file", "url_private") or "")
+            url = text_at(found, "file", "url_private_download") or text_at(found, "file", "url_private")
         await self._api.http.download(url, into, most_bytes, hosts=("slack.com", ".slack.com"), headers=self._api.authorization)
         begin = await asyncio.to_thread(_first_bytes, into)
         if begin.lower().startswith(_PAGE) and "html" not in file.media_type:
@@ -135,7 +119,7 @@ class SlackWire:
         if message_id is not None:
             return message_id if await self._update(chat, message_id, text, []) else None
         answer = await self._api.call("chat.postMessage", self._unfurl, channel=chat, text=text, thread_ts=address.thread_id)
-        return str(value_at(answer, "ts"))
+        return text_at(answer, "ts") or None
 
     async def whisper(self, address: Address, user_id: str, text: str) -> None:
         """A message that only this member sees."""
@@ -153,23 +137,20 @@ class SlackWire:
     async def _share(self, post: Post, chat: str) -> str | None:
         """Upload, then share: only the last call posts. Its answer has the ids of the files, and not that of the message."""
         uploaded: list[dict[str, str]] = []
-        for media in post.form.part.media:
-            content = post.contents[media.digest]
-            try:
+        with before_post(PLATFORM):
+            for media in post.form.part.media:
+                content = post.contents[media.digest]
                 place = await self._api.call("files.getUploadURLExternal", filename=media.name, length=len(content))
-                await self._api.http.call("POST", str(value_at(place, "upload_url")), data=content)
-            except Unanswered as error:
-                raise not_sent(error, PLATFORM) from error
-            uploaded.append({"id": str(value_at(place, "file_id")), "title": media.name})
+                url, id = text_at(place, "upload_url"), text_at(place, "file_id")
+                if not (url and id):
+                    raise Unanswered("the answer has no place for the file")
+                await self._api.http.call("POST", url, data=content)
+                uploaded.append({"id": id, "title": media.name})
+        words, thread = post.quiet(escape) or None, post.form.thread_id
         answer = await self._api.call(
-            "files.completeUploadExternal",
-            files=uploaded,
-            channel_id=chat,
-            thread_ts=post.form.thread_id,
-            initial_comment=post.words or None,
+            "files.completeUploadExternal", files=uploaded, channel_id=chat, thread_ts=thread, initial_comment=words
         )
-        id = value_at(answer, "files", 0, "id")
-        return id if isinstance(id, str) else None
+        return text_at(answer, "files", 0, "id") or None
 
 
 def _blocks(words: str, buttons: ButtonRows, *, styled: bool) -> list[dict[str, Any]]:

@@ -5,11 +5,10 @@ are counted in UTF-16 code units, which is never less than Discord's own count.
 """
 
 import re
-from collections.abc import Sequence
 from typing import Final
 
-from channels.text.blocks import Block, FormattedPart, Line, Mark, Span, Style, between, indent, marked, marks_of, utf16, words_of
-from channels.text.splitting import Size, TextForm, parts_of
+from channels.text.blocks import Block, FormattedPart, Line, Mark, Span, Style, indent, marked, marks_of, utf16, words_of
+from channels.text.splitting import FencedForm, Size, parts_of
 
 _MARKS: Final = {"bold": "**", "italic": "*", "strike": "~~", "spoiler": "||"}
 _URL: Final = re.compile(r"https?://[^\s<>|*`]+")
@@ -41,10 +40,7 @@ def escape(text: str) -> str:
     return "".join(said)
 
 
-class _DiscordForm(TextForm):
-    def around(self, block: Block) -> Size:
-        return Size(2 + (len("```\n\n```") + len(block.language) if block.kind == "code" else 0))
-
+class _DiscordForm(FencedForm):
     def lead(self, block: Block, line: Line) -> Size:
         if block.kind == "code":
             return Size(1)
@@ -59,12 +55,8 @@ class _DiscordForm(TextForm):
         link = 2 * utf16(span.style.link) + 9 if span.style.link else 0
         return Size(max(written + 4 * marks + link, super().span(block, span).units))
 
-    def text(self, blocks: Sequence[Block]) -> str:
-        out: list[str] = []
-        for before, block in zip((None, *blocks), blocks, strict=False):
-            out.append("\n" if before is not None and "code" in (before.kind, block.kind) else between(before, block))
-            out.append(_code(block) if block.kind == "code" else "\n".join([_line(block, line) for line in block.lines]))
-        return "".join(out)
+    def written(self, block: Block) -> str:
+        return _code(block) if block.kind == "code" else "\n".join([_line(block, line) for line in block.lines])
 
 
 def _code(block: Block) -> str:

@@ -4,19 +4,21 @@ Nested quotes, lists, code and tables are written as CommonMark has them; a tabl
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from channels.text.blocks import Block, FormattedPart, Line, Mark, Span, between, indent, marked, marks_of, utf16, words_of
-from channels.text.splitting import Size, TextForm, parts_of
+from channels.text.blocks import Block, FormattedPart, Line, Mark, Span, indent, marked, marks_of, utf16, words_of
+from channels.text.splitting import FencedForm, Size, parts_of
 
-_URL: Final = re.compile(r"https?://[^\s<>|*`]+")
+_URL: Final = re.compile(r"https?://(?:[^\W_][\w.-]*|\[[\da-fA-F:.]+\])(?::\d+)?(?:[/?#][^\s<>|*`]*)?(?<!@)(?<!@_)")
+"""Neither a sign at its end that would begin a mention, nor what is no URL to a platform, which looks for mentions there."""
 _LINE_BEGIN: Final = re.compile(r"(\s*)([#+>=-])|(\s*\d+)([.)])(?=\s|$)")
 _TICKS: Final = re.compile(r"``(?=`)")
 _GAP: Final = "\u200b"
 """Zero width: separates backticks that would end a code block, and signs that would ping someone."""
 _LONGEST_LINK: Final = 500
+_MARKS: Final = {"bold": "**", "italic": "*", "strike": "~~"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,20 +27,35 @@ class Dialect:
 
     special: str = r"\\*_~`<\[&"
     """Characters that are escaped with a backslash, as inside of a regular expression's brackets. Empty: the dialect has no escapes."""
-    pings: str = r"@(?=all\b|channel\b|here\b|everyone\b)"
+    pings: str = ""
     """What would notify people: a zero-width space is put behind the first character. Empty: nothing would."""
-    bold: str = "**"
-    italic: str = "*"
-    strike: str = "~~"
-    """Empty: it has no such mark."""
-    spoiler: str = ""
     headings: bool = True
+    read: frozenset[str] = frozenset()
+    """Languages of code that is none to the platform: it would read what is in it."""
+
+    def quiet(self, text: str) -> str:
+        """Plain text that notifies no one; URLs stay as they are."""
+        return _outside_urls(text, self._silent)
+
+    def escape(self, text: str) -> str:
+        """The same, and nothing is read as a mark."""
+        special = f"[{self.special}]" if self.special else r"(?!)"
+        return _outside_urls(text, lambda words: self._silent(re.sub(special, r"\\\g<0>", words)))
+
+    def _silent(self, words: str) -> str:
+        return re.sub(self.pings, lambda found: found[0][:1] + _GAP + found[0][1:], words) if self.pings else words
 
 
-COMMON: Final = Dialect()
+def _outside_urls(text: str, write: Callable[[str], str]) -> str:
+    said: list[str] = []
+    at = 0
+    for url in _URL.finditer(text):
+        said += [write(text[at : url.start()]), url[0]]
+        at = url.end()
+    return "".join([*said, write(text[at:])])
 
 
-def markdown_parts(markdown: str, limit: int, dialect: Dialect = COMMON) -> list[FormattedPart]:
+def markdown_parts(markdown: str, limit: int, dialect: Dialect) -> list[FormattedPart]:
     """A text in parts of at most `limit` UTF-16 code units as sent; every part closes the code blocks that it opens.
 
     Empty: there is nothing to see in it. Never raises, and loses no word.
@@ -48,17 +65,11 @@ def markdown_parts(markdown: str, limit: int, dialect: Dialect = COMMON) -> list
     return parts_of(markdown, form, lambda url: url.lower().startswith(("http://", "https://", "mailto:")) and len(url) <= longest)
 
 
-class _MarkdownForm(TextForm):
+class _MarkdownForm(FencedForm):
     def __init__(self, limit: int, dialect: Dialect) -> None:
         super().__init__(limit)
         self._dialect = dialect
-        self._special = re.compile(f"[{dialect.special}]" if dialect.special else r"(?!)")
         self._escape = "\\" if dialect.special else _GAP
-        self._pings = re.compile(dialect.pings) if dialect.pings else None
-        self._marks = {"bold": dialect.bold, "italic": dialect.italic, "strike": dialect.strike, "spoiler": dialect.spoiler}
-
-    def around(self, block: Block) -> Size:
-        return Size(2 + (len("```\n\n```") + len(block.language) if block.kind == "code" else 0))
 
     def lead(self, block: Block, line: Line) -> Size:
         return Size(1) if block.kind == "code" else Size(2 + utf16(self._lead(block, line)))
@@ -68,31 +79,17 @@ class _MarkdownForm(TextForm):
         if block.kind == "code":
             return Size(utf16(text) + text.count("`"))
         marks = len(marks_of(span.style)) + (block.kind == "heading")
-        escaped = len(self._special.findall(text)) + (len(self._pings.findall(text)) if self._pings else 0)
-        written = utf16(text) + (text.count("`") * 2 + 6 if span.style.code else escaped)
+        written = utf16(text) + text.count("`") * 2 + 6 if span.style.code else utf16(self._dialect.escape(text))
         link = 2 * utf16(span.style.link) + 9 if span.style.link else 0
         return Size(max(written + 4 * marks + link, super().span(block, span).units))
 
-    def text(self, blocks: Sequence[Block]) -> str:
-        out: list[str] = []
-        for before, block in zip((None, *blocks), blocks, strict=False):
-            out.append("\n" if before is not None and "code" in (before.kind, block.kind) else between(before, block))
-            out.append(_code(block) if block.kind == "code" else "\n".join([self._line(block, line) for line in block.lines]))
-        return "".join(out)
+    def written(self, block: Block) -> str:
+        return self._code(block) if block.kind == "code" else "\n".join([self._line(block, line) for line in block.lines])
 
-    def escape(self, text: str) -> str:
-        """What would be read as a mark or a mention; URLs stay as they are."""
-        said: list[str] = []
-        at = 0
-        for url in _URL.finditer(text):
-            said += [self._escaped(text[at : url.start()]), url[0]]
-            at = url.end()
-        said.append(self._escaped(text[at:]))
-        return "".join(said)
-
-    def _escaped(self, text: str) -> str:
-        text = self._special.sub(r"\\\g<0>", text)
-        return self._pings.sub(lambda found: found[0][:1] + _GAP + found[0][1:], text) if self._pings else text
+    def _code(self, block: Block) -> str:
+        text = words_of(block).rstrip()
+        language = "" if block.language.lower() in self._dialect.read else block.language
+        return f"```{language}\n{_TICKS.sub('``' + _GAP, text)}\n```" if text else ""
 
     def _lead(self, block: Block, line: Line) -> str:
         """The marks at the beginning of a line: quote, list, heading."""
@@ -111,25 +108,20 @@ class _MarkdownForm(TextForm):
             if span.style.code:
                 code = re.sub(r"`(?=`)", "`" + _GAP, span.text)
                 return f"`` {code} ``" if "`" in code else f"`{code}`"
-            said = self.escape(span.text)
+            said = self._dialect.escape(span.text)
             return _at_begin(said, self._escape) if place == 0 else said
 
         def signs(mark: Mark) -> tuple[str, str]:
             kind, link = mark
             if kind == "link":
                 return "[", f"](<{link.replace('<', '%3C').replace('>', '%3E')}>)"
-            sign = self._marks.get(kind, "")
+            sign = _MARKS.get(kind, "")
             return sign, sign
 
         pieces = marked(
             line.spans, lambda style: (*marks_of(style), ("bold", "")) if bold and not style.bold else marks_of(style), signs, words
         )
         return self._lead(block, line) + "".join(pieces)
-
-
-def _code(block: Block) -> str:
-    text = words_of(block).rstrip()
-    return f"```{block.language}\n{_TICKS.sub('``' + _GAP, text)}\n```" if text else ""
 
 
 def _at_begin(escaped: str, escape: str) -> str:

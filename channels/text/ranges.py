@@ -25,6 +25,8 @@ class Range:
 _SIGNS: Final = {"bold": ("**", "**"), "italic": ("*", "*"), "strike": ("~~", "~~"), "spoiler": ("||", "||"), "underline": ("<u>", "</u>")}
 _WITHIN: Final = ("bold", "italic", "underline", "strike", "spoiler", "link")
 _TICKS: Final = re.compile(r"`+")
+_MOST_RANGES: Final = 1000
+"""Of one text; those beyond look plain. Signal sends as many as its sender likes."""
 _LANGUAGE: Final = re.compile(r"[\w+#.-]{1,64}")
 
 
@@ -44,14 +46,17 @@ def markdown_of(text: str, ranges: Sequence[Range]) -> str:
     text = replace_surrogates(text)
     if not ranges:
         return text
-    places = _places(text)
+    ranges, places = ranges[:_MOST_RANGES], _places(text)
     chars = [_PLAIN] * len(text)
     for number, each in enumerate(ranges):
         start, end = places.get(each.offset), places.get(each.offset + each.length)
         if start is None or end is None:  # within a character, or behind the end
             continue
+        before, after = None, _PLAIN
         for place in range(start, end):
-            chars[place] = _with(chars[place], each, number)
+            if chars[place] is not before:
+                before, after = chars[place], _with(chars[place], each, number)
+            chars[place] = after
     blocks = {number: each.value for number, each in enumerate(ranges) if each.look == "block"}
     said: list[str] = []
     at = 0
@@ -104,7 +109,7 @@ def _lines(text: str, chars: Sequence[_Char]) -> list[str]:
     at = 0
     for line in text.split("\n"):
         spans: list[Span] = []
-        for style, run in groupby(zip(line, chars[at:], strict=False), key=lambda pair: pair[1].style):
+        for style, run in groupby(zip(line, chars[at : at + len(line)], strict=True), key=lambda pair: pair[1].style):
             said = "".join([char for char, _ in run])
             words = said.strip() if style != PLAIN else said
             before = said[: len(said) - len(said.lstrip())] if words != said else ""

@@ -5,10 +5,9 @@ which no text of a message holds; `ranges` takes them out when it is sent. Links
 """
 
 import re
-from collections.abc import Sequence
 from typing import Final
 
-from channels.text.blocks import Block, FormattedPart, Line, Mark, Span, Style, between, indent, marked, marks_of, shows, utf16, words_of
+from channels.text.blocks import Block, FormattedPart, Line, Mark, Span, Style, indent, marked, marks_of, shows, utf16, words_of
 from channels.text.splitting import Size, TextForm, parts_of
 
 _MARKS: Final = {"bold": "\x01", "italic": "\x02", "strike": "\x03", "spoiler": "\x04", "code": "\x05"}
@@ -48,14 +47,9 @@ class _SignalForm(TextForm):
     def span(self, block: Block, span: Span) -> Size:
         return Size(super().span(block, span).units + 2 * len(marks_of(span.style)) + 2)
 
-    def text(self, blocks: Sequence[Block]) -> str:
-        said = [between(before, block) + _written(block) for before, block in zip((None, *blocks), blocks, strict=False)]
-        return "".join(said).strip("\n").rstrip()
-
-
-def _written(block: Block) -> str:
-    code = _MARKS["code"]
-    return f"{code}{words_of(block)}{code}" if block.kind == "code" else "\n".join([_line(block, line) for line in block.lines])
+    def written(self, block: Block) -> str:
+        code = _MARKS["code"]
+        return f"{code}{words_of(block)}{code}" if block.kind == "code" else "\n".join([_line(block, line) for line in block.lines])
 
 
 def _line(block: Block, line: Line) -> str:

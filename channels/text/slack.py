@@ -5,11 +5,11 @@ as a mention; mrkdwn has no way to escape a mark. Lengths are counted as sent, i
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
-from channels.text.blocks import Block, FormattedPart, Line, Mark, Span, Style, between, indent, marked, marks_of, utf16, words_of
-from channels.text.splitting import Size, TextForm, parts_of
+from channels.text.blocks import Block, FormattedPart, Line, Mark, Span, Style, indent, marked, marks_of, utf16, words_of
+from channels.text.splitting import FencedForm, Size, parts_of
 
 _MARKS: Final = {"bold": "*", "italic": "_", "strike": "~", "code": "`"}
 _LONGEST_LINK: Final = 500
@@ -35,13 +35,10 @@ def slack_parts(markdown: str, limit: int = 3000, *, escaped: Callable[[str], st
     return parts_of(markdown, form, lambda url: url.lower().startswith(("http://", "https://")) and len(url) <= longest)
 
 
-class _SlackForm(TextForm):
+class _SlackForm(FencedForm):
     def __init__(self, limit: int, escaped: Callable[[str], str]) -> None:
         super().__init__(limit)
         self._escaped = escaped
-
-    def around(self, block: Block) -> Size:
-        return Size(2 + (len("```\n\n```") if block.kind == "code" else 0))
 
     def lead(self, block: Block, line: Line) -> Size:
         return Size(1 if block.kind == "code" else 1 + 5 * block.quote + utf16(indent(line)))
@@ -53,12 +50,8 @@ class _SlackForm(TextForm):
         link = utf16(self._target(span.style.link)) + 3 if span.style.link else 0
         return Size(max(written + 4 * len(_marks(span.style, block)) + link, super().span(block, span).units))
 
-    def text(self, blocks: Sequence[Block]) -> str:
-        out: list[str] = []
-        for before, block in zip((None, *blocks), blocks, strict=False):
-            out.append("\n" if before is not None and "code" in (before.kind, block.kind) else between(before, block))
-            out.append(self._code(block) if block.kind == "code" else "\n".join([self._line(block, line) for line in block.lines]))
-        return "".join(out)
+    def written(self, block: Block) -> str:
+        return self._code(block) if block.kind == "code" else "\n".join([self._line(block, line) for line in block.lines])
 
     def _code(self, block: Block) -> str:
         text = self._escaped(words_of(block)).rstrip()

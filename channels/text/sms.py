@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from channels.text.blocks import Block, FormattedPart, Line, Span, clean, indent, plain_text, utf16
+from channels.text.blocks import Block, FormattedPart, Line, Span, clean, indent, utf16
 from channels.text.splitting import Size, TextForm, parts_of
 
 _SINGLE: Final = frozenset(
@@ -60,7 +60,7 @@ class _SmsForm(TextForm):
         return Size(self._size(span.text) + (self._size(span.style.link) + 3 if span.style.link else 0))
 
     def text(self, blocks: Sequence[Block]) -> str:
-        return plain_text(blocks).translate(_PLAINER)
+        return super().text(blocks).translate(_PLAINER)
 
     def _size(self, text: str) -> int:
         text = text.translate(_PLAINER)

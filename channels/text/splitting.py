@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from channels.text.blocks import Block, FormattedPart, Line, Span, indent, is_visible, plain_text, utf16
+from channels.text.blocks import Block, FormattedPart, Line, Span, between, indent, is_visible, plain_text, utf16, words_of
 from channels.text.reading import LinkTest, read
 
 _MOST_BACK: Final = 64
@@ -97,7 +97,26 @@ class TextForm:
         return Size(utf16(span.text) + (utf16(span.style.link) + 3 if span.style.link else 0))
 
     def text(self, blocks: Sequence[Block]) -> str:
-        return plain_text(blocks)
+        """Blocks as they are sent, one under the other."""
+        said = [self.joint(before, block) + self.written(block) for before, block in zip((None, *blocks), blocks, strict=False)]
+        return "".join(said).strip("\n").rstrip()
+
+    def joint(self, before: Block | None, block: Block) -> str:
+        """What separates two blocks."""
+        return between(before, block)
+
+    def written(self, block: Block) -> str:
+        return words_of(block)
+
+
+class FencedForm(TextForm):
+    """The base of forms with fences around code, which take the place of an empty line."""
+
+    def around(self, block: Block) -> Size:
+        return Size(2 + (len("```\n\n```") + len(block.language) if block.kind == "code" else 0))
+
+    def joint(self, before: Block | None, block: Block) -> str:
+        return "\n" if before is not None and "code" in (before.kind, block.kind) else between(before, block)
 
 
 def parts_of(markdown: str, form: TextForm, can_link: LinkTest) -> list[FormattedPart]:

@@ -5,10 +5,9 @@ units, which is never less than WhatsApp's own count.
 """
 
 import re
-from collections.abc import Sequence
 from typing import Final
 
-from channels.text.blocks import Block, FormattedPart, Line, Mark, Span, Style, between, indent, marked, marks_of, shows, words_of
+from channels.text.blocks import Block, FormattedPart, Line, Mark, Span, Style, indent, marked, marks_of, shows, words_of
 from channels.text.splitting import Size, TextForm, parts_of
 
 _MARKS: Final = {"bold": "*", "italic": "_", "strike": "~", "code": "`"}
@@ -31,12 +30,8 @@ class _WhatsAppForm(TextForm):
         marks = 2 * (len(marks_of(span.style)) + (block.kind == "heading"))
         return Size(super().span(block, span).units + marks + span.text.count("`"))
 
-    def text(self, blocks: Sequence[Block]) -> str:
-        said = [
-            between(before, block) + (_code(block) if block.kind == "code" else "\n".join([_line(block, line) for line in block.lines]))
-            for before, block in zip((None, *blocks), blocks, strict=False)
-        ]
-        return "".join(said).strip("\n").rstrip()
+    def written(self, block: Block) -> str:
+        return _code(block) if block.kind == "code" else "\n".join([_line(block, line) for line in block.lines])
 
 
 def _code(block: Block) -> str:

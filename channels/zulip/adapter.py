@@ -1,23 +1,25 @@
 """Zulip as a channel: sends by REST, reads its event queue by long polls, and fetches what it missed."""
 
+import asyncio
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import ChannelContext, ChannelLink, Limit
+from assistant.contracts.channels import ChannelContext, ChannelFailed, ChannelLink, Limit
 from channels.kit.conversation import ChatConversation
 from channels.kit.hearing import Hearing
-from channels.kit.http import Answered, PlatformError, value_at
+from channels.kit.http import Answered, PlatformError
 from channels.kit.intake import Intake
 from channels.kit.planning import plan_message
 from channels.kit.sender import PartSender
-from channels.kit.values import list_at, number_at, objects_at
+from channels.kit.values import list_at, number_at, objects_at, text_at, value_at
 from channels.zulip.inbound import ZulipReader
 from channels.zulip.settings import ZulipSettings
-from channels.zulip.wire import MOST_TEXT, PLATFORM, RULES, ZulipWire, code_of, connection_failure, zulip_parts
+from channels.zulip.wire import PLATFORM, RULES, ZulipWire, code_of, connection_failure
 
 log = logging.getLogger(__name__)
 _NEWEST: Final = "newest"
@@ -27,6 +29,7 @@ _MOST_PAGES: Final = 10
 _POLL_SECONDS: Final = 90
 _MORE_SECONDS: Final = 10.0
 """Behind the server's own time for a poll."""
+_ID: Final = re.compile("[0-9]{1,14}(?=:|$)")
 _QUEUE_GONE: Final = "BAD_EVENT_QUEUE_ID"
 
 
@@ -47,7 +50,7 @@ class ZulipChannel:
     plan = staticmethod(partial(plan_message, rules=RULES))
 
     def __init__(self, settings: ZulipSettings, context: ChannelContext, *, pause: float = 1.0) -> None:
-        """`pause`: seconds before the first retry where the store can't be written."""
+        """`pause`: seconds before the first retry where the store can't be written, and behind a poll that brought nothing."""
         self._settings = settings
         self._notes = context.notes
         self._wire = ZulipWire(settings, context)
@@ -56,10 +59,10 @@ class ZulipChannel:
             wire=self._wire,
             react_emoji=settings.react_emoji,
             previews=settings.preview == "edit",
-            first_part=lambda text: next((part.text for part in zulip_parts(text[: 2 * MOST_TEXT], MOST_TEXT)), ""),
+            first_part=RULES.first,
             typing_seconds=8.0,
         )
-        self._intake = Intake(self.name, pause=pause)
+        self._intake, self._pause = Intake(self.name, pause=pause), pause
         self._hearing = Hearing(settings.groups, allow_bots=settings.allow_bots)
         self._queue: _Queue | None = None
 
@@ -97,23 +100,26 @@ class ZulipChannel:
         events = ["message", "update_message"]
         found = await self._wire.call("POST", "/register", event_types=events, fetch_event_types=["message"], apply_markdown=False)
         newest = number_at(found, "max_message_id")
-        seen = [int(id) for each in (await link.last_seen()).values() if (id := each.partition(":")[0]).isascii() and id.isdigit()]
+        seen = [int(id[0]) for each in (await link.last_seen()).values() if (id := _ID.match(each))]
         noted = await self._notes.get(_NEWEST)
         if noted is not None:
             await self._missed(link, reader, max([int(noted), *seen]))
         await self._notes.keep(_NEWEST, str(newest))
         seconds = number_at(found, "event_queue_longpoll_timeout_seconds") or _POLL_SECONDS
-        last = value_at(found, "last_event_id")
-        return _Queue(str(value_at(found, "queue_id")), last if isinstance(last, int) else -1, seconds + _MORE_SECONDS)
+        if not (queue := text_at(found, "queue_id")):
+            raise ChannelFailed(f"{PLATFORM} gives no queue of events.")
+        return _Queue(queue, number_at(found, "last_event_id") or -1, seconds + _MORE_SECONDS)
 
     async def _read(self, link: ChannelLink, reader: ZulipReader, queue: _Queue) -> None:
         """https://zulip.com/api/get-events"""
         while True:
             found = await self._wire.call("GET", "/events", queue_id=queue.id, last_event_id=queue.last, seconds=queue.seconds)
+            last = queue.last
             for event in objects_at(found, "events"):
                 await self._take(link, reader, event)
-                id = event.get("id")
-                queue.last = max(queue.last, id if isinstance(id, int) else 0)
+                queue.last = max(queue.last, number_at(event, "id"))
+            if queue.last == last:  # a poll that waited for nothing
+                await asyncio.sleep(self._pause)
 
     async def _take(self, link: ChannelLink, reader: ZulipReader, event: Mapping[str, Any]) -> None:
         match event.get("type"):
@@ -131,7 +137,7 @@ class ZulipChannel:
         try:
             found = await self._wire.call("GET", f"/messages/{number_at(event, 'message_id')}", apply_markdown=False)
         except Answered as error:
-            if error.status != 400:  # it was deleted meanwhile
+            if error.status not in (400, 403, 404):  # it was deleted meanwhile
                 raise
             return None
         message = value_at(found, "message")

@@ -2,18 +2,17 @@
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import unquote
 from zlib import crc32
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.inbox import InboundFile, InboundMessage, Quote, Sender
-from assistant.contracts.util import display_name, no_address
+from assistant.contracts.util import no_address
 from channels.kit.commands import command_of
+from channels.kit.files import inbound_file
 from channels.kit.hearing import Hearing, Overheard
-from channels.kit.http import value_at
-from channels.kit.values import list_at, number_at
+from channels.kit.values import list_at, number_at, text_at, time_at, value_at
 from channels.zulip.settings import ZulipSettings
 from channels.zulip.wire import ZulipBot, ZulipWire
 
@@ -27,6 +26,8 @@ _QUOTED: Final = re.compile(
 """What "Quote message" of the clients writes. https://zulip.com/help/quote-or-forward-a-message"""
 _UPLOAD: Final = re.compile(r"!?\[([^\]\n]{0,255})\]\(/?(user_uploads/\d{1,12}/[\w./%+~-]{1,300})\)", re.ASCII)
 _MOST_FILES: Final = 20
+_MOST_TEXT: Final = 200_000
+"""Characters that are read of a message; a server's own limit is 10,000, unless it is changed."""
 _LATEST: Final = 1 << 36
 """Seconds: the year 4147."""
 _IMAGES: Final = ("png", "jpg", "jpeg", "gif", "webp")
@@ -46,13 +47,8 @@ class ZulipReader:
         """None: it is not for the assistant. `edited`: the time of the edit that it is. https://zulip.com/api/get-events#message"""
         id, sender, time = number_at(message, "id"), number_at(message, "sender_id"), number_at(message, "timestamp")
         address, private = self._address(message)
-        content = value_at(message, "content")
-        if (
-            not (id and sender and 0 < time < _LATEST and edited < _LATEST)
-            or address is None
-            or not isinstance(content, str)
-            or sender == self._bot.id
-        ):
+        content = text_at(message, "content")[:_MOST_TEXT]
+        if not (id and sender and content and 0 < time < _LATEST and edited < _LATEST) or address is None or sender == self._bot.id:
             return None
         if address.chat_id.startswith("c") and self._settings.allow_channels and address.chat_id[1:] not in self._settings.allow_channels:
             return None
@@ -62,7 +58,7 @@ class ZulipReader:
         mentions_me = "mentioned" in flags or self._own.search(raw) is not None
         text = _MENTION.sub(_named, self._own.sub("", raw)).strip()
         command = command_of(text, signs=SIGNS)
-        external_id = f"{id}:{edited}-{crc32(content.encode(errors='replace')):x}" if edited else str(id)
+        external_id = f"{id}:{edited}-{crc32(content.encode()):x}" if edited else str(id)
         heard = Overheard(
             chat_id=str(address),
             external_id=external_id,
@@ -78,11 +74,10 @@ class ZulipReader:
         text = _UPLOAD.sub("", text).strip() if files else text
         if not (text or files or quoted or mentions_me):
             return None
-        name = value_at(message, "sender_full_name")
         return InboundMessage(
             external_id=external_id,
             address=address,
-            sender=Sender(id=str(sender), name=name if isinstance(name, str) else str(sender)),
+            sender=Sender(id=str(sender), name=text_at(message, "sender_full_name") or str(sender)),
             private=private,
             text=text or ("" if files or quoted else f"@{self._bot.name}"),
             quote=self._quote(quoted) if quoted else None,
@@ -90,15 +85,15 @@ class ZulipReader:
             command=command,
             trusted=not by_bot,
             message_id=str(id),
-            at=datetime.fromtimestamp(edited or time, UTC),
+            at=time_at(edited or time),
         )
 
     def _address(self, message: Any) -> tuple[Address | None, bool]:
         """(the chat, whether it is between two)."""
         match value_at(message, "type"):
             case "stream" | "channel":
-                channel, topic = number_at(message, "stream_id"), value_at(message, "subject")
-                if not channel or not isinstance(topic, str):
+                channel, topic = number_at(message, "stream_id"), text_at(message, "subject")
+                if not channel or value_at(message, "subject") != topic:
                     return None, False
                 return Address(channel="zulip", chat_id=f"c{channel}", thread_id=topic[:60].strip() or None), False
             case "private" | "direct":
@@ -121,6 +116,5 @@ def _named(found: re.Match[str]) -> str:
 
 
 def _file(name: str, path: str) -> InboundFile:
-    shown = display_name(name or unquote(path), "file")
-    kind = "image" if shown.rpartition(".")[2].lower() in _IMAGES else "document"
-    return InboundFile(name=shown, kind=kind, media_type="application/octet-stream", size=None, ref=f"/{path}")
+    shown = name or unquote(path)
+    return inbound_file(shown, f"/{path}", kind="image" if shown.rpartition(".")[2].lower() in _IMAGES else None)

@@ -9,19 +9,19 @@ from assistant.contracts.channels import Channel, ChannelContext, ChannelFailed,
 from assistant.contracts.errors import InvalidAddress
 from channels.zulip.settings import ZulipSettings
 
-_CHANNEL: Final = re.compile(r"c[1-9][0-9]{0,11}", re.ASCII)
-_USERS: Final = re.compile(r"[1-9][0-9]{0,11}(,[1-9][0-9]{0,11}){0,49}", re.ASCII)
+CHANNEL: Final = re.compile(r"c[1-9][0-9]{0,11}", re.ASCII)
+USERS: Final = re.compile(r"[1-9][0-9]{0,11}(,[1-9][0-9]{0,11}){0,49}", re.ASCII)
 _MOST_TOPIC: Final = 60
 
 
 def check_address(settings: ZulipSettings, address: Address) -> Address:
     """chat_id: "8" for direct messages with a user, "8,9" with several, "c12" for a channel; thread_id: a topic of the channel."""
     chat, topic = address.chat_id, address.thread_id
-    if _USERS.fullmatch(chat):
+    if USERS.fullmatch(chat):
         if topic is not None:
             raise InvalidAddress("On Zulip only channels have topics.", param="thread_id")
         return replace(address, chat_id=",".join(sorted(set(chat.split(",")), key=int)))
-    if not _CHANNEL.fullmatch(chat):
+    if not CHANNEL.fullmatch(chat):
         raise InvalidAddress(
             'On Zulip the chat_id is a user\'s id ("8"), those of several ("8,9"), or "c" and a channel\'s id ("c12").', param="chat_id"
         )
@@ -41,8 +41,8 @@ def open_channel(settings: ZulipSettings, context: ChannelContext) -> Channel:
 
 
 def _named(settings: ZulipSettings) -> list[str]:
-    users = [id for id in (*settings.allow_from, *settings.owners) if _USERS.fullmatch(id)]
-    return [*users, *[f"c{id}" for id in settings.allow_channels if _USERS.fullmatch(id)]]
+    users = [id for id in (*settings.allow_from, *settings.owners) if USERS.fullmatch(id)]
+    return [*users, *[f"c{id}" for id in settings.allow_channels if USERS.fullmatch(id)]]
 
 
 KIND: Final = ChannelKind(

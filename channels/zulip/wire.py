@@ -1,36 +1,33 @@
 """Zulip's calls that post, edit and show, and what its answers mean. https://zulip.com/api/rest"""
 
 import base64
-import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-import aiohttp
 import orjson
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext, ChannelFailed, SendFailed, SendRefused, SendUnclear
 from assistant.contracts.inbox import InboundFile, InboundMessage
 from channels.kit.forms import ANY_BUT_KIND, Blame
-from channels.kit.http import Answered, PlatformError, PlatformHttp, Unanswered, value_at
+from channels.kit.http import Answered, PlatformError, PlatformHttp, Unanswered, multipart
 from channels.kit.planning import MessageRules
-from channels.kit.refusals import channel_failure, not_sent, send_failure
+from channels.kit.refusals import before_post, channel_failure, send_failure
 from channels.kit.sender import Post
-from channels.kit.values import Latest, number_at, text_at
-from channels.text.blocks import FormattedPart
+from channels.kit.values import Latest, number_at, text_at, value_at
 from channels.text.markdown import Dialect, markdown_parts
+from channels.zulip.kind import CHANNEL, USERS
 from channels.zulip.settings import ZulipSettings
 
-log = logging.getLogger(__name__)
 PLATFORM: Final = "Zulip"
 SETTING: Final = "channels.zulip.apiKey"
-MOST_TEXT: Final = 9_500
+_MOST_TEXT: Final = 9_500
 """A message has at most 10,000 characters; what is longer is cut off without an error. https://zulip.com/api/send-message"""
-_DIALECT: Final = Dialect(special="", pings=r"@(?=_?\*|$)")
-"""Zulip has no escapes: https://github.com/zulip/zulip/blob/main/zerver/lib/markdown/__init__.py. A mention is `@**name**`."""
+_DIALECT: Final = Dialect(special="", pings=r"@(?=_?\*|$)", read=frozenset({"quote", "quoted", "spoiler"}))
+"""Zulip has no escapes: https://github.com/zulip/zulip/blob/main/zerver/lib/markdown/__init__.py. A mention is `@**name**`.
+Blocks of code in "languages" of its own are quotes and hidden texts."""
 _KEY_CODES: Final = frozenset({"INVALID_API_KEY", "UNAUTHORIZED", "USER_DEACTIVATED", "REALM_DEACTIVATED"})
 """https://zulip.com/api/rest-error-handling"""
 _REFUSED: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
@@ -40,25 +37,20 @@ _REFUSED: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
 )
 _NOT_EDITED: Final = re.compile(r"invalid message|time limit|permission to edit|editing is disabled", re.IGNORECASE)
 _UPLOAD: Final = "upload"
-_MOST_USERS: Final = 4096
-
-
-def zulip_parts(markdown: str, limit: int) -> list[FormattedPart]:
-    return markdown_parts(markdown, limit, _DIALECT)
 
 
 RULES: Final = MessageRules(
     platform=PLATFORM,
-    texts=zulip_parts,
-    most_text=MOST_TEXT,
+    texts=lambda markdown, limit: markdown_parts(markdown, limit, _DIALECT),
+    most_text=_MOST_TEXT,
     most_caption=4000,  # with it are the links of the files
     most_files=8,
-    most_file_bytes=100 * 1024 * 1024,  # an organization may allow less
+    most_file_bytes=100 << 20,  # an organization may allow less
+    most_bytes=100 << 20,
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ZulipBot:
+class ZulipBot(NamedTuple):
     id: int
     name: str
 
@@ -79,7 +71,7 @@ class ZulipWire:
             base=f"{self.site}/api/v1",
         )
         self._settings = settings
-        self._bots = Latest[bool](_MOST_USERS)
+        self._bots = Latest[bool]()
 
     async def call(
         self, method: str, path: str, more: Mapping[str, object] | None = None, *, seconds: float | None = None, **arguments: object
@@ -96,36 +88,33 @@ class ZulipWire:
             found = await self.call("GET", "/users/me")
         except PlatformError as error:
             raise connection_failure(error) from error
-        return ZulipBot(id=number_at(found, "user_id"), name=text_at(found, "full_name"))
+        id, name = number_at(found, "user_id"), text_at(found, "full_name")
+        if not (id and name):
+            raise ChannelFailed(f"{PLATFORM} does not tell which account the key is of.")
+        return ZulipBot(id, name)
 
     async def is_bot(self, user_id: int) -> bool:
         """Raises PlatformError. Users whom Zulip does not show are its own bots."""
-        if (known := self._bots.get(str(user_id))) is not None:
-            return known
+        return await self._bots.or_ask(str(user_id), self._is_bot)
+
+    async def _is_bot(self, user_id: str) -> bool:
         try:
-            is_bot = value_at(await self.call("GET", f"/users/{user_id}"), "user", "is_bot") is True
+            return value_at(await self.call("GET", f"/users/{user_id}"), "user", "is_bot") is not False
         except Answered as error:
-            if error.status != 400:
+            if error.status not in (400, 403, 404):
                 raise
-            is_bot = True
-        self._bots.put(str(user_id), is_bot)
-        return is_bot
+            return True
 
     async def post(self, post: Post) -> str | None:
         links = [await self._upload(media.name, post.contents[media.digest]) for media in post.form.part.media]
-        content = "\n\n".join(filter(None, [post.words, "\n".join(links)]))
-        answer = await self.call("POST", "/messages", self._where(post.sending.address), content=content)
-        id = value_at(answer, "id")
-        return str(id) if isinstance(id, int) else None
+        content = "\n\n".join(filter(None, [post.quiet(_DIALECT.quiet), "\n".join(links)]))
+        return await self._create(post.sending.address, content)
 
     async def edit(self, post: Post, message_id: str) -> bool:
-        return await self._update(message_id, post.words)
+        return await self._update(message_id, post.quiet(_DIALECT.quiet))
 
     async def remove(self, post: Post, message_id: str) -> None:
-        try:
-            await self.call("DELETE", f"/messages/{message_id}")
-        except PlatformError as error:
-            log.info("zulip.preview_stays error=%s", type(error).__name__)
+        await self.call("DELETE", f"/messages/{message_id}")
 
     def blamed(self, error: PlatformError) -> Blame | None:
         if not isinstance(error, Answered):
@@ -150,8 +139,8 @@ class ZulipWire:
 
     async def fetch(self, file: InboundFile, into: Path, most_bytes: int) -> None:
         """`ref`: the path of an upload, for which Zulip gives a URL that is good for a minute. https://zulip.com/api/get-file-temporary-url"""
-        found = value_at(await self.call("GET", file.ref), "url")
-        if not (isinstance(found, str) and found.startswith("/") and not found.startswith("//")):
+        found = text_at(await self.call("GET", file.ref), "url")
+        if not found.startswith("/") or found.startswith("//"):
             raise SendRefused("gone", f"{file.name}: {PLATFORM} does not give it out.")
         await self.http.download(self.site + found, into, most_bytes)
 
@@ -171,15 +160,19 @@ class ZulipWire:
     async def show(self, address: Address, text: str, *, reply_to: str | None, message_id: str | None) -> str | None:
         if message_id is not None:
             return message_id if await self._update(message_id, text) else None
-        return str(value_at(await self.call("POST", "/messages", self._where(address), content=text), "id"))
+        return await self._create(address, text)
+
+    async def _create(self, address: Address, content: str) -> str | None:
+        id = number_at(await self.call("POST", "/messages", self._where(address), content=content), "id")
+        return str(id) if id else None
 
     def _where(self, address: Address) -> dict[str, object]:
-        if address.chat_id.startswith("c") and address.chat_id[1:].isascii() and address.chat_id[1:].isdigit():
-            return {"type": "stream", "to": int(address.chat_id[1:]), "topic": address.thread_id or self._settings.topic}
-        users = address.chat_id.split(",")
-        if not all(each.isascii() and each.isdigit() for each in users):
+        chat = address.chat_id
+        if CHANNEL.fullmatch(chat):
+            return {"type": "stream", "to": int(chat[1:]), "topic": address.thread_id or self._settings.topic}
+        if not USERS.fullmatch(chat):
             raise SendRefused("chat_not_found", "There is no such chat.")
-        return {"type": "direct", "to": [int(each) for each in users]}
+        return {"type": "direct", "to": [int(each) for each in chat.split(",")]}
 
     async def _update(self, message_id: str, text: str) -> bool:
         try:
@@ -192,24 +185,23 @@ class ZulipWire:
 
     async def _upload(self, name: str, content: bytes) -> str:
         """A link to a file that was uploaded; nothing is posted."""
-        form = aiohttp.FormData()
-        form.add_field("filename", content, filename=name, content_type="application/octet-stream")
         try:
-            answer = await self.http.json("POST", "/user_uploads", form=form)
-        except Unanswered as error:
-            raise not_sent(error, PLATFORM) from error
+            with before_post(PLATFORM):
+                form = multipart({}, [("filename", name, "application/octet-stream", content)])
+                answer = await self.http.json("POST", "/user_uploads", form=form)
+                if not (url := text_at(answer, "url") or text_at(answer, "uri")):
+                    raise Unanswered("the answer has no file")
         except Answered as error:
             if error.status in (400, 403, 413):
                 raise Answered(error.status, error.words, code=_UPLOAD, body=error.body) from error
             raise
-        url = value_at(answer, "url") or value_at(answer, "uri")
-        return f"[{name.replace('[', '(').replace(']', ')')}]({url})"
+        return f"[{_DIALECT.quiet(name).replace('[', '(').replace(']', ')')}]({url})"
 
 
 def code_of(error: Answered) -> str:
     """Zulip's code, where it says more than that the request was refused."""
-    code = error.at("code")
-    return code if isinstance(code, str) and code != "BAD_REQUEST" else ""
+    code = text_at(error.body, "code")
+    return code if re.fullmatch("[A-Z_]{1,60}", code) and code != "BAD_REQUEST" else ""
 
 
 def connection_failure(error: PlatformError) -> ChannelFailed:

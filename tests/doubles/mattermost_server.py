@@ -43,6 +43,11 @@ class MattermostServer(ChannelServer):
         self.typed: list[dict[str, str]] = []
         self.connected = asyncio.Event()
         self.refusing: dict[str, web.Response] = {}
+        """path → the answer to its next request."""
+        self.reading = asyncio.Event()
+        """Set when a post is read; `may_read`: its answer waits for it."""
+        self.may_read = asyncio.Event()
+        self.may_read.set()
         self._sockets: dict[asyncio.Task[Any], asyncio.Queue[str]] = {}
         self._numbers = count(1)
         self._clock = int(time.time() * 1000)
@@ -152,8 +157,8 @@ class MattermostServer(ChannelServer):
             await socket.send_str(await queue.get())
 
     async def _answer(self, request: web.Request, handler: Any) -> web.StreamResponse:
-        if request.path in self.refusing:
-            return self.refusing[request.path]
+        if (answer := self.refusing.pop(request.path, None)) is not None:
+            return answer
         if request.path != "/api/v4/websocket" and request.headers.get("Authorization") != f"Bearer {TOKEN}":
             return self.refusals()["unauthorized"]()
         return await super()._answer(request, handler)
@@ -201,6 +206,8 @@ class MattermostServer(ChannelServer):
         given = await request.json()
         if (known := self.pending.get(given.get("pending_post_id"))) is not None:
             return web.json_response(self.posts[known], status=201)
+        if self.fault("form"):
+            return refusal(400, "model.post.is_valid.odd.app_error")
         if given["channel_id"] not in self.channels:
             return refusal(403, "api.context.permissions.app_error")
         if len(given["message"]) > 16_383:
@@ -231,6 +238,8 @@ class MattermostServer(ChannelServer):
         )
 
     async def _read(self, request: web.Request) -> web.Response:
+        self.reading.set()
+        await self.may_read.wait()
         post = self.posts.get(request.match_info["id"])
         return web.json_response(post) if post else refusal(404, "app.post.get.app_error")
 

@@ -53,6 +53,8 @@ class MqttProxy:
         self.acknowledged = 0
         """By the assistant."""
         self.subscribed = False
+        self.connects: list[bytes] = []
+        """The content of each CONNECT packet."""
         self.faults: deque[Failure] = deque()
         self.locked = False
         self._clients: set[asyncio.StreamWriter] = set()
@@ -85,6 +87,7 @@ class MqttProxy:
                     writer.write(bytes([0x20, 3, 0, 0x87, 0]))
                     await writer.drain()
                     return
+                self.connects += [content] if kind == _CONNECT else []
                 self.acknowledged += kind == _PUBACK
                 if kind != _PUBLISH or self._passes(content, writer, passing):
                     to_broker.write(whole)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from assistant.contracts.channels import PlatformCall
 from assistant.contracts.inbox import InboundMessage
-from assistant.testing.platform import running
+from assistant.testing.platform import ChannelPlatform, running
 from tests.doubles.served import CalledPlatform
 
 _GONE: Final = object()
@@ -60,7 +60,7 @@ def mutations(base: Any) -> Iterator[Any]:
             yield made
 
 
-def check(message: InboundMessage, platform: CalledPlatform[Any, Any]) -> None:
+def check(message: InboundMessage, platform: ChannelPlatform) -> None:
     """What everything behind a channel relies on."""
     platform.kind.check_address(platform.settings, message.address)
     quote, command = message.quote, message.command

@@ -20,6 +20,8 @@ class NtfyServer(ChannelServer):
         super().__init__()
         self.messages: list[dict[str, Any]] = []
         self.files: dict[str, bytes] = {}
+        self.lines: list[bytes] = []
+        """What the stream of a subscriber brings before the next message."""
         self.actions: list[dict[str, str]] = []
         """The buttons of the last message that was published with any."""
         self._news = asyncio.Condition()
@@ -84,7 +86,11 @@ class NtfyServer(ChannelServer):
         if self.fault("files"):
             return web.json_response({"code": 41301, "http": 413, "error": "attachment too large, or bandwidth limit reached"}, status=413)
         await request.read()
-        return await self._accept(request.match_info["topic"], request.query.get("message", ""), files=(request.query["filename"],))
+        about = request.query
+        actions = orjson.loads(about.get("actions", "[]"))
+        self.actions = actions or self.actions
+        labels = tuple(action["label"] for action in actions)
+        return await self._accept(request.match_info["topic"], about.get("message", ""), labels=labels, files=(about["filename"],))
 
     async def _simple(self, request: web.Request) -> web.StreamResponse:
         return await self._accept(request.match_info["topic"], await request.text())
@@ -109,6 +115,9 @@ class NtfyServer(ChannelServer):
             while True:
                 for message in self.messages[at:]:
                     at += 1
+                    lines, self.lines = self.lines, []
+                    for line in lines:
+                        await stream.write(line + b"\n")
                     if message["topic"] in topics:
                         await stream.write(orjson.dumps(message) + b"\n")
                 async with self._news:

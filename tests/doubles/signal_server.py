@@ -28,6 +28,8 @@ class SignalServer(ChannelServer):
         self.calls: list[tuple[str, dict[str, Any]]] = []
         """(method, params) of every call, in order."""
         self.files: dict[str, bytes] = {}
+        self.instead: dict[str, Any] = {}
+        """What a look for a file is answered with, in place of what it should be."""
         self.account = ACCOUNT
         self.tcp = ""
         self._events: list[bytes] = []
@@ -150,6 +152,8 @@ class SignalServer(ChannelServer):
                 return None, base | {"result": {"version": "0.13.20"}}
             case "getUserStatus":
                 return None, base | {"result": [{"recipient": ACCOUNT, "number": ACCOUNT, "uuid": ME, "isRegistered": True}]}
+            case "getAttachment" if "data" in self.instead:
+                return None, base | {"result": self.instead}
             case "getAttachment" if params["id"] in self.files:
                 return None, base | {"result": {"data": base64.b64encode(self.files[params["id"]]).decode()}}
             case "getAttachment":

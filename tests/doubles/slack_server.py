@@ -51,6 +51,10 @@ class SlackServer(ChannelServer):
         self.acknowledged: list[str] = []
         self.refusing: dict[str, str] = {}
         """method → the error that it answers from now on."""
+        self.answering: dict[str, Any] = {}
+        """method → the JSON of its answers from now on."""
+        self.waiting: dict[str, asyncio.Event] = {}
+        """method → what its answers wait for."""
         self.silent = ""
         """A method that cuts its answers off."""
         self.connected = asyncio.Event()
@@ -154,6 +158,10 @@ class SlackServer(ChannelServer):
         wanted = APP_TOKEN if method == "apps.connections.open" else BOT_TOKEN
         if request.headers.get("Authorization") != f"Bearer {wanted}":
             return refusal("invalid_auth")
+        if method in self.waiting:
+            await self.waiting[method].wait()
+        if method in self.answering:
+            return web.json_response(self.answering[method])
         if method == self.silent and request.transport is not None:
             request.transport.abort()
         if method in self.refusing:
@@ -209,6 +217,8 @@ class SlackServer(ChannelServer):
         chat, thread, blocks = given["channel"], given.get("thread_ts"), orjson.loads(given.get("blocks", "[]"))
         if chat not in self.history:
             return refusal("channel_not_found")
+        if self.fault("form"):
+            return refusal("invalid_arguments")
         if thread and self.fault("thread_gone"):
             return refusal("thread_not_found")
         if (wrong := _unfit(given["text"], blocks)) is not None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from channels.kit.files import inbound_file
-from channels.kit.values import id_at, list_at, loads, number_at, objects_at, place_words, text_at, time_at, written_time_at
+from channels.kit.values import Latest, id_at, list_at, loads, number_at, objects_at, place_words, text_at, time_at, written_time_at
 
 HOSTILE: dict[str, Any] = {
     "missing": None,
@@ -100,3 +100,19 @@ def test_what_is_no_json_is_refused(text: bytes | str) -> None:
 @pytest.mark.parametrize("text", [rb'{"a": "x\ud800y"}', r'{"a": "x\ud800y"}'], ids=["bytes", "text"])
 def test_half_a_character_does_not_hide_the_rest(text: bytes | str) -> None:
     assert text_at(loads(text), "a") == "x\ufffdy"
+
+
+async def test_what_is_known_is_not_asked_for_again_and_what_failed_is() -> None:
+    asked: list[str] = []
+
+    async def ask(key: str) -> str:
+        asked.append(key)
+        if len(asked) == 1:
+            raise LookupError
+        return key.upper()
+
+    latest = Latest[str](2)
+    with pytest.raises(LookupError):
+        await latest.or_ask("a", ask)
+    assert [await latest.or_ask(key, ask) for key in ("a", "a", "b", "c", "c", "a")] == ["A", "A", "B", "C", "C", "A"]
+    assert asked == ["a", "a", "b", "c", "a"], "the oldest are forgotten"

@@ -305,6 +305,14 @@ async def test_a_key_that_can_not_be_used_says_so(server: GoogleChatServer, tmp_
     await platform.close()
 
 
+async def test_words_whose_form_is_refused_ping_no_one(platform: GoogleChatPlatform, server: GoogleChatServer) -> None:
+    server.fail("form")
+    server.fail("files")
+    buttons = ((Button(text="<users/all>", url="https://example.org/"),),)
+    await send(platform, event=event_to(platform.address, "**<users/all>**", buttons=buttons))
+    assert platform.texts() == ["<\u200busers/all>\n\n<\u200busers/all>: https://example.org/"]
+
+
 async def test_the_key_may_be_a_file(server: GoogleChatServer, tmp_path: Path) -> None:
     (tmp_path / "key.json").write_text(server.account_key())
     platform = GoogleChatPlatform(server, tmp_path, serviceAccount=str(tmp_path / "key.json"))

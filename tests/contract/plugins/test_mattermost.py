@@ -41,7 +41,10 @@ class MattermostPlatform(ServedPlatform[MattermostServer, MattermostChannel]):
         }
     )
     failures = frozenset(
-        {"refuse", "limit", "lose", "hold", "server_error", "garbage", "unauthorized", "blocked", "files", "thread_gone", "edit_gone"}
+        {
+            *("refuse", "limit", "lose", "hold", "server_error", "garbage", "unauthorized", "blocked", "files", "form"),
+            *("thread_gone", "edit_gone"),
+        }
     )
     most_text = 15_000
     most_file = 100 * 1024 * 1024

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncGenerator, Generator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,14 @@ from paho.mqtt.enums import CallbackAPIVersion
 from pydantic import ValidationError
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import ChannelContext, ChannelFailed, SendRefused
+from assistant.contracts.channels import ChannelContext, ChannelFailed, SendLater, SendRefused
 from assistant.testing.channel_suite import ChannelSuite, Failure, FolderFiles, Said, Seen, running, send
 from assistant.testing.platform import until
 from channels.mqtt.adapter import MqttChannel
 from channels.mqtt.kind import KIND
 from channels.mqtt.settings import MqttSettings
 from tests.doubles.live_answers import first_sent
-from tests.doubles.live_server import live_server, offline
+from tests.doubles.live_server import free_port, live_server, offline
 from tests.doubles.mosquitto import MISSING, PROGRAM, MqttProxy, mosquitto
 from tests.doubles.served import OpenedPlatform
 
@@ -72,8 +73,8 @@ class MqttPlatform(OpenedPlatform[MqttChannel]):
     def acknowledged(self) -> bool:
         return self.proxy.acknowledged >= self._written > 0
 
-    def publish(self, payload: str | bytes, topic: str = IN, *, retain: bool = False) -> None:
-        self.person.publish(topic, payload, qos=1, retain=retain)
+    def publish(self, payload: str | bytes, topic: str = IN, *, retain: bool = False, qos: int = 1) -> None:
+        self.person.publish(topic, payload, qos=qos, retain=retain)
 
     def write(self, said: Said) -> str:
         self._written += 1
@@ -86,16 +87,8 @@ class MqttPlatform(OpenedPlatform[MqttChannel]):
         self.publish(text)
 
     def garble(self) -> None:
-        for payload in (
-            b"",
-            b"   ",
-            b'{"text": 7}',
-            b'{"text": ["a"], "id": {}}',
-            b'{"text": ""}',
-            b"x" * 70_000,
-            b'{"text":' + b"[" * 5000,
-        ):
-            self.publish(payload if not payload.endswith(b"[") else b'{"text": null}')
+        for payload in (b"", b"   ", b'{"text": 7}', b'{"text": ["a"], "id": {}}', b'{"text": ""}', b'{"text": null}', b"x" * 70_000):
+            self.publish(payload)
 
     def drop(self) -> None:
         self.proxy.drop()
@@ -151,6 +144,71 @@ async def test_a_retained_message_is_no_wish(platform: MqttPlatform) -> None:
             assert (await link.next()).text == "w2"
     finally:
         platform.publish(b"", retain=True)
+
+
+@pytest.mark.parametrize(
+    ("payload", "text"),
+    [
+        (b'{"text": "w1", "id": 7}', "w1"),
+        (rb'{"text": "w1 \ud83d", "id": "\ud800"}', "w1 \ufffd"),
+        (b'{"text": "w1", "more": ' + b"9" * 400 + b"}", "w1"),
+        (b'{"text": ' + b"[" * 5000, '{"text": ' + "[" * 5000),
+        (b'{"words": "w1"}', '{"words": "w1"}'),
+        (b'{"text": "w1", "id": NaN}', '{"text": "w1", "id": NaN}'),
+        (b"w1 \xff", "w1 \ufffd"),
+    ],
+    ids=["number as id", "half a character", "huge number", "deep", "another object", "NaN", "no UTF-8"],
+)
+async def test_a_payload_is_json_with_text_or_words(platform: MqttPlatform, payload: bytes, text: str) -> None:
+    async with running(platform.channel) as link:
+        platform.publish(payload)
+        assert (await link.next()).text == text
+
+
+async def test_more_than_there_is_room_for_waits_at_the_broker(platform: MqttPlatform) -> None:
+    async with running(platform.channel) as link:
+        link.gate.clear()
+        for number in range(1200):
+            platform.publish(f"w{number}")
+        link.gate.set()
+        assert [(await link.next()).text for _ in range(1200)] == [f"w{number}" for number in range(1200)]
+    receive_maximum = b"\x21" + (1000).to_bytes(2, "big")
+    assert receive_maximum in platform.proxy.connects[-1]
+
+
+async def test_what_needs_no_acknowledgement_and_finds_no_room_is_told(platform: MqttPlatform, caplog: pytest.LogCaptureFixture) -> None:
+    async with running(platform.channel) as link:
+        link.gate.clear()
+        for _ in range(1100):
+            platform.publish("w", qos=0)
+        await until(lambda: "mqtt.message_dropped" in caplog.text)
+        link.gate.set()
+
+
+async def test_more_than_the_broker_takes_was_not_sent(platform: MqttPlatform) -> None:
+    for _ in range(1000):
+        platform.fail("hold")
+    sends = [asyncio.create_task(send(platform, key=f"k{number}x")) for number in range(1000)]
+    await until(lambda: len(platform.proxy.faults) <= 980)
+    with pytest.raises(SendLater, match="takes nothing"):
+        await send(platform)
+    for task in sends:
+        task.cancel()
+    await asyncio.gather(*sends, return_exceptions=True)
+
+
+async def test_certificates_are_read_beside_the_loop(platform: MqttPlatform, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[threading.Thread] = []
+
+    def noted(_: object) -> None:
+        threads.append(threading.current_thread())
+
+    monkeypatch.setattr(paho.Client, "tls_set", noted)
+    channel = MqttChannel(platform.settings.model_copy(update={"tls": True, "port": free_port()}), platform.context)
+    with pytest.raises(ChannelFailed, match="can't be reached"):
+        await channel.identity()
+    assert threads
+    assert threading.main_thread() not in threads
 
 
 @pytest.mark.parametrize(

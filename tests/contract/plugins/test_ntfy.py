@@ -1,6 +1,7 @@
 """The ntfy channel keeps the contract of a channel, against a stand-in that answers as ntfy's documents say."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,14 @@ from aiohttp import web
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import SendRefused
+from assistant.contracts.outbox import Button
 from assistant.testing.channel_suite import ChannelSuite, Said, running
 from assistant.testing.platform import event_to, send
 from channels.ntfy.adapter import NtfyChannel
 from channels.ntfy.kind import KIND
 from channels.ntfy.settings import NtfySettings
-from tests.doubles.ntfy_server import NtfyServer
+from tests.doubles.mutated import check, mutations
+from tests.doubles.ntfy_server import NOW, NtfyServer
 from tests.doubles.served import ServedPlatform
 
 
@@ -29,11 +32,15 @@ class NtfyPlatform(ServedPlatform[NtfyServer, NtfyChannel]):
     failures = frozenset({"refuse", "limit", "lose", "hold", "server_error", "garbage", "unauthorized", "files"})
     most_file = 15 * 1024 * 1024
 
-    def __init__(self, server: NtfyServer, folder: Path) -> None:
-        topics = {"phone": {"topic": "out", "replies": "in"}}
+    def __init__(self, server: NtfyServer, folder: Path, replies: str | None = "in") -> None:
+        topics = {"phone": {"topic": "out", "replies": replies}}
         about = {"enabled": True, "server": server.url, "topics": topics, "token": "tk_" + "x" * 20}
         super().__init__(server, folder, NtfySettings.model_validate(about))
         self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def close(self) -> None:
+        await asyncio.gather(*self._tasks)
+        await super().close()
 
     def open(self) -> NtfyChannel:
         return NtfyChannel(self.settings, self.context, pause=0.01)
@@ -101,7 +108,7 @@ async def test_an_attachment_that_was_not_uploaded_is_not_fetched(tmp_path: Path
             with pytest.raises(SendRefused, match="send the file itself"):
                 await platform.channel.conversation.fetch(file, tmp_path / "in", 1000)
             assert len(server.requests) == asked
-        await platform.channel.close()
+        await platform.close()
 
 
 async def test_a_file_that_is_refused_is_not_sent_a_second_time_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,3 +121,37 @@ async def test_a_file_that_is_refused_is_not_sent_a_second_time_as_it_was(tmp_pa
         [receipt] = await send(platform, event=event_to(platform.address, "w1", media=(media,)))
         assert server.requests == [("PUT", "/out"), ("POST", "/")]
         assert "a.png left out" in receipt.notice
+
+
+BUTTONS = ((Button(text="Yes"), Button(text="Done", command="/done"), Button(text="Look", url="https://e.org")),)
+
+
+async def test_a_file_has_its_buttons(tmp_path: Path) -> None:
+    async with NtfyServer() as server, NtfyPlatform(server, tmp_path) as platform:
+        media = platform.files.put("a.png", b"png", "image/png")
+        async with running(platform.channel) as link:
+            await send(platform, event=event_to(platform.address, "w1", media=(media,), buttons=BUTTONS))
+            [seen] = platform.seen()
+            assert (seen.files, seen.buttons) == (("a.png",), ("Yes", "Done", "Look"))
+            platform.press("Yes")
+            assert (await link.next()).text == "Yes"
+
+
+async def test_without_replies_what_buttons_say_is_written(tmp_path: Path) -> None:
+    async with NtfyServer() as server, NtfyPlatform(server, tmp_path, replies=None) as platform:
+        [receipt] = await send(platform, event=event_to(platform.address, "w1", buttons=BUTTONS))
+        [seen] = platform.seen()
+        assert seen.buttons == ("Look",)
+        assert [word in seen.text for word in ("w1", "Yes", "/done")] == [True, True, True]
+        assert "“Yes”, “Done”" in receipt.notice
+
+
+async def test_an_event_with_any_value_in_any_place_is_taken(tmp_path: Path) -> None:
+    attachment = {"name": "a.png", "type": "image/png", "size": 7, "url": "https://e.org/a.png"}
+    event = {"id": "m0", "time": NOW, "event": "message", "topic": "in", "message": "w1", "attachment": attachment}
+    async with NtfyServer() as server, NtfyPlatform(server, tmp_path) as platform, running(platform.channel) as link:
+        server.lines = [json.dumps(made).encode() for made in mutations(event)]
+        server.lines += [b"", b"[" * 100_000, b"x" * 2_000_000, b"\xff", b"NaN"]
+        platform.write(Said(text="last"))
+        while (message := await link.next()).text != "last":
+            check(message, platform)

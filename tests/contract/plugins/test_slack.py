@@ -49,7 +49,10 @@ class SlackPlatform(ServedPlatform[SlackServer, SlackChannel]):
         }
     )
     failures = frozenset(
-        {"refuse", "limit", "lose", "hold", "server_error", "garbage", "unauthorized", "blocked", "files", "thread_gone", "edit_gone"}
+        {
+            *("refuse", "limit", "lose", "hold", "server_error", "garbage", "unauthorized", "blocked", "files", "form"),
+            *("thread_gone", "edit_gone"),
+        }
     )
     most_text = 3000
     most_file = 100 * 1024 * 1024

@@ -35,7 +35,9 @@ class ZulipPlatform(ServedPlatform[ZulipServer, ZulipChannel]):
             *("clock", "typing", "reactions", "previews", "strangers"),
         }
     )
-    failures = frozenset({"refuse", "limit", "lose", "hold", "server_error", "garbage", "unauthorized", "blocked", "files", "edit_gone"})
+    failures = frozenset(
+        {"refuse", "limit", "lose", "hold", "server_error", "garbage", "unauthorized", "blocked", "files", "form", "edit_gone"}
+    )
     most_text = 10_000
     most_file = 100 * 1024 * 1024
 

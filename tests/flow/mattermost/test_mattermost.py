@@ -1,5 +1,6 @@
 """Mattermost beyond the contract suite: its key, its refusals, threads, presses, hostile posts, what was missed."""
 
+import asyncio
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -7,16 +8,19 @@ from typing import Any
 
 import orjson
 import pytest
+from aiohttp import web
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelFailed, PlatformCall, SendFailed, SendLater, SendRefused, SendUnclear
 from assistant.contracts.inbox import InboundMessage
 from assistant.contracts.outbox import Button
-from assistant.testing.platform import FolderFiles, RecordingLink, event_to
+from assistant.testing.platform import FolderFiles, RecordingLink, event_to, running
 from assistant.testing.platform import send as send_parts
 from channels.mattermost.adapter import MattermostChannel
-from channels.mattermost.wire import mattermost_parts
+from channels.mattermost.settings import MattermostSettings
+from channels.mattermost.wire import rules_for
 from tests.doubles.mattermost_server import ADA, BOT, DIRECT, EVE, ROOM, MattermostServer, id_of, refusal
+from tests.doubles.odd_json import oddities, said
 from tests.flow.mattermost.conftest import Connected
 
 TO = Address(channel="mattermost", chat_id=ROOM)
@@ -78,18 +82,89 @@ async def test_each_refusal_is_told_apart(
     assert "w1" not in failed.value.trouble.words
 
 
+async def test_a_preview_that_can_not_be_deleted_stays(server: MattermostServer, connected: Connected, files: FolderFiles) -> None:
+    async with connected() as (channel, _):
+        id = await send(channel, "preview", key="other")
+        server.refusing[f"/api/v4/posts/{id}"] = refusal(500, "")
+        await send(channel, event=event_to(TO, "w1", media=(files.put("a.pdf", b"x"),), replaces=id))
+    assert [(each.text, each.files) for each in server.accepted.values()] == [("preview", ()), ("w1", ("a.pdf",))]
+
+
+@pytest.mark.parametrize("answer", [{}, [], {"id": 7}, {"id": None}, {"id": ""}], ids=str)
+async def test_a_receipt_without_an_id_has_none(server: MattermostServer, connected: Connected, answer: object) -> None:
+    async with connected() as (channel, _):
+        server.refusing["/api/v4/posts"] = web.json_response(answer, status=201)
+        assert await send(channel) is None
+
+
+async def test_a_preview_without_an_id_becomes_nothing(server: MattermostServer, connected: Connected) -> None:
+    async with connected(preview="edit") as (channel, _):
+        server.refusing["/api/v4/posts"] = web.json_response({"id": None}, status=201)
+        preview = channel.conversation.preview(TO, reply_to=None, posted=None, note=print)
+        assert preview is not None
+        preview.update("w1")
+        await server.until(lambda: not server.refusing)
+        assert await preview.close() is None
+
+
+@pytest.mark.parametrize("answer", [{}, [], {"file_infos": []}, {"file_infos": [{"id": None}]}], ids=str)
+async def test_an_upload_that_can_not_be_read_posts_nothing(
+    server: MattermostServer, connected: Connected, files: FolderFiles, answer: object
+) -> None:
+    event = event_to(TO, "w1", media=(files.put("a.pdf", b"x"),))
+    async with connected() as (channel, _):
+        server.refusing["/api/v4/files"] = web.json_response(answer, status=201)
+        with pytest.raises(SendLater):
+            await send(channel, event=event)
+        await send(channel, event=event)
+    assert [(each.text, each.files) for each in server.accepted.values()] == [("w1", ("a.pdf",))]
+
+
+@pytest.mark.parametrize("answer", [{}, [], {"id": BOT}, {"id": 7, "username": "x"}, {"id": BOT, "username": ""}], ids=str)
+async def test_an_account_that_can_not_be_read_is_no_account(server: MattermostServer, connected: Connected, answer: object) -> None:
+    """It would read its own posts, or take each for a mention."""
+    async with connected() as (channel, _):
+        server.refusing["/api/v4/users/me"] = web.json_response(answer)
+        with pytest.raises(ChannelFailed):
+            await channel.identity()
+
+
+async def test_a_preview_that_is_gone_is_posted_once_again(server: MattermostServer, connected: Connected) -> None:
+    """The key says whether an earlier try arrived."""
+    began = datetime.now(UTC)
+    async with connected() as (channel, _):
+        id = await send(channel, "preview", key="other")
+        for _ in range(2):
+            server.fail("edit_gone")
+            await send(channel, event=event_to(TO, "w1", replaces=id), again=began)
+            server.pending.clear()
+    assert [each.text for each in server.accepted.values()] == ["preview", "w1"]
+
+
 @pytest.mark.parametrize(
     ("markdown", "written"),
     [
         ("@all @ada a@b.org", "@\u200ball @\u200bada a@b.org"),
+        ("a+@all .@here _@all", "a+@\u200ball .@\u200bhere \\_@\u200ball"),
+        ("@||all||", "@\u200ball"),
+        ("https://medium.org/@all https://@all", "https://medium.org/@all https://@\u200ball"),
+        ("https://x_y/@all", "https://x_y/@all"),
         ("**b** *i* ~~s~~", "**b** *i* ~~s~~"),
         ("# T\n\n- a", "# T\n- a"),
         ("\\*not bold\\*", "\\*not bold\\*"),
     ],
 )
 def test_markdown_pings_no_one(markdown: str, written: str) -> None:
-    [part] = mattermost_parts(markdown, 1000)
+    [part] = rules_for(MattermostSettings()).texts(markdown, 1000)
     assert part.text == written
+
+
+async def test_words_whose_form_is_refused_ping_no_one(server: MattermostServer, connected: Connected) -> None:
+    async with connected(callbackUrl=CALLBACK) as (channel, _):
+        for _ in range(2):
+            server.fail("form")
+        await send(channel, event=event_to(TO, "`@all` a@b.org", buttons=((Button(text="@all", command="/mail @all"),),)))
+    assert [each.text for each in server.accepted.values()] == ["@\u200ball a@b.org\n\nReply /mail @\u200ball"]
 
 
 async def test_a_user_is_written_to_in_direct_messages(server: MattermostServer, connected: Connected) -> None:
@@ -175,6 +250,82 @@ async def test_a_hostile_post_brings_nothing_and_holds_up_nothing(
         assert (await link.next()).text == "w2"
 
 
+async def test_words_of_any_kind_are_read(server: MattermostServer, connected: Connected) -> None:
+    async with connected() as (_, link):
+        post = {"id": id_of("p"), "user_id": ADA, "channel_id": DIRECT, "create_at": 1, "message": "half \ud800"}
+        server.frame(json.dumps({"event": "posted", "data": {"post": json.dumps(post), "channel_type": "D"}}))
+        assert (await link.next()).text == "half \ufffd"
+        for deep in ("[" * 100_000, '{"event": "posted", "data": {"post": "' + "[" * 100_000 + '"}}', '{"event": "posted", "seq": NaN}'):
+            server.frame(deep)
+        server.add({"message": "w2"})
+        assert (await link.next()).text == "w2"
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+async def test_an_edit_whose_chat_is_not_told_at_once_is_read(server: MattermostServer, connected: Connected, status: int) -> None:
+    async with connected() as (_, link):
+        id = server.add({"message": "w1"})
+        await link.next()
+        server.refusing[f"/api/v4/channels/{DIRECT}"] = refusal(status, "")
+        server.edit(id, "w2")
+        assert (await link.next()).text == "w2"
+
+
+FULL: dict[str, Any] = {
+    "id": id_of("p"),
+    "user_id": ADA,
+    "channel_id": DIRECT,
+    "root_id": id_of("r"),
+    "create_at": 1,
+    "edit_at": 2,
+    "delete_at": 0,
+    "type": "",
+    "message": "@nanobot w1",
+    "props": {"from_bot": "true", "attachments": [{"pretext": "a", "title": "b", "fallback": "c"}]},
+    "metadata": {
+        "files": [{"id": id_of("f"), "name": "a.pdf", "mime_type": "text/plain", "size": 3}],
+        "embeds": [{"type": "permalink", "data": {"post": {"user_id": EVE, "message": "x", "metadata": {"files": [{"id": id_of("g")}]}}}}],
+    },
+}
+
+
+@pytest.mark.parametrize("event", ["posted", "post_edited"])
+async def test_no_post_of_any_shape_holds_up_what_follows(server: MattermostServer, connected: Connected, event: str) -> None:
+    async with connected(groups="all", allowBots=True) as (_, link):
+        for post in oddities(FULL):
+            server.frame(json.dumps({"event": event, "data": {"post": post, "channel_type": "D" if event == "posted" else ""}}))
+        for frame in oddities(
+            {"event": event, "data": {"post": json.dumps(FULL), "channel_type": "D", "sender_name": "@ada"}, "status": "OK"}
+        ):
+            server.frame(frame)
+        server.add({"message": "the last"})
+        while "the last" not in said(await link.next()):
+            pass
+
+
+async def test_no_press_of_any_shape_is_an_error(server: MattermostServer, connected: Connected) -> None:
+    async with connected(callbackUrl=CALLBACK) as (channel, link):
+        id = await send(channel, event=event_to(TO, "w1", buttons=((Button(text="yes"),),)))
+        assert id is not None
+        context = server.posts[id]["props"]["attachments"][0]["actions"][0]["integration"]["context"]
+        right = {"user_id": ADA, "channel_id": ROOM, "post_id": id, "trigger_id": "t", "context": context}
+        assert {await press(channel, each.encode()) for each in oddities(right)} <= {200, 401, 503}
+        while not link.kept.empty():
+            assert said(link.kept.get_nowait())
+
+
+async def test_what_was_missed_is_fetched_in_spite_of_a_limit(server: MattermostServer, connected: Connected) -> None:
+    async with connected() as (_, link):
+        server.add({"message": "w1"})
+        await link.next()
+    server.add({"message": "w2"}, told=False)
+    again = RecordingLink()
+    again.last = link.last
+    server.refusing[f"/api/v4/channels/{DIRECT}/posts"] = refusal(429, "", {"Retry-After": "0"})
+    async with connected(again) as (_, again):
+        assert (await again.next()).text == "w2"
+
+
 async def test_what_was_missed_is_fetched_also_in_chats_that_are_new(server: MattermostServer, connected: Connected) -> None:
     async with connected() as (_, link):
         server.add({"message": "w1"})
@@ -185,8 +336,8 @@ async def test_what_was_missed_is_fetched_also_in_chats_that_are_new(server: Mat
     again = RecordingLink()
     again.last = link.last
     async with connected(again) as (_, again):
-        said = [(await again.next()).text for _ in range(3)]
-    assert sorted(said) == ["w2", "w3", "w4"]
+        texts = [(await again.next()).text for _ in range(3)]
+    assert sorted(texts) == ["w2", "w3", "w4"]
 
 
 async def test_a_press_after_a_message_makes_no_one_read_the_past(server: MattermostServer, connected: Connected) -> None:
@@ -231,6 +382,22 @@ async def test_a_press_counts_only_with_its_signature_and_once(server: Mattermos
     assert first.external_id == second.external_id != third.external_id
 
 
+async def test_a_press_counts_while_the_connection_ends(server: MattermostServer, connected: Connected) -> None:
+    async with connected(callbackUrl=CALLBACK) as (channel, _):
+        id = await send(channel, event=event_to(TO, "w1", buttons=((Button(text="yes"),),)))
+        assert id is not None
+        context = server.posts[id]["props"]["attachments"][0]["actions"][0]["integration"]["context"]
+        link = RecordingLink()
+        async with running(channel, link):
+            server.may_read.clear()
+            body = {"user_id": ADA, "channel_id": ROOM, "post_id": id, "trigger_id": "t", "context": context}
+            pressed = asyncio.create_task(press(channel, body))
+            await server.reading.wait()
+        server.may_read.set()
+        assert await pressed == 200
+        assert (await link.next()).text == "yes"
+
+
 async def test_an_edit_takes_the_buttons_away(server: MattermostServer, connected: Connected) -> None:
     async with connected(callbackUrl=CALLBACK) as (channel, _):
         id = await send(channel, event=event_to(TO, "w1", buttons=((Button(text="yes"),),)))
@@ -255,8 +422,8 @@ async def test_a_token_that_is_not_accepted_is_told(server: MattermostServer, co
 
 
 async def test_bots_words_are_material(server: MattermostServer, connected: Connected) -> None:
-    attachment = {"pretext": "build", "text": "failed"}
+    attachments = [{"pretext": "build", "text": "failed"}, {"fallback": "in short"}, None, {"text": 7}]
     async with connected(allowBots=True) as (_, link):
-        server.add({"message": "", "type": "slack_attachment", "props": {"from_webhook": "true", "attachments": [attachment]}})
+        server.add({"message": "", "type": "slack_attachment", "props": {"from_webhook": "true", "attachments": attachments}})
         message: InboundMessage = await link.next()
-    assert (message.text, message.trusted) == ("build\nfailed", False)
+    assert (message.text, message.trusted) == ("build\nfailed\nin short", False)

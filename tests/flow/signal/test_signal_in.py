@@ -1,6 +1,7 @@
 """What people send by Signal: mentions, quotes, files, receipts, and envelopes of every shape."""
 
 import base64
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,12 @@ import orjson
 import pytest
 
 from assistant.contracts.channels import SendRefused
+from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.inbox import InboundFile
 from assistant.testing.platform import RecordingLink, Said, event_to, running, send
 from channels.signal.settings import SignalSettings
 from tests.contract.plugins.test_signal import ADA, BO, GROUP, SignalPlatform
+from tests.doubles.mutated import check, mutations
 from tests.doubles.signal_server import ACCOUNT, ME, NOW, SignalServer
 
 
@@ -72,6 +75,66 @@ async def test_what_is_no_message_is_none(platform: SignalPlatform, link: Record
     platform.server.tell(envelope({"timestamp": NOW, "message": "x"}, sourceUuid=ME))
     platform.write(Said(text="last"))
     assert (await link.next()).text == "last"
+
+
+async def test_a_name_in_a_mention_is_no_address(platform: SignalPlatform, link: RecordingLink) -> None:
+    """Names are others' to choose, and stand among the sender's own words."""
+    mentions = [{"name": "telegram:123456789", "uuid": BO, "start": 0, "length": 1}, {"number": "+15557654321", "start": 2, "length": 1}]
+    platform.server.tell(envelope({"timestamp": NOW, "message": "\ufffc \ufffc hi", "mentions": mentions}))
+    assert (await link.next()).text == "@telegram:… @+… hi"
+
+
+async def test_an_envelope_with_any_value_in_any_place_is_taken(platform: SignalPlatform, link: RecordingLink) -> None:
+    file = {"id": "f1", "contentType": "image/png", "filename": "a.png", "size": 7, "isVoiceNote": False}
+    mention = {"name": "Bo", "uuid": BO, "number": "+1", "start": 0, "length": 1}
+    quote = {"id": 1, "author": ADA, "authorUuid": ADA, "text": "what", "attachments": [file]}
+    data = {"timestamp": NOW, "message": "\ufffc hi", "mentions": [mention], "attachments": [file], "quote": quote}
+    receipt = {"isDelivery": True, "isRead": False, "timestamps": [NOW]}
+    bases = [envelope({**data, "groupInfo": {"groupId": GROUP, "type": "DELIVER"}}), envelope(data)]
+    bases += [{"sourceUuid": ADA, "timestamp": NOW, "editMessage": {"targetSentTimestamp": NOW, "dataMessage": data}}]
+    bases += [{"sourceUuid": ADA, "timestamp": NOW, "receiptMessage": receipt}]
+    for base in bases:
+        for made in mutations({"account": ACCOUNT, "envelope": base}):
+            platform.server.raw(json.dumps(made).encode())
+    platform.write(Said(text="last"))
+    while (message := await link.next()).text != "last":
+        check(message, platform)
+
+
+async def test_a_receipt_waits_for_the_store(platform: SignalPlatform) -> None:
+    class Failing(RecordingLink):
+        async def delivered(self, message_id: str, read: bool = False) -> None:
+            if self.unavailable:
+                self.unavailable -= 1
+                raise StoreUnavailable
+            await super().delivered(message_id, read)
+
+    link = Failing()
+    async with running(platform.channel, link):
+        link.unavailable = 2
+        platform.server.tell({"sourceUuid": ADA, "timestamp": NOW, "receiptMessage": {"isDelivery": True, "timestamps": [NOW + 1]}})
+        platform.write(Said(text="last"))
+        await link.next()
+    assert (link.reached, len(link.why)) == ([(f"{NOW + 1}:me", False)], 2)
+
+
+@pytest.mark.parametrize("data", [None, "", 7, ["x"], "no base64", "Tm9uZQ", "\ud800"], ids=range(7))
+async def test_a_file_that_is_no_base64_is_gone(platform: SignalPlatform, tmp_path: Path, data: Any) -> None:
+    platform.server.instead["data"] = data
+    file = InboundFile(name="f", kind="document", media_type="x", size=None, ref=f"1 {ADA}")
+    with pytest.raises(SendRefused, match="no longer there"):
+        await platform.adapter.conversation.fetch(file, tmp_path / "in", 100)
+
+
+async def test_what_is_large_arrives_whole(platform: SignalPlatform, link: RecordingLink, tmp_path: Path) -> None:
+    platform.write(Said(text="x" * 2_000_000))
+    platform.server.files["1"] = bytes(3_000_000)
+    assert len((await link.next()).text) == 2_000_000
+    file = InboundFile(name="f", kind="document", media_type="x", size=None, ref=f"1 {ADA}")
+    await platform.adapter.conversation.fetch(file, tmp_path / "in", 3_000_000)
+    assert (tmp_path / "in").stat().st_size == 3_000_000
+    with pytest.raises(SendRefused, match="larger than 1 MB"):
+        await platform.adapter.conversation.fetch(file, tmp_path / "in", 1_000_000)
 
 
 async def test_another_account_of_the_daemon_is_not_ours(platform: SignalPlatform, link: RecordingLink) -> None:

@@ -47,6 +47,14 @@ def results(*kinds: str, **more: Any) -> Mapping[str, Any]:
         (error(-1, "User is not a group member: x"), SendRefused, "chat_gone"),
         (error(-1, "The user x is not registered."), SendRefused, "not_registered"),
         (error(-32601, "Method not implemented"), SendRefused, "refused"),
+        ({"result": results("RATE_LIMIT_FAILURE", retryAfterSeconds="soon", token=7)}, SendLater, "flood_wait"),
+        ({"result": results("RATE_LIMIT_FAILURE", retryAfterSeconds=-5)}, SendLater, "flood_wait"),
+        ({"result": results("RATE_LIMIT_FAILURE", retryAfterSeconds=1e300)}, SendLater, "flood_wait"),
+        ({"error": {"code": None, "message": None}}, SendRefused, "refused"),
+        ({"error": {"code": "-5", "message": ["x"], "data": "x"}}, SendRefused, "refused"),
+        ({"error": "no"}, SendRefused, "refused"),
+        ({"error": {"code": -1, "message": "no", "data": {"response": {"results": {"type": 7}}}}}, SendRefused, "refused"),
+        ({"result": {"results": [7, None, {"type": ["x"]}]}}, SendRefused, "identity"),
     ],
 )
 async def test_errors(
@@ -59,6 +67,8 @@ async def test_errors(
     with pytest.raises(kind) as failed:
         await send(platform)
     assert failed.value.trouble.code == code
+    if isinstance(failed.value, SendLater):
+        assert 0 < (failed.value.retry_after or 0) <= 30 * 86_400
 
 
 async def test_a_proof_that_signal_wants_is_told(platform: SignalPlatform) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -14,6 +15,7 @@ from assistant.contracts.channels import ChannelFailed, PlatformCall, SendRefuse
 from assistant.contracts.inbox import InboundFile, InboundMessage
 from assistant.testing.platform import RecordingLink
 from channels.slack.adapter import SlackChannel
+from tests.doubles.odd_json import oddities, said
 from tests.doubles.slack_server import BOT, SlackServer, signed
 from tests.flow.slack.conftest import Connected
 
@@ -98,6 +100,69 @@ async def test_a_hostile_event_brings_nothing_and_holds_up_nothing(
     assert slack.pending == {}, "it is acknowledged, else it would come for ever"
 
 
+FULL: dict[str, Any] = {
+    **written(f"<@{BOT}> look <@U0000002>", "1.000001", thread_ts="0.000001", parent_user_id="U0000002", subtype="file_share"),
+    "username": "x",
+    "bot_id": "",
+    "files": [
+        {"id": "F1", "name": "a.pdf", "title": "a", "mimetype": "text/plain", "size": 3, "mode": "hosted", "url_private": "https://x"}
+    ],
+    "attachments": [{"pretext": "a", "author_name": "b", "title": "c", "text": "d", "fallback": "e"}],
+}
+EDITED: dict[str, Any] = {
+    "type": "message",
+    "subtype": "message_changed",
+    "channel": "D0000001",
+    "channel_type": "im",
+    "message": {"type": "message", "user": "U0000001", "text": "w2", "ts": "1.000001", "edited": {"user": "U0000001", "ts": "2.000001"}},
+    "previous_message": {"text": "w1"},
+}
+PRESS: dict[str, Any] = {
+    "type": "block_actions",
+    "user": {"id": "U0000001"},
+    "container": {"message_ts": "1.000001", "channel_id": "D0000001", "thread_ts": "0.000001"},
+    "channel": {"id": "D0000001"},
+    "actions": [{"action_id": "0.0", "value": "say:yes", "text": {"text": "yes"}, "action_ts": "3.000001"}],
+}
+SLASH: dict[str, Any] = {"text": "remind me", "user_id": "U0000001", "channel_id": "D0000001", "trigger_id": "13.37"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "right"),
+    [("events_api", {"event": FULL}), ("events_api", {"event": EDITED}), ("interactive", PRESS), ("slash_commands", SLASH)],
+    ids=["message", "edit", "press", "command"],
+)
+async def test_nothing_of_any_shape_holds_up_what_follows(slack: SlackServer, connected: Connected, kind: str, right: object) -> None:
+    async with connected(groups="all", allowBots=True) as (_, link):
+        for payload in oddities(right):
+            slack.frame(f'{{"type": "{kind}", "envelope_id": 7, "payload": {payload}}}')
+        slack.event(written("the last", "9.000001", chat="D0000001"))
+        while "the last" not in said(await link.next()):
+            pass
+
+
+async def test_a_message_has_few_names_looked_up(slack: SlackServer, connected: Connected) -> None:
+    calls = [f"<@U{number:07}>" for number in range(1600)]
+    texts = ["".join(calls[at : at + 20]) for at in range(0, 1600, 20)]
+    attachments = [dict(zip(("pretext", "author_name", "title", "text"), texts[at : at + 4], strict=True)) for at in range(0, 80, 4)]
+    async with connected() as (_, link):
+        slack.event(written("w1", "1.000001", chat="D0000001", attachments=attachments))
+        quote = (await link.next()).quote
+    assert len(slack.arguments_of("users.info")) <= 20
+    assert quote is not None
+    assert "@Ada" in quote.text
+
+
+async def test_a_name_that_slack_does_not_tell_now_is_asked_for_again(slack: SlackServer, connected: Connected) -> None:
+    async with connected() as (_, link):
+        slack.refusing["users.info"] = "ratelimited"
+        slack.event(written("w1", "1.000001", chat="D0000001"))
+        assert (await link.next()).sender.name == "U0000001"
+        slack.refusing.clear()
+        slack.event(written("w2", "2.000001", chat="D0000001"))
+        assert (await link.next()).sender.name == "Ada"
+
+
 @pytest.mark.parametrize("depth", [1000, 40_000])
 async def test_deep_and_large_frames_hold_up_nothing(slack: SlackServer, connected: Connected, depth: int) -> None:
     async with connected() as (_, link):
@@ -119,8 +184,8 @@ async def test_what_was_missed_is_fetched_in_order_with_threads(slack: SlackServ
     link = RecordingLink()
     link.last = {ROOM: f"{ROOM}:10.000001", "C9999999": "C9999999:5.000001", "D0000001": "D0000001:press"}
     async with connected(link) as (_, link):
-        said = [(await link.next()).text for _ in range(251)]
-    assert said == [*[f"w{place}" for place in range(250)], "in the thread"]
+        texts = [(await link.next()).text for _ in range(251)]
+    assert texts == [*[f"w{place}" for place in range(250)], "in the thread"]
 
 
 async def test_a_limit_while_catching_up_stops_that_and_not_the_channel(slack: SlackServer, connected: Connected) -> None:
@@ -163,6 +228,15 @@ async def test_a_wrong_token_is_told_at_login(slack: SlackServer, connected: Con
         assert failed.value.fatal
 
 
+@pytest.mark.parametrize("user", [None, "", 7, "x", "U1|x"], ids=str)
+async def test_an_account_that_can_not_be_read_is_no_account(slack: SlackServer, connected: Connected, user: object) -> None:
+    """It would read its own messages."""
+    async with connected() as (channel, _):
+        slack.answering["auth.test"] = {"ok": True, "user_id": user, "user": "nanobot"}
+        with pytest.raises(ChannelFailed):
+            await channel.identity()
+
+
 class Strangers(RecordingLink):
     async def accept(self, message: InboundMessage) -> str:
         await super().accept(message)
@@ -179,6 +253,16 @@ async def test_a_stranger_in_a_channel_is_told_the_way_alone_and_once(slack: Sla
     [told] = slack.arguments_of("chat.postEphemeral")
     assert (told["channel"], told["user"], told["thread_ts"]) == (ROOM, "U0000001", "0.000001")
     assert slack.accepted == {}
+
+
+async def test_what_a_stranger_is_told_holds_up_nothing(slack: SlackServer, connected: Connected) -> None:
+    slack.waiting["chat.postEphemeral"] = asyncio.Event()
+    async with connected(Strangers()) as (_, link):
+        slack.event(written(f"<@{BOT}> let me in", "1.000001"))
+        slack.event(written("w2", "2.000001", chat="D0000001"))
+        assert [(await link.next()).text for _ in range(2)] == ["let me in", "w2"]
+        slack.waiting["chat.postEphemeral"].set()
+        await slack.until(lambda: bool(slack.arguments_of("chat.postEphemeral")))
 
 
 async def test_a_forwarded_message_is_quoted_and_a_preview_of_a_link_is_no_edit(slack: SlackServer, connected: Connected) -> None:
@@ -230,25 +314,44 @@ async def called(channel: SlackChannel, body: bytes, headers: dict[str, str] | N
     return reply.status, reply.body
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {},
-        {"x-slack-request-timestamp": "", "x-slack-signature": "v0="},
-        {"x-slack-request-timestamp": "٣٤", "x-slack-signature": "v0=é"},
-        signed(b"{}", 0),
-        signed(b"{}", time.time() + 3600),
-        signed(b"another body", time.time()),
-        signed(b"{}", time.time(), "x" * 32),
-    ],
-    ids=["unsigned", "empty", "other digits", "of 1970", "of another hour", "another body", "another secret"],
-)
-async def test_a_call_that_is_not_signed_now_is_refused(connected: Connected, headers: dict[str, str]) -> None:
+FORGED: dict[str, Callable[[float], dict[str, str]]] = {
+    "unsigned": lambda now: {},
+    "empty": lambda now: {"x-slack-request-timestamp": "", "x-slack-signature": "v0="},
+    "other digits": lambda now: {"x-slack-request-timestamp": "٣٤", "x-slack-signature": "v0=é"},
+    "of 1970": lambda now: signed(b"{}", 0),
+    "of another hour": lambda now: signed(b"{}", now + 3600),
+    "another body": lambda now: signed(b"another body", now),
+    "another secret": lambda now: signed(b"{}", now, "x" * 32),
+}
+
+
+@pytest.mark.parametrize("headers", FORGED.values(), ids=FORGED)
+async def test_a_call_that_is_not_signed_now_is_refused(connected: Connected, headers: Callable[[float], dict[str, str]]) -> None:
     async with connected(mode="events") as (channel, _):
-        assert (await called(channel, b"{}", headers))[0] == 401
+        assert (await called(channel, b"{}", headers(time.time())))[0] == 401
+        assert (await called(channel, b"{}", signed(b"{}", time.time())))[0] == 200
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b"payload=%7B", b"payload", b'{"type": 7}', b"a=1&" * 500, b'{"event": []}'])
+DEEP = b"[" * 50_000
+BODIES = {
+    "deep": DEEP,
+    "deep within": b'{"a":' + DEEP,
+    "a deep press": b"payload=" + DEEP,
+    "half": b'{"type": "\\ud800"}',
+    "NaN": b'{"a": NaN}',
+    "empty": b"",
+    "cut": b"{",
+    "list": b"[]",
+    "no UTF-8": b"\xff",
+    "a cut press": b"payload=%7B",
+    "no form": b"payload",
+    "number": b'{"type": 7}',
+    "many fields": b"a=1&" * 500,
+    "event of a list": b'{"event": []}',
+}
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 async def test_a_signed_call_of_any_shape_is_answered(connected: Connected, body: bytes) -> None:
     async with connected(mode="events") as (channel, _):
         assert (await called(channel, body))[0] in (200, 400)

@@ -50,7 +50,7 @@ async def send(channel: SlackChannel, event: OutboundEvent) -> list[Receipt]:
 )
 def test_markdown_is_written_as_mrkdwn(markdown: str, mrkdwn: str) -> None:
     [part] = slack_parts(markdown)
-    assert part.text.replace("_*both*_", "*_both_*") == mrkdwn
+    assert part.text == mrkdwn
 
 
 @pytest.mark.parametrize(
@@ -119,6 +119,33 @@ async def test_buttons_stand_under_words_where_files_are_sent_too(slack: SlackSe
     assert "yes" in alone.text, "buttons without words are written"
 
 
+@pytest.mark.parametrize("answer", [{}, {"ts": None}, {"ts": 7}, {"ts": ""}, {"ts": ["x"]}], ids=str)
+async def test_a_receipt_without_an_id_has_none(slack: SlackServer, connected: Connected, answer: dict[str, object]) -> None:
+    async with connected() as (channel, _):
+        slack.answering["chat.postMessage"] = {"ok": True, **answer}
+        [receipt] = await send(channel, event_to(ROOM, "w1"))
+    assert receipt.message_id is None
+
+
+@pytest.mark.parametrize("answer", [{}, {"upload_url": 7, "file_id": "F1"}, {"upload_url": "https://x", "file_id": None}], ids=str)
+async def test_an_upload_that_can_not_be_read_posts_nothing(
+    slack: SlackServer, connected: Connected, files: FolderFiles, answer: dict[str, object]
+) -> None:
+    async with connected() as (channel, _):
+        slack.answering["files.getUploadURLExternal"] = {"ok": True, **answer}
+        with pytest.raises(SendLater):
+            await send(channel, event_to(ROOM, "w1", media=(files.put("a.pdf", b"x"),)))
+    assert slack.accepted == {}
+
+
+async def test_words_whose_form_is_refused_ping_no_one(slack: SlackServer, connected: Connected) -> None:
+    async with connected() as (channel, _):
+        for _ in range(2):
+            slack.fail("form")
+        await send(channel, event_to(ROOM, "**<!channel>**", buttons=((Button(text="<!here>", url="https://example.org/?a&b"),),)))
+    assert slack.said(ROOM.chat_id) == ["&lt;!channel&gt;\n\n&lt;!here&gt;: https://example.org/?a&amp;b"]
+
+
 async def test_an_edit_takes_the_buttons_away(slack: SlackServer, connected: Connected) -> None:
     async with connected() as (channel, _):
         [sent] = await send(channel, event_to(ROOM, "w1", buttons=((Button(text="yes"),),)))
@@ -150,6 +177,16 @@ async def test_a_thread_shows_that_the_assistant_thinks_unless_it_may_not(slack:
         await channel.conversation.typing(replace(ROOM, thread_id="1.000001"))
         await channel.conversation.typing(replace(ROOM, thread_id="1.000001"))
     assert [each["thread_ts"] for each in slack.arguments_of("assistant.threads.setStatus")] == ["1.000001"] * 2
+
+
+async def test_a_preview_without_an_id_becomes_nothing(slack: SlackServer, connected: Connected) -> None:
+    slack.answering["chat.postMessage"] = {"ok": True, "ts": None}
+    async with connected(preview="edit") as (channel, _):
+        preview = channel.conversation.preview(ROOM, reply_to=None, posted=None, note=print)
+        assert preview is not None
+        preview.update("w1")
+        await slack.until(lambda: bool(slack.arguments_of("chat.postMessage")))
+        assert await preview.close() is None
 
 
 async def test_an_answer_is_shown_while_it_is_made(slack: SlackServer, connected: Connected) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelFailed, SendFailed, SendLater, SendRefused, SendUnclear
@@ -14,7 +15,8 @@ from assistant.testing.platform import send as send_parts
 from channels.zulip.adapter import ZulipChannel
 from channels.zulip.kind import check_address
 from channels.zulip.settings import ZulipSettings
-from channels.zulip.wire import zulip_parts
+from channels.zulip.wire import RULES
+from tests.doubles.odd_json import oddities, said
 from tests.doubles.zulip_server import ADA, BOT, CHANNEL, EVE, ROBOT, ZulipServer, refusal
 from tests.flow.zulip.conftest import Connected
 
@@ -60,19 +62,76 @@ async def test_each_refusal_is_told_apart(
     assert "a@example.org" not in failed.value.trouble.words
 
 
+@pytest.mark.parametrize("answer", [{}, [], {"id": "7"}, {"id": None}, {"id": True}, {"id": 1 << 70}], ids=str)
+async def test_a_receipt_without_an_id_has_none(server: ZulipServer, connected: Connected, answer: object) -> None:
+    async with connected() as (channel, _):
+        server.refusing["/api/v1/messages"] = web.json_response(answer)
+        [receipt] = await send_parts(Platform(channel), "w1")  # pyright: ignore[reportArgumentType] - it has what is used
+    assert receipt.message_id is None
+
+
+async def test_a_preview_without_an_id_becomes_nothing(server: ZulipServer, connected: Connected) -> None:
+    async with connected(preview="edit") as (channel, _):
+        server.refusing["/api/v1/messages"] = web.json_response({"result": "success"})
+        preview = channel.conversation.preview(TO, reply_to=None, posted=None, note=print)
+        assert preview is not None
+        preview.update("w1")
+        await server.until(lambda: not server.refusing)
+        assert await preview.close() is None
+
+
+@pytest.mark.parametrize("answer", [{}, [], {"url": None, "uri": 7}], ids=str)
+async def test_an_upload_that_can_not_be_read_posts_nothing(
+    server: ZulipServer, connected: Connected, files: FolderFiles, answer: object
+) -> None:
+    async with connected() as (channel, _):
+        server.refusing["/api/v1/user_uploads"] = web.json_response(answer)
+        with pytest.raises(SendLater):
+            await send(channel, event=event_to(TO, "w1", media=(files.put("a.pdf", b"x"),)))
+    assert server.accepted == {}
+
+
+@pytest.mark.parametrize("answer", [{}, [], {"user_id": BOT}, {"user_id": 7.5, "full_name": "x"}, {"full_name": "x"}], ids=str)
+async def test_an_account_that_can_not_be_read_is_no_account(server: ZulipServer, connected: Connected, answer: object) -> None:
+    """It would read its own messages."""
+    async with connected() as (channel, _):
+        server.refusing["/api/v1/users/me"] = web.json_response(answer)
+        with pytest.raises(ChannelFailed):
+            await channel.identity()
+
+
+@pytest.mark.parametrize("answer", [{}, {"queue_id": None}, {"queue_id": 7}], ids=str)
+async def test_a_queue_without_an_id_is_none(server: ZulipServer, connected: Connected, answer: object) -> None:
+    server.refusing["/api/v1/register"] = web.json_response(answer)
+    with pytest.raises(ChannelFailed, match="no queue"):
+        async with connected():
+            pass
+
+
 @pytest.mark.parametrize(
     ("markdown", "written"),
     [
         ("**b** *i* ~~s~~ `c`", "**b** *i* ~~s~~ `c`"),
         ("@**Ada** and @*admins* and a@b.org", "@\u200b**Ada** and @\u200b*admins* and a@b.org"),
+        ("https://x/@\\*\\*all\\*\\*", "https://x/@\u200b**all**"),
+        ("```spoiler\n@**all**\n```", "```\n@**all**\n```"),
+        ("```python\nx\n```", "```python\nx\n```"),
         ("\\# no heading", "\u200b# no heading"),
         ("snake_case 2 \\* 3", "snake_case 2 * 3"),
         ("[words](https://example.org)", "[words](<https://example.org>)"),
     ],
 )
 def test_markdown_pings_no_one(markdown: str, written: str) -> None:
-    [part] = zulip_parts(markdown, 1000)
+    [part] = RULES.texts(markdown, 1000)
     assert part.text == written
+
+
+async def test_words_whose_form_is_refused_ping_no_one(server: ZulipServer, connected: Connected, files: FolderFiles) -> None:
+    async with connected() as (channel, _):
+        server.fail("form")
+        await send(channel, event=event_to(TO, "`@**all**` **x**", media=(files.put("@**all**.pdf", b"x"),)))
+    [shown] = server.accepted.values()
+    assert (shown.text, shown.files) == ("@\u200b**all** x", ("@\u200b**all**.pdf",))
 
 
 @pytest.mark.parametrize(
@@ -179,10 +238,74 @@ async def test_a_hostile_event_brings_nothing_and_holds_up_nothing(
         assert (await link.next()).text == "w2"
 
 
+FULL: dict[str, Any] = {
+    "type": "message",
+    "flags": ["mentioned"],
+    "message": {
+        "id": 7,
+        "sender_id": ADA,
+        "sender_full_name": "Ada",
+        "timestamp": 1,
+        "type": "private",
+        "subject": "x",
+        "content": f"@_**nano bot|{BOT}** [said](https://x):\n```quote\nx\n```\n@**nano bot** w1 [a](/user_uploads/2/a.png)",
+        "display_recipient": [{"id": ADA}, {"id": BOT}],
+    },
+}
+IN_TOPIC = {**FULL, "message": FULL["message"] | {"type": "stream", "stream_id": CHANNEL, "content": "@**nano bot** w1"}}
+EDIT: dict[str, Any] = {
+    "type": "update_message",
+    "message_id": 7,
+    "content": "w1",
+    "edit_timestamp": 5,
+    "flags": [],
+    "rendering_only": False,
+}
+
+
+@pytest.mark.parametrize("right", [FULL, IN_TOPIC, EDIT], ids=["private", "in a topic", "edit"])
+async def test_nothing_of_any_shape_holds_up_what_follows(server: ZulipServer, connected: Connected, right: dict[str, Any]) -> None:
+    async with connected(groups="all", allowBots=True) as (_, link):
+        for event in oddities(right):
+            if "NaN" not in event:  # with it, the answer is no JSON
+                server.tell_json(event)
+        server.add("the last")
+        while "the last" not in said(await link.next()):
+            pass
+
+
+async def test_the_place_in_the_queue_is_a_number(server: ZulipServer, connected: Connected) -> None:
+    async with connected() as (_, link):
+        for id in ("null", "true", '"x"', "[]", "1.5", str(1 << 70), "-5"):
+            server.tell_json(f'{{"id": {id}, "type": "heartbeat"}}')
+        server.add("w1")
+        assert (await link.next()).text == "w1"
+
+
+async def test_polls_that_bring_nothing_are_few(server: ZulipServer, connected: Connected) -> None:
+    """As of a server, or a proxy, that answers each at once."""
+    async with connected() as (_, link):
+        server.tell_json('{"type": "x"}')
+        await server.until(lambda: server.polls >= 3)
+        at_once = server.polls
+        server.add("w1")
+        assert (await link.next()).text == "w1"
+    assert at_once == 3
+
+
+async def test_a_message_that_is_kept_from_the_bot_holds_up_nothing(server: ZulipServer, connected: Connected) -> None:
+    async with connected() as (_, link):
+        for status in (400, 403, 404):
+            server.refusing["/api/v1/messages/7"] = refusal(status, "BAD_REQUEST", "Invalid message(s)")
+            server.tell(EDIT)
+            server.add(f"w{status}")
+            assert (await link.next()).text == f"w{status}"
+
+
 async def test_long_runs_of_signs_are_read_in_no_time(server: ZulipServer, connected: Connected) -> None:
     async with connected() as (_, link):
         for sign in ("@**", "[", "`" * 3 + "quote\n", "@_**a|1** [", "](/user_uploads/1/", "!["):
-            server.add(sign * 3000)
+            server.add(sign * 30_000)
             await link.next()
 
 

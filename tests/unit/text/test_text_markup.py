@@ -10,7 +10,7 @@ from markdown_it import MarkdownIt
 
 from assistant.testing.channel_texts import TEXTS, words_in
 from channels.text.html import html_parts
-from channels.text.markdown import COMMON, Dialect, markdown_parts
+from channels.text.markdown import Dialect, markdown_parts
 
 ALLOWED = {
     *["p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "pre", "code", "strong", "em", "del", "a"]
@@ -117,7 +117,7 @@ def test_any_markdown_is_well_formed_html(text: str) -> None:
 @pytest.mark.parametrize("limit", [400, 4000])
 @pytest.mark.parametrize("text", TEXTS.values(), ids=list(TEXTS))
 def test_markdown_is_read_as_the_same_words(text: str, limit: int) -> None:
-    parts = markdown_parts(text, limit)
+    parts = markdown_parts(text, limit, Dialect())
     assert all(len(part.text) <= limit for part in parts)
     read = [re.sub(r"<[^>]*>", "", MarkdownIt().render(part.text)) for part in parts]
     assert words_in(read) == words_in([re.sub(r"\(https?://\S+\)", "", part.plain) for part in parts])
@@ -128,14 +128,12 @@ def test_markdown_is_read_as_the_same_words(text: str, limit: int) -> None:
 )
 def test_words_are_not_read_as_marks(words: str) -> None:
     """As the text of code that is written out, where every character counts."""
-    (part,) = markdown_parts(re.sub(r"([\\*_`<\[&~#>.-])", r"\\\1", words), 4000)
+    (part,) = markdown_parts(re.sub(r"([\\*_`<\[&~#>.-])", r"\\\1", words), 4000, Dialect())
     assert re.sub(r"<[^>]*>", "", MarkdownIt().render(part.text)).strip() == words.replace("&", "&amp;").replace("<", "&lt;").replace(
         ">", "&gt;"
     )
 
 
-def test_a_dialect_has_its_own_marks_and_pings_no_one() -> None:
-    dialect = Dialect(bold="*", italic="_", strike="~", headings=False, pings=r"@(?=here\b)")
-    (part,) = markdown_parts("# T\n**b** *i* ~~s~~ @here", 4000, dialect)
-    assert part.text == "*T*\n*b* _i_ ~s~ @\u200bhere"
-    assert markdown_parts("@all", 4000, COMMON)[0].text == "@\u200ball"
+def test_a_dialect_has_headings_or_none_and_pings_no_one() -> None:
+    (part,) = markdown_parts("# T\n**b** *i* ~~s~~ @here", 4000, Dialect(headings=False, pings=r"@(?=here\b)"))
+    assert part.text == "**T**\n**b** *i* ~~s~~ @\u200bhere"
