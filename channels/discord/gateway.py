@@ -5,7 +5,7 @@ import logging
 import random
 import sys
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -21,6 +21,7 @@ from channels.discord.inbound import position
 from channels.discord.rest import DiscordRest, Waits
 from channels.kit.http import PlatformError
 from channels.kit.missed import MissedMessages
+from channels.kit.values import objects_at, text_at, value_at
 
 log = logging.getLogger(__name__)
 _HECTIC, _HECTIC_WITHIN = 20, 60.0
@@ -256,12 +257,14 @@ class CatchUp:
         if channel is None:
             return []
 
-        def page(after: int) -> Awaitable[list[Any]]:
+        async def page(after: int) -> Sequence[Any]:
             query = {"limit": str(_PAGE), "after": str(after)}
-            return self._rest.call("GET", f"/channels/{asked.id}/messages", params=query)
+            return objects_at([await self._rest.call("GET", f"/channels/{asked.id}/messages", params=query)], 0)
 
         found: list[InboundMessage] = []
-        for data in await self._missed.since(str(asked.id), asked.after, page, size=_PAGE, place=lambda message: int(message["id"])):
+        for data in await self._missed.since(
+            str(asked.id), asked.after, page, size=_PAGE, place=lambda each: position(text_at(each, "id"))
+        ):
             try:
                 message = read(client.make_message(channel, data))
             except UNREADABLE as error:
@@ -274,9 +277,9 @@ class CatchUp:
     async def _private(self, client: GatewayClient, asked: _Asked) -> discord.PartialMessageable | None:
         """The channel, if it holds direct messages (and is not of an unavailable server) and has something new."""
         about: Any = await self._missed.ask(str(asked.id), lambda: self._rest.call("GET", f"/channels/{asked.id}"))
-        if about is None or about["type"] != discord.ChannelType.private.value:
+        if value_at(about, "type") != discord.ChannelType.private.value:
             return None
-        newest = int(about.get("last_message_id") or 0)
+        newest = position(text_at(about, "last_message_id"))
         if newest <= asked.after or newest == asked.last:
             return None
         return client.get_partial_messageable(asked.id, type=discord.ChannelType.private)

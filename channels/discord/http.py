@@ -14,14 +14,16 @@ from yarl import URL
 from assistant.contracts.channels import ChannelFailed
 from assistant.contracts.proxies import ProxyRoute, UnusableProxy, route_to
 from channels.discord.settings import DiscordSettings
+from channels.kit.values import loads
 
 # What discord.py logs below a warning holds what people wrote; and voice, of which it warns, is not used.
 logging.getLogger("discord").setLevel(logging.WARNING)
 discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
+discord.utils._from_json = loads  # pyright: ignore[reportPrivateUsage] - half a character in an event would end the connection
 
 CONNECTION_ERRORS: Final = (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError)
 """What a call by discord.py raises."""
-UNREADABLE: Final = (KeyError, TypeError, ValueError, AttributeError, IndexError)
+UNREADABLE: Final = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, OSError, RecursionError)
 """Raised by discord.py for a payload that is not as documented."""
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30, sock_connect=5, sock_read=20)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import discord
 
@@ -13,6 +13,7 @@ from channels.discord.wire import said_by
 from channels.discord.words import files_in, own_role, own_text, shot_lines, shown_lines, whole_text
 from channels.kit.commands import command_of
 from channels.kit.hearing import Hearing, Overheard
+from channels.kit.values import text_at
 
 _WORDS_OF_PEOPLE: Final = (discord.MessageType.default, discord.MessageType.reply)
 _MOST_QUOTED: Final = 4000
@@ -85,11 +86,10 @@ def read_interaction(interaction: discord.Interaction, settings: DiscordSettings
         return None
     chosen = interaction.type is discord.InteractionType.component
     if chosen:
-        text = said_by(str(data.get("custom_id", "")))
+        text = said_by(text_at(data, "custom_id"))
         command = command_of(text or "")
     elif interaction.type is discord.InteractionType.application_command:
-        options: Any = data.get("options") or [{}]
-        command = Command(name=str(data.get("name", "")).lower(), arguments=str(options[0].get("value", "")).strip())
+        command = Command(name=text_at(data, "name").lower(), arguments=text_at(data, "options", 0, "value").strip())
         text = f"/{command.name} {command.arguments}".strip()
     else:
         return None

@@ -111,7 +111,11 @@ class DiscordIntake:
             log.info("discord.interaction_too_late id=%s age=%.1f", interaction.id, age)
             return
         parent = await self._parent(client, interaction.channel)
-        message = read_interaction(interaction, self._settings, parent)
+        try:
+            message = read_interaction(interaction, self._settings, parent)
+        except UNREADABLE as error:
+            log.error("discord.unreadable interaction=%s error=%s", interaction.id, traceback_location(error))  # noqa: TRY400 - no words
+            message = None
         words: str | None = "Not here."
         if message is not None:
             words = message.text if message.text.startswith("/") and not message.chosen else None

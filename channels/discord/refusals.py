@@ -15,7 +15,7 @@ from channels.kit.http import Answered, PlatformError
 
 UNKNOWN_MESSAGE, NOT_OURS, NO_REPLIES_HERE = "10008", "50005", "160002"
 NOT_A_TEXT_CHANNEL, ARCHIVED, LOCKED, TAG_REQUIRED = "50008", "50083", "160005", "40067"
-_TURNED_AWAY_WAIT: Final = 600.0
+_TURNED_AWAY_WAIT, _LONGEST_WAIT = 600.0, 24 * 3600.0
 TOKEN_WORDS: Final = "Discord refuses the bot's token: it may have been reset. Put the new one into channels.discord.token."  # noqa: S105 - words
 INTENT_WORDS: Final = (
     'The bot may not read messages: switch on "Message Content Intent" (Developer Portal, the application, Bot, Privileged Gateway '
@@ -52,8 +52,7 @@ def send_failure(error: PlatformError) -> SendFailed:
         return SendLater("flood_wait", f"Discord asks to wait {wait:.0f} s.", retry_after=wait, counts=False, whole_channel=whole)
     if status == 429 or (status == 403 and error.body is None):
         # Discord's proxy: too many requests from this address. More of them make the ban longer.
-        told = error.headers.get("retry-after", "")
-        wait = float(told) if re.fullmatch(r"\d{1,7}(?:\.\d+)?", told, re.ASCII) else _TURNED_AWAY_WAIT
+        wait = min(error.retry_after or _TURNED_AWAY_WAIT, _LONGEST_WAIT)
         return SendLater(
             "turned_away", "Discord's network turns this address away for some time.", retry_after=wait, counts=False, whole_channel=True
         )

@@ -18,12 +18,14 @@ from channels.discord.settings import DiscordSettings
 from channels.kit.answers import seconds_in
 from channels.kit.http import Answered, PlatformAnswer, PlatformHttp, Unanswered, multipart, value_at
 from channels.kit.limits import HeaderLimit, repeated
-from channels.kit.values import Latest
+from channels.kit.values import Latest, list_at, number_at, text_at
 
 UNKNOWN_CHANNEL: Final = "10003"
 _THREADS, _POSTS = (10, 11, 12), (15, 16)
 """Types of channels: threads, and those that hold posts only (forums and media channels)."""
 _FILE_SECONDS: Final = 50.0
+_MOST_WORDS, _DEEPEST = 2000, 8
+"""Of what an error says: characters, and levels of fields in fields."""
 _UNTOLD: Final = timedelta(seconds=2)
 _MOST_REFUSALS, _REFUSALS_WINDOW = 1000, 600.0
 GLOBAL: Final = {"x-ratelimit-scope": "global"}
@@ -112,7 +114,10 @@ class DiscordRest:
                 if time.monotonic() < self._refused_until:
                     raise Answered(401, "the token was refused")
                 try:
-                    self._me = await self.ask("GET", "/users/@me")
+                    found = await self.ask("GET", "/users/@me")
+                    if not text_at(found, "id"):
+                        raise SendLater("network", "Discord did not say who the bot is.", counts=False)
+                    self._me = found
                 except Answered as error:
                     if error.status == 401:
                         self._refused_until = time.monotonic() + self._waits.refused
@@ -134,7 +139,7 @@ class DiscordRest:
         """The channel that a thread belongs to; None: it is no thread. Raises as `ask`."""
         if channel_id not in self._parents:
             about = await self.ask("GET", f"/channels/{channel_id}")
-            self.learn(channel_id, str(value_at(about, "parent_id")) if value_at(about, "type") in _THREADS else None)
+            self.learn(channel_id, (text_at(about, "parent_id") or None) if value_at(about, "type") in _THREADS else None)
         return self._parents.get(channel_id)
 
     def learn(self, channel_id: str, parent: str | None) -> None:
@@ -162,8 +167,10 @@ class DiscordRest:
         if error.code != UNKNOWN_CHANNEL or user_id in self._private or not is_snowflake(user_id):
             raise error
         opened = await self.ask("POST", "/users/@me/channels", {"recipient_id": user_id})
-        self._private[user_id] = str(value_at(opened, "id"))
-        return self._private[user_id]
+        if not (id := text_at(opened, "id")):
+            raise SendLater("network", "Discord opened no direct messages.", counts=False)
+        self._private[user_id] = id
+        return id
 
     async def close(self) -> None:
         await self.http.close()
@@ -184,8 +191,8 @@ class DiscordRest:
         except Answered as error:
             limit.note(error.headers)
             self._note(error.status, error.headers)
-            words = self.http.redact("\n".join([str(error.at("message") or error.words), *_nested(error.at("errors"))]))
-            code = str(error.at("code") or "")
+            words = self.http.redact("\n".join([error.words, *_nested(error.at("errors"))]))[:_MOST_WORDS]
+            code = str(number_at(error.body, "code") or "")
             wait = retry_after(error) or error.retry_after
             raise Answered(error.status, words, code=code, retry_after=wait, body=error.body, headers=error.headers) from None
         limit.note(answer.headers)
@@ -214,7 +221,7 @@ def _nested(errors: object, path: str = "") -> Iterator[str]:
     """What is wrong with which field. https://discord.com/developers/docs/reference#error-messages"""
     if isinstance(errors, dict):
         found: dict[str, Any] = errors  # pyright: ignore[reportUnknownVariableType] - JSON of the platform
-        if messages := [str(value_at(each, "message")) for each in found.get("_errors") or ()]:
+        if messages := [text_at(each, "message") for each in list_at(found, "_errors")]:
             yield f"In {path}: {' '.join(messages)}"
-        for name, inner in found.items():
+        for name, inner in found.items() if path.count(".") < _DEEPEST else ():
             yield from _nested(inner, f"{path}.{name}".lstrip(".")) if name != "_errors" else ()

@@ -18,6 +18,7 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.channels import SendFailed, Sending, SendRefused
 from assistant.contracts.inbox import InboundFile, InboundMessage
 from assistant.contracts.outbox import Button, ButtonRows
+from channels.discord.kind import is_snowflake
 from channels.discord.posts import open_post
 from channels.discord.refusals import ARCHIVED, NOT_A_TEXT_CHANNEL, NOT_OURS, UNKNOWN_MESSAGE, blamed, send_failure
 from channels.discord.rest import DiscordRest
@@ -25,6 +26,7 @@ from channels.kit.forms import Blame
 from channels.kit.http import Answered, PlatformError, Unanswered, value_at
 from channels.kit.planning import ButtonRules, MessageRules
 from channels.kit.sender import Post
+from channels.kit.values import list_at, objects_at, text_at
 from channels.text.blocks import utf16
 from channels.text.discord import discord_parts, escape
 
@@ -120,7 +122,7 @@ class DiscordWire:
         not read it, a message that did arrive comes twice."""
         if sending.again is None or datetime.now(UTC) - sending.again <= _NONCE_HOLDS:
             return None
-        me, after = str((await self._rest.me())["id"]), time_snowflake(sending.again + self._rest.ahead)
+        me, after = text_at(await self._rest.me(), "id"), time_snowflake(sending.again + self._rest.ahead)
         others = {message_id for message_id, key in self._sent if key != sending.key}
         try:
             return await self._there(sending.address, lambda target: self._find(target, sending, me, after, others))
@@ -210,13 +212,13 @@ class DiscordWire:
     async def _find(self, target: str, sending: Sending, me: str, after: int, others: set[str]) -> str | None:
         for _ in range(_MOST_PAGES):
             query = {"limit": str(_PAGE), "after": str(after)}
-            page: list[Any] = await self._rest.call("GET", f"/channels/{target}/messages", params=query)
+            page = objects_at([await self._rest.call("GET", f"/channels/{target}/messages", params=query)], 0)
             for message in reversed(page):
-                if str(message["author"]["id"]) == me and str(message["id"]) not in others and _is(message, sending):
-                    return str(message["id"])
-            if len(page) < _PAGE:
+                if text_at(message, "author", "id") == me and (id := text_at(message, "id")) not in others and _is(message, sending):
+                    return id
+            if len(page) < _PAGE or not is_snowflake(last := text_at(page, 0, "id")):
                 return None
-            after = int(page[0]["id"])
+            after = int(last)
         return None
 
     async def _download(self, address: str, into: Path, most_bytes: int) -> None:
@@ -229,14 +231,13 @@ class DiscordWire:
             if error.status in (403, 404):
                 return None
             raise
-        shots = [shot["message"] for shot in data.get("message_snapshots", ())]
-        found = [one for place in (data, *shots) for one in place.get("attachments", ())]
-        return next((str(each["url"]) for each in found if str(each["id"]) == attachment), None)
+        shots = [value_at(shot, "message") for shot in list_at(data, "message_snapshots")]
+        found = [one for place in (data, *shots) for one in list_at(place, "attachments")]
+        return next((text_at(each, "url") for each in found if text_at(each, "id") == attachment), None)
 
 
 def _id_of(message: object) -> str:
-    id = value_at(message, "id")
-    if not isinstance(id, str):  # it was taken, or something between answered in Discord's place
+    if not (id := text_at(message, "id")):  # it was taken, or something between answered in Discord's place
         raise Unanswered("the answer holds no message")
     return id
 
@@ -262,7 +263,7 @@ def _is(message: dict[str, Any], sending: Sending) -> bool:
     nonce = message.get("nonce")
     if nonce is not None:
         return str(nonce) == sending.key
-    said, files = str(message["content"]).strip(), len(message.get("attachments", ()))
+    said, files = text_at(message, "content").strip(), len(list_at(message, "attachments"))
     part = sending.part
     if said and said in (part.text.strip(), part.plain.strip()):
         return files in (len(part.media), 0)  # words arrive without the files that Discord refuses

@@ -37,12 +37,12 @@ def seconds_until(value: str | None, now: datetime) -> float | None:
 _WORDS: Final = ("message", "error_description", "description", "error", "msg", "errmsg", "detail", "title", "reason")
 
 
-def words_in(body: object) -> str:
-    """The words of an error, wherever its JSON has them."""
+def words_in(body: object, deepest: int = 4) -> str:
+    """The words of an error, wherever its JSON has them, so many levels down."""
     if isinstance(body, str):
         return body
     for name in _WORDS:
         found = value_at(body, name)
-        if words := words_in(found) if isinstance(found, dict) else found if isinstance(found, str) else "":  # pyright: ignore[reportUnknownArgumentType]
+        if words := words_in(found, deepest - 1) if isinstance(found, dict) and deepest else found if isinstance(found, str) else "":  # pyright: ignore[reportUnknownArgumentType]
             return words
     return ""

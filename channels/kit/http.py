@@ -35,6 +35,8 @@ _MOST_BYTES: Final = 16_000_000
 """Of an answer that is no file."""
 _LONG: Final = 1 << 20
 """Bytes of JSON from which it is read in a thread."""
+_MOST_WORDS: Final = 2000
+"""Characters of what an error says."""
 _CHUNK: Final = 1 << 20
 _FILE_SECONDS: Final = 110.0
 _GONE: Final = frozenset({401, 403, 404, 410})
@@ -305,8 +307,9 @@ class PlatformHttp:
         except ValueError:
             body = None
         wait = seconds_until(answer.headers.get("retry-after"), datetime.now(UTC))
-        words = words_in(body).encode("utf-8", "replace").decode().replace("\x00", "").strip()
-        return Answered(answer.status, self.redact(words or f"status {answer.status}"), retry_after=wait, body=body, headers=answer.headers)
+        said = words_in(body).encode("utf-8", "replace").decode().replace("\x00", "").strip()
+        words = self.redact(said or f"status {answer.status}")[:_MOST_WORDS]
+        return Answered(answer.status, words, retry_after=wait, body=body, headers=answer.headers)
 
 
 class Readable(Protocol):

@@ -5,13 +5,17 @@ import contextlib
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from typing import Final, TypeVar
 
+from channels.kit.answers import seconds_until
 from channels.kit.http import Answered, PlatformError, Unanswered
 
 V = TypeVar("V")
 _LONGEST_SLEEP: Final = 1.0
 """Seconds that a call sleeps for a rate limit; for a longer one it fails, and the outbox waits."""
+_LONGEST_LIMIT: Final = 3600.0
+"""Seconds after which a call is tried again, whatever the last answer said."""
 _AGAIN: Final = frozenset({500, 502, 504, 524})
 
 
@@ -33,9 +37,10 @@ class HeaderLimit:
 
     def note(self, headers: Mapping[str, str]) -> None:
         """`headers`: by lower-case name."""
+        wait = seconds_until(headers.get("x-ratelimit-reset-after"), datetime.now(UTC))
         with contextlib.suppress(KeyError, ValueError):
-            self.left = int(headers["x-ratelimit-remaining"])
-            self.until = time.monotonic() + float(headers["x-ratelimit-reset-after"])
+            self.left = int(headers["x-ratelimit-remaining"]) if wait is not None else math.inf
+            self.until = time.monotonic() + min(wait or 0.0, _LONGEST_LIMIT)
 
 
 async def repeated(call: Callable[[], Awaitable[V]], *, tries: int, pause: float) -> V:

@@ -1,6 +1,7 @@
 """Messages that came while there was no connection, on platforms that tell a chat's messages since a place."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeVar
@@ -16,26 +17,30 @@ _LONGEST_WAIT: Final = 60.0
 
 
 class MissedMessages:
-    """Reads many chats, a few at once. A chat that can't be read after several tries is left out and logged: it holds up no other."""
+    """Reads many chats, a few at once. A chat that can't be read after several tries, or in time, is left out and logged: it holds up no other, nor
+    what comes now."""
 
-    def __init__(self, channel: str, *, pause: float = 1.0) -> None:
-        """`pause`: seconds before the first retry of a failed request."""
+    def __init__(self, channel: str, *, pause: float = 1.0, seconds: float = 300.0) -> None:
+        """`pause`: seconds before the first retry of a failed request. `seconds`: for all chats together."""
         self._channel = channel
         self._pause = pause
+        self._seconds = seconds
 
     async def of_chats(self, chats: Sequence[C], read: Callable[[C], Awaitable[Sequence[T]]]) -> list[T]:
         """What `read` finds in each of the first 500 chats."""
-        if len(chats) > _MOST_CHATS:
-            log.warning("channel.missed_unread channel=%s chats=%d", self._channel, len(chats) - _MOST_CHATS)
-        gate = asyncio.Semaphore(_SIDE_BY_SIDE)
+        gate, until = asyncio.Semaphore(_SIDE_BY_SIDE), asyncio.get_running_loop().time() + self._seconds
 
-        async def one(chat: C) -> Sequence[T]:
-            async with gate:
-                return await read(chat)
+        async def one(chat: C) -> Sequence[T] | None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(until), gate:
+                    return await read(chat)
 
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one(chat)) for chat in chats[:_MOST_CHATS]]
-        found = [message for task in tasks for message in task.result()]
+        results = [got for task in tasks if (got := task.result()) is not None]
+        found = [message for result in results for message in result]
+        if len(results) < len(chats):
+            log.warning("channel.missed_unread channel=%s chats=%d", self._channel, len(chats) - len(results))
         if chats:
             log.info("channel.caught_up channel=%s chats=%d messages=%d", self._channel, len(chats), len(found))
         return found
@@ -48,16 +53,18 @@ class MissedMessages:
         for _ in range(_MOST_PAGES):
             messages = await self.ask(chat, lambda after=after: page(after)) or []
             found += reversed(messages)
-            if len(messages) < size:
+            if len(messages) < size or (last := place(messages[0])) <= after:
                 return found
-            after = place(messages[0])
+            after = last
         log.warning("channel.missed_unread channel=%s chat=%s after=%d", self._channel, chat, after)
         return found
 
     async def ask(self, chat: str, question: Callable[[], Awaitable[T]]) -> T | None:
         """The answer; None: forbidden, not found, or no answer."""
-        for attempt in range(_TRIES):
-            wait = backoff(attempt + 1, first=self._pause)
+        wait = 0.0
+        for attempt in range(1, _TRIES + 1):
+            await asyncio.sleep(wait)
+            wait = backoff(attempt, first=self._pause)
             try:
                 return await question()
             except Answered as error:
@@ -66,6 +73,5 @@ class MissedMessages:
                 wait = min(error.retry_after or wait, _LONGEST_WAIT)
             except PlatformError as error:
                 log.info("channel.asked_in_vain channel=%s chat=%s error=%s", self._channel, chat, type(error).__name__)
-            await asyncio.sleep(wait)
         log.warning("channel.missed_unread channel=%s chat=%s", self._channel, chat)
         return None

@@ -1,11 +1,13 @@
 """In: what people write, and what of it is for the assistant."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.inbox import COMMANDS, WITH_ARGUMENTS, Command, Quote
+from tests.doubles.mutated import mutations
 from tests.flow.discord.conftest import Rig
 
 
@@ -219,6 +221,34 @@ async def test_a_written_command_is_one_too(rig: Rig) -> None:
     assert message.command == Command(name="new", arguments="about the garden")
     [*_, last] = kept.messages.values()
     assert last.address == Address(channel="discord", chat_id=room["id"], thread_id=thread["id"])
+
+
+async def test_an_event_with_any_value_in_any_place_is_taken(rig: Rig) -> None:
+    world = rig.api.world
+    alice = world.user("alice")
+    chat = world.dm(alice)
+    async with rig.running() as (_, kept):
+        message = world.write(chat, alice, "w1", files=[("a.png", "image/png", b"png")])
+        press: dict[str, Any] = {
+            "id": world.new_id(),
+            "application_id": world.me["id"],
+            "token": "t",
+            "version": 1,
+            "type": 3,
+            "user": alice,
+        }
+        press |= {"data": {"custom_id": "do:1:/new", "component_type": 2}, "message": message, "channel_id": chat["id"], "channel": chat}
+        given = {"data": {"id": "1", "name": "new", "type": 1, "options": [{"type": 3, "name": "words", "value": "x"}]}, "type": 2}
+        told = {**message, "channel_type": 1}
+        for name, base in (("MESSAGE_CREATE", told), ("INTERACTION_CREATE", press | given)):
+            for made in mutations(base):
+                rig.api.gateway.emit(name, made)
+        world.write(chat, alice, "last")
+        await kept.until(lambda: "last" in kept.texts, 20)
+    for found in kept.messages.values():
+        assert found.address.chat_id.isdecimal()
+        assert found.sender.id.isdecimal()
+        assert all(file.size is None or 0 <= file.size < 1 << 45 for file in found.files)
 
 
 async def test_commands_are_registered_once(rig: Rig) -> None:

@@ -1,13 +1,18 @@
 """Out: failures, and how the outbox settles them."""
 
 import asyncio
+import contextlib
+import json
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
 
 import pytest
 from discord.http import Route
 
-from assistant.contracts.channels import SendFailed, SendLater, SendRefused, SendUnclear
+from assistant.contracts.channels import ChannelFailed, SendFailed, SendLater, SendRefused, SendUnclear
 from channels.discord.rest import Waits
 from tests.doubles.discord_api.server import DiscordApi
 from tests.doubles.discord_api.shapes import Payload
@@ -194,3 +199,76 @@ async def test_two_adapters_in_a_process_never_meet(rig: Rig) -> None:
 def test_the_kind_is_known_without_discord_py() -> None:
     code = "import sys, channels.discord.kind; raise SystemExit('discord' in sys.modules or 'aiohttp' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+STRANGE: list[object] = [None, [], {}, "x", 7, {"id": None}, {"id": 7}, {"id": ["1"]}, {"a": [{"b": 1}]}]
+
+
+@pytest.mark.parametrize("body", STRANGE, ids=range(len(STRANGE)))
+@pytest.mark.parametrize("on", ["GET /users/@me", "GET /channels/.*", "POST /channels/.*/messages", "POST /users/@me/channels"])
+async def test_an_answer_of_any_shape_is_a_failed_send(rig: Rig, on: str, body: object) -> None:
+    world = rig.api.world
+    user = world.user("alice")
+    rig.api.faults.add("answer", on, times=100, status=200, body=body or "null")
+    async with rig.open() as channel:
+        for chat, thread in ((world.dm(user), None), (user["id"], None), (world.dm(user), "1187654321098765432")):
+            with contextlib.suppress(SendFailed):
+                await channel.send(sending(chat, thread=thread, again=datetime.now(UTC) - timedelta(minutes=5)))
+        with contextlib.suppress(ChannelFailed):
+            await channel.identity()
+
+
+@pytest.mark.parametrize(
+    ("told", "least", "most"),
+    [
+        ("30", 30, 30),
+        ("1.5", 1.5, 1.5),
+        (format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True), 3000, 3600),
+        ("-5", 600, 600),
+        ("nan", 600, 600),
+        ("inf", 600, 600),
+        ("soon", 600, 600),
+        ("9" * 400, 600, 600),
+        ("9999999", 86_400, 86_400),
+        ("²", 600, 600),
+    ],
+    ids=["seconds", "part", "date", "negative", "nan", "inf", "word", "endless", "huge", "power"],
+)
+async def test_a_proxy_before_discord_says_how_long_to_wait(rig: Rig, told: str, least: float, most: float) -> None:
+    rig.api.faults.add("answer", status=429, body="<html>banned</html>", headers={"Retry-After": told})
+    async with rig.open() as channel:
+        with pytest.raises(SendLater) as later:
+            await channel.send(sending(rig.api.world.dm(rig.api.world.user("alice"))))
+    assert later.value.trouble.code == "turned_away"
+    assert least <= (later.value.retry_after or 0) <= most
+
+
+@pytest.mark.parametrize("reset", ["nan", "inf", "-1", "soon", "1e300"])
+async def test_a_limit_without_a_time_holds_up_nothing(rig: Rig, reset: str) -> None:
+    headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset-After": reset}
+    rig.api.faults.add("answer", status=404, body={"message": "no", "code": 10003}, headers=headers)
+    chat = rig.api.world.dm(rig.api.world.user("alice"))
+    async with rig.open() as channel:
+        with pytest.raises(SendRefused):
+            await channel.send(sending(chat))
+        if reset != "1e300":
+            await channel.send(sending(chat))
+            assert len(rig.api.world.ledger) == 1
+        else:
+            with pytest.raises(SendLater) as later:
+                await channel.send(sending(chat))
+            assert (later.value.retry_after or 0) <= 3600
+
+
+NESTED: dict[str, Any] = json.loads('{"error": ' * 900 + '{"_errors": [{"message": "deep"}, 7]}' + "}" * 900)
+
+
+@pytest.mark.parametrize(
+    "body", [{"code": {"a": 1}, "message": ["x"], "errors": "x"}, {"error": NESTED, "errors": NESTED}, NESTED, []], ids=range(4)
+)
+async def test_an_error_of_any_shape_is_refused(rig: Rig, body: Any) -> None:
+    rig.api.faults.add("answer", times=100, status=400, body=body)
+    async with rig.open() as channel:
+        with pytest.raises(SendRefused) as refused:
+            await channel.send(sending(rig.api.world.dm(rig.api.world.user("alice"))))
+    assert len(str(refused.value)) < 3000
