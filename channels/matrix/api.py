@@ -1,7 +1,8 @@
 """The client-server API as the assistant's account. https://spec.matrix.org/latest/client-server-api/"""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
@@ -122,8 +123,15 @@ class MatrixApi:
             return SendRefused("not_found", f"There is no such room: {words}.")
         return send_failure(error, PLATFORM, setting=self.setting)
 
-    def trouble(self, error: PlatformError) -> ChannelFailed:
-        """What an error means for the connection."""
+    @contextmanager
+    def connecting(self) -> Generator[None]:
+        """What fails in it is an error of the connection."""
+        try:
+            yield
+        except PlatformError as error:
+            raise self._trouble(error) from error
+
+    def _trouble(self, error: PlatformError) -> ChannelFailed:
         if errcode(error) in _KEY_ERRORS or self._not_let_in(errcode(error)):
             return ChannelFailed(f"{PLATFORM} does not accept {self.setting}: {error}.", fatal=True)
         if errcode(error) == "M_LIMIT_EXCEEDED":

@@ -11,7 +11,7 @@ from assistant.contracts.inbox import FileKind, InboundFile, InboundMessage, Quo
 from channels.kit.commands import command_of
 from channels.kit.files import inbound_file
 from channels.kit.hearing import Hearing, Overheard
-from channels.kit.values import Latest, list_at, text_at, time_at, value_at
+from channels.kit.values import Latest, id_at, list_at, text_at, time_at, value_at
 from channels.matrix.rooms import MatrixRoom
 
 FetchEvent = Callable[[str, str], Awaitable[Any]]
@@ -22,7 +22,7 @@ _FALLBACK: Final = re.compile(r"(?:> ?[^\n]*\n)+\n?")
 """The quoted lines in front of an answer. https://spec.matrix.org/v1.12/client-server-api/#fallbacks-for-rich-replies"""
 _MOST_QUOTED: Final = 4000
 _MOST_THREADS: Final = 2000
-_MOST_ID: Final = 255
+MOST_ID: Final = 255
 """https://spec.matrix.org/latest/appendices/#common-identifier-format"""
 
 
@@ -38,7 +38,7 @@ class MatrixReader:
 
     async def read(self, room: MatrixRoom, event: Any) -> InboundMessage | None:
         """None: it is not for the assistant."""
-        id, by, content = id_at(event, "event_id"), id_at(event, "sender"), value_at(event, "content")
+        id, by, content = id_at(event, "event_id", most=MOST_ID), id_at(event, "sender", most=MOST_ID), value_at(event, "content")
         if not id or not by or by == self._me:
             return None
         edited = related(content, "m.replace")
@@ -129,7 +129,7 @@ class MatrixReader:
         return self._me in body or start.startswith(tuple(f"{name}{sign}" for name in self._names for sign in ":,"))
 
     def _quote(self, room: MatrixRoom, before: Any) -> Quote | None:
-        by = id_at(before, "sender")
+        by = id_at(before, "sender", most=MOST_ID)
         if not by or (words := self._words(room, before, value_at(before, "content"))) is None:
             return None
         text, files = words
@@ -139,22 +139,17 @@ class MatrixReader:
         )
 
 
-def id_at(value: Any, *path: str) -> str:
-    """Empty: it is not there, or can be none: a server that is asked for it would refuse the request."""
-    found = text_at(value, *path)
-    return found if len(found.encode()) <= _MOST_ID else ""
-
-
 def related(content: Any, kind: str) -> str | None:
     """The event that this one has a relation of this kind to."""
     relation = value_at(content, "m.relates_to")
-    return (id_at(relation, "event_id") or None) if text_at(relation, "rel_type") == kind else None
+    return (id_at(relation, "event_id", most=MOST_ID) or None) if text_at(relation, "rel_type") == kind else None
 
 
 def _answered(content: Any) -> str | None:
     """The event that this one answers; not the last one of a thread, which clients name for those that show no threads."""
     relation = value_at(content, "m.relates_to")
-    return (id_at(relation, "m.in_reply_to", "event_id") or None) if value_at(relation, "is_falling_back") is not True else None
+    id = id_at(relation, "m.in_reply_to", "event_id", most=MOST_ID)
+    return (id or None) if value_at(relation, "is_falling_back") is not True else None
 
 
 def file_of(said: Any, kind: FileKind, body: str) -> InboundFile | None:

@@ -16,9 +16,9 @@ from assistant.contracts.util import new_id
 from channels.kit.hearing import Hearing
 from channels.kit.http import Answered, PlatformError
 from channels.kit.intake import Intake
-from channels.kit.values import Latest, list_at, text_at, value_at
+from channels.kit.values import Latest, id_at, list_at, text_at, value_at
 from channels.matrix.api import PLATFORM, Login, MatrixApi, errcode, path_of, wait_of
-from channels.matrix.inbound import MatrixReader, id_at
+from channels.matrix.inbound import MOST_ID, MatrixReader
 from channels.matrix.invitations import Invitations
 from channels.matrix.places import Places
 from channels.matrix.rooms import MatrixRoom, Rooms, events_in, rooms_in
@@ -202,7 +202,7 @@ class Syncing:
 
     async def _unreadable(self, room: MatrixRoom, event: Any) -> None:
         """Says so in the room, once; what only waits for its key is read when that comes."""
-        id = id_at(event, "event_id")
+        id = id_at(event, "event_id", most=MOST_ID)
         if not id:
             return
         why = self._secrecy.why_not
@@ -243,7 +243,7 @@ class Syncing:
 
     async def _upgraded(self, room: MatrixRoom, event: Any) -> None:
         """https://spec.matrix.org/latest/client-server-api/#room-upgrades. A room can call itself the successor of none but those that name it."""
-        new, server = id_at(event, "content", "replacement_room"), text_at(event, "sender").partition(":")[2]
+        new, server = id_at(event, "content", "replacement_room", most=MOST_ID), text_at(event, "sender").partition(":")[2]
         if not new or new == room.id or self._settings.join == "off":
             return
         via = {"via": server, "server_name": server}

@@ -1,6 +1,5 @@
 """What is sent to Matrix: messages, edits, reactions, typing; and files both ways."""
 
-import logging
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -17,7 +16,7 @@ from assistant.contracts.util import new_id
 from channels.kit.forms import ANY_BUT_KIND, Blame
 from channels.kit.http import Answered, PlatformError
 from channels.kit.planning import MessageRules
-from channels.kit.refusals import not_sent
+from channels.kit.refusals import before_post
 from channels.kit.sender import Post
 from channels.kit.values import Latest, text_at, value_at
 from channels.matrix.api import PLATFORM, MatrixApi, errcode, path_of, told
@@ -25,7 +24,6 @@ from channels.matrix.places import Places
 from channels.matrix.secrecy import Secrecy
 from channels.text.html import html_parts
 
-log = logging.getLogger(__name__)
 _MOST_CHARS: Final = 7000
 """Of a message's HTML: with its plain text, encrypted, and three bytes a character it is within the 65,536 bytes of an event.
 https://spec.matrix.org/latest/client-server-api/#size-limits"""
@@ -79,11 +77,8 @@ class MatrixWire:
         return True
 
     async def remove(self, post: Post, message_id: str) -> None:
-        try:
-            room = await self._places.room_of(post.sending.address.chat_id)
-            await self._api.call("PUT", path_of("rooms", room, "redact", message_id, f"{post.key}d"), json={})
-        except (PlatformError, SendFailed) as error:
-            log.warning("matrix.preview_not_removed id=%s error=%s", message_id, type(error).__name__)
+        room = await self._places.room_of(post.sending.address.chat_id)
+        await self._api.call("PUT", path_of("rooms", room, "redact", message_id, f"{post.key}d"), json={})
 
     async def put(self, room: str, content: Mapping[str, Any], transaction: str, *, kind: str = "m.room.message") -> str:
         """Send an event, encrypted where the room is; returns its id. Raises PlatformError, SendFailed."""
@@ -172,14 +167,13 @@ class MatrixWire:
         if await self._secrecy.is_encrypted(room):
             content, hidden = await self._secrecy.sealed_file(content)
         try:
-            url = await self._api.upload(
-                content, media.name if hidden is None else "file", "application/octet-stream" if hidden else media.media_type
-            )
+            with before_post(PLATFORM):
+                url = await self._api.upload(
+                    content, media.name if hidden is None else "file", "application/octet-stream" if hidden else media.media_type
+                )
         except Answered as error:
             error.code = _UPLOAD
             raise
-        except PlatformError as error:
-            raise not_sent(error, PLATFORM) from error
         place: dict[str, Any] = {"url": url} if hidden is None else {"file": {**hidden, "url": url}}
         about = {"mimetype": media.media_type, "size": media.size}
         return {"msgtype": kind, "body": media.name, "filename": media.name, "info": about, "m.mentions": {}, **place}

@@ -23,7 +23,6 @@ from channels.kit.intake import Intake
 from channels.kit.planning import plan_message
 from channels.kit.refusals import connecting
 from channels.kit.sender import PartSender
-from channels.text.splitting import plain_parts
 from channels.xmpp.session import XmppSession, error_in, jid_of
 from channels.xmpp.settings import XmppSettings
 from channels.xmpp.stanzas import Stanza, add, archived, read_stanza
@@ -57,12 +56,13 @@ class XmppChannel:
         self._session = XmppSession(settings, heard=self._hear)
         self._http = PlatformHttp(self.name, version=context.version)
         self._wire = XmppWire(settings, self._session, self._http)
-        self.send = PartSender(self._wire, context.files, channel=self.name).send
-        self.plan = partial(plan_message, rules=rules_of(settings))
+        self.send = PartSender(self._wire, context.files, channel=self.name, earlier=self._wire.earlier).send
+        rules = rules_of(settings)
+        self.plan = partial(plan_message, rules=rules)
         self.conversation = ChatConversation(
             wire=self._wire,
             previews=settings.preview == "edit",
-            first_part=lambda text: next((part.text for part in plain_parts(text, 5000)), ""),
+            first_part=rules.first,
             typing_seconds=20.0,
             preview_seconds=2.0,
         )
@@ -98,9 +98,9 @@ class XmppChannel:
         if kept is None:
             await self._notes.keep(_CURSOR, now.isoformat())
         entering = [asyncio.ensure_future(self._enter(link, room, since)) for room in self._settings.rooms]
+        client.send_presence()  # before the archive is read: what comes after that waits here, and nothing is in neither
         if since is not None:
             await self._catch_up(link, client, since)
-        client.send_presence()
         if entering:
             await asyncio.wait(entering, timeout=_ENTERING)
         link.connected(str(client.boundjid.bare))

@@ -4,12 +4,12 @@ import re
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from yarl import URL
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import SendFailed, SendLater, SendRefused
+from assistant.contracts.channels import SendFailed, Sending, SendLater, SendRefused
 from assistant.contracts.inbox import InboundFile
 from assistant.contracts.outbox import Media
 from channels.kit.conversation import PlainWire
@@ -46,14 +46,11 @@ class XmppWire(PlainWire):
         self._uploads: str | None = None
 
     async def post(self, post: Post) -> str | None:
-        chat = post.sending.address.chat_id
-        if post.sending.again is not None and await self._was_sent(chat, post.key, post.sending.again - timedelta(seconds=60)):
-            return post.key
         body, url = post.words, None
         if post.form.part.media:
             media = post.form.part.media[0]
             body = url = await self._upload(media, post.contents[media.digest])
-        await self._send(chat, body, post.key, reply_to=post.form.reply_to, url=url)
+        await self._send(post.sending.address.chat_id, body, post.key, reply_to=post.form.reply_to, url=url)
         return post.key
 
     async def edit(self, post: Post, message_id: str) -> bool:
@@ -137,8 +134,9 @@ class XmppWire(PlainWire):
     def _type(self, chat: str) -> str:
         return "groupchat" if chat in self._settings.rooms else "chat"
 
-    async def _was_sent(self, chat: str, id: str, since: Any) -> bool:
-        """Whether the archive of the account (or of the room) has a message of ours: then an earlier try arrived. A server without an archive: no."""
+    async def earlier(self, sending: Sending) -> str | None:
+        """The message of an earlier try, if the archive of the account (or of the room) has it. A server without an archive: none."""
+        chat, since = sending.address.chat_id, sending.again - timedelta(seconds=60) if sending.again is not None else None
         client = await self._session.client()
         room = jid_of(chat) if self._type(chat) == "groupchat" else None
         if room is not None:
@@ -151,14 +149,14 @@ class XmppWire(PlainWire):
         async def look() -> bool:
             async for each in call:
                 inner = archived(each.xml, own)
-                if inner is not None and inner.get("id") == id:
+                if inner is not None and inner.get("id") == sending.key:
                     return True
             return False
 
         try:
-            return bool(await self._session.ask(look()))
+            return sending.key if await self._session.ask(look()) else None
         except Answered:
-            return False
+            return None
 
     async def _upload(self, media: Media, content: bytes) -> str:
         """https://xmpp.org/extensions/xep-0363.html. Raises PlatformError, with the stage "upload"."""
