@@ -1,7 +1,9 @@
 """The headers of a mail: who it is from, by whose word, what it answers, and whether a machine sent it. Anyone can write anything into them."""
 
+import codecs
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from email.errors import HeaderParseError
 from email.header import decode_header
@@ -9,6 +11,7 @@ from email.message import Message
 from typing import Final
 
 from channels.email.settings import ADDRESS, UNVERIFIED, EmailSettings, is_address
+from channels.text.blocks import clean
 
 _QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _COMMENT: Final = re.compile(r"\((?:[^()\\]|\\.)*\)", re.DOTALL)
@@ -23,6 +26,8 @@ _MOST_REFERENCES: Final = 50
 _MOST_FROM: Final = 1000
 _MOST_HEADER: Final = 20_000
 """Characters."""
+_NO_CHARSETS: Final = frozenset({"punycode", "idna", "undefined", "unicode-escape", "raw-unicode-escape"})
+"""Python's own, which are none of texts; some take the square of the length."""
 LOOP: Final = "X-Loop"
 _MACHINES: Final = re.compile(r"(mailer-daemon|postmaster|no-?reply|do-?not-?reply|bounces?|listserv|majordomo)([+@-].*|)", re.IGNORECASE)
 _LIST_HEADERS: Final = ("List-Id", "List-Unsubscribe", "List-Post", "X-Autoreply", "X-Autorespond", "X-Auto-Reply-From", "Feedback-Id")
@@ -38,16 +43,17 @@ def decoded(raw: str) -> str:
         parts = decode_header(raw)
     except (HeaderParseError, ValueError):
         parts = [(raw, None)]
-    return " ".join("".join(_text(value, charset) for value, charset in parts).split())
+    words = [value if isinstance(value, str) else text_of(value, charset) for value, charset in parts]
+    return clean(" ".join("".join(words).split()))
 
 
-def _text(value: bytes | str, charset: str | None) -> str:
-    if isinstance(value, str):
-        return value
-    try:
-        return value.decode(charset or "utf-8", errors="replace")
-    except LookupError:
-        return value.decode("utf-8", errors="replace")
+def text_of(content: bytes, charset: str | None) -> str:
+    """What the sender calls it counts, then what it can be. Never raises."""
+    for each in (charset or "utf-8", "utf-8", "cp1252"):
+        with suppress(LookupError, ValueError):
+            if codecs.lookup(each).name not in _NO_CHARSETS:
+                return content.decode(each)
+    return content.decode("utf-8", errors="replace")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

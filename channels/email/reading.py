@@ -11,7 +11,7 @@ from typing import Final, cast
 
 from assistant.contracts.inbox import InboundFile, Quote
 from channels.email.bounces import thread_in
-from channels.email.headers import decoded, header, message_ids
+from channels.email.headers import decoded, header, message_ids, text_of
 from channels.email.markup import html_words
 from channels.email.quoting import own_words
 from channels.kit.files import inbound_file
@@ -99,7 +99,7 @@ def read_letter(mail: Message, ref: str, *, cut: bool = False) -> Letter:
         inner = read_letter(forwarded, ref, cut=True)
         text = "\n\n".join(filter(None, [inner.subject, inner.text, inner.quote.text if inner.quote else ""]))
         quote = Quote(text=text[:_MOST_WORDS], author=header(forwarded, "From")[:200], kind="forward")
-    subject = clean(header(mail, "Subject"))[:500]
+    subject = header(mail, "Subject")[:500]
     return Letter(
         message_id=own_id,
         references=tuple(references),
@@ -179,17 +179,7 @@ def _bytes(part: Message) -> bytes:
 
 def _text(part: Message) -> str:
     """Never raises."""
-    content = _bytes(part)
-    charset = part.get_content_charset("utf-8")
-    for each in (charset, "utf-8", "cp1252"):
-        try:
-            text = content.decode(each)
-            break
-        except (LookupError, ValueError):
-            continue
-    else:
-        text = content.decode("utf-8", errors="replace")
-    text = text[:_MOST_READ]
+    text = text_of(_bytes(part), part.get_content_charset())[:_MOST_READ]
     if str(part.get_param("format", "")).lower() == "flowed":
         return _unwrapped(text, remove=str(part.get_param("delsp", "")).lower() == "yes")
     return text

@@ -117,6 +117,23 @@ def test_any_charset_is_read(charset: str, body: bytes, text: str) -> None:
     assert letter.text == text
 
 
+@pytest.mark.parametrize("charset", ["utf-7", "raw_unicode_escape", "unicode_escape", "utf-16", "cp037"])
+@pytest.mark.parametrize("body", ["+2AA-", "\\ud800", "\\u0000", "a\\x00b", "\x00"])
+def test_no_half_of_a_character_gets_in(charset: str, body: str) -> None:
+    """No store can write one."""
+    word = f"=?{charset}?q?{body}?=".replace("\x00", "=00")
+    mail = (
+        f'From: "{word}" <anna@example.org>\r\nSubject: {word}\r\nContent-Type: text/plain; charset={charset}; name="{word}"\r\n\r\n{body}'
+    )
+    parts = f"Content-Type: multipart/mixed; boundary=b\r\nSubject: {word}\r\n\r\n--b\r\n\r\n{body}\r\n--b\r\n{mail}\r\n"
+    sender = sender_of(parsed(mail.encode()), EmailSettings.model_validate({"fromAddress": "assistant@example.com"}))
+    said = [sender.name if sender else ""]
+    for each in (mail, parts):
+        letter = read_letter(parsed(each.encode()), "1:1")
+        said += [letter.subject, letter.text, *(file.name for file in letter.files)]
+    assert not any("\ud800" <= char <= "\udfff" or char == "\x00" for words in said for char in words)
+
+
 def test_flowed_lines_are_one_paragraph() -> None:
     mail = b"Content-Type: text/plain; format=flowed\r\n\r\nOne long \r\nline.\r\nTwo.\r\n> a long \r\n> quote\r\n-- \r\nAnna"
     letter = read_letter(parsed(mail), "1:1")
@@ -231,6 +248,7 @@ SLOW = [
     b"Content-Type: text/plain" + b";a" * 1_000_000 + b"\r\n\r\nw",
     b'Content-Disposition: attachment; filename="' + b"=?a?q?" * 300_000 + b'"\r\n\r\nw',
     b"Authentication-Results: mx.example.com; dmarc=pass " + b"a" * 1_000_000 + b"\r\n\r\nw",
+    b"Content-Type: text/plain; charset=punycode\r\n\r\n" + b"a" * 2_000_000,
     b"Subject: " + b"=?a?q?" * 300_000 + b"\r\n\r\nw",
     b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + (b"--b\r\nContent-Type: text/html\r\n\r\n" + b"<td>x" * 20_000 + b"\r\n") * 200,
 ]
