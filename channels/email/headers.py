@@ -17,7 +17,8 @@ _QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _COMMENT: Final = re.compile(r"\((?:[^()\\]|\\.)*\)", re.DOTALL)
 _FROM: Final = re.compile(rf"\s*(?:[^<>@,;:]*<\s*({ADDRESS})\s*>|({ADDRESS}))\s*")
 _NAMED: Final = re.compile(r"\s*(.*?)\s*<[^<>]*>\s*", re.DOTALL)
-_IDS: Final = re.compile(r"<[^<>\s]{1,250}>")
+ID: Final = re.compile(r"<[!-;=?-~]{1,250}>")
+"""Of a mail."""
 _RESULT: Final = re.compile(r"\s*([a-z0-9-]+)\s*=\s*([a-z]+)", re.IGNORECASE)
 _PROPERTY: Final = re.compile(r'(?<![a-z.-])([a-z.-]{1,40})\s*=\s*((?:"(?:[^"\\]|\\.)*"|[^\s;"])+)', re.IGNORECASE)
 """The sender chooses what is in quotes: the part of an address before its @."""
@@ -140,9 +141,9 @@ def _without_comments(text: str) -> str:
 
 def message_ids(mail: Message) -> tuple[str, list[str]]:
     """(its own id, or empty; the ids of what it answers, the oldest first)."""
-    own = _IDS.search(str(mail.get("Message-ID", "")))
-    before = _IDS.findall(str(mail.get("References", ""))[:_MOST_HEADER])[-_MOST_REFERENCES:]
-    last = _IDS.findall(str(mail.get("In-Reply-To", "")))[:1]
+    own = ID.search(str(mail.get("Message-ID", "")))
+    before = ID.findall(str(mail.get("References", ""))[:_MOST_HEADER])[-_MOST_REFERENCES:]
+    last = ID.findall(str(mail.get("In-Reply-To", "")))[:1]
     return own[0] if own else "", before + [each for each in last if each not in before]
 
 

@@ -19,14 +19,13 @@ from email.utils import formataddr, formatdate
 from typing import Final, Self
 
 from assistant.contracts.outbox import Media, OutboundPart
-from channels.email.headers import LOOP
+from channels.email.headers import ID, LOOP
 from channels.email.reading import without_prefix
 from channels.email.settings import EmailSettings
 
 _POLICY: Final = compat32.clone(linesep="\r\n")
 _MOST_LINE: Final = 900
 """Characters of a line that goes as it is. https://www.rfc-editor.org/rfc/rfc5322#section-2.1.1"""
-_ID: Final = re.compile(r"<[!-;=?-~]{1,250}>")
 _MOST_SUBJECT: Final = 70
 _MOST_REFERENCES: Final = 20
 _PAGE: Final = '<!doctype html><html><head><meta charset="utf-8"></head><body>{}</body></html>'
@@ -82,7 +81,7 @@ def composed(draft: Draft, settings: EmailSettings) -> bytes:
     subject = _subject(draft)
     mail["Subject"] = Header(subject, "utf-8" if "=?" in subject else None, header_name="Subject").encode()
     before = [each for each in draft.thread.ids if each.isascii()] if draft.thread is not None else []
-    answers = draft.reply_to if draft.reply_to is not None and _ID.fullmatch(draft.reply_to) else (before[-1] if before else None)
+    answers = draft.reply_to if draft.reply_to is not None and ID.fullmatch(draft.reply_to) else (before[-1] if before else None)
     if answers is not None:
         mail["In-Reply-To"] = answers
         mail["References"] = " ".join([*(each for each in before if each != answers), answers])

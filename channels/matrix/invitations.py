@@ -50,12 +50,26 @@ class Invitations:
                 await self._join(id, by, direct=direct, known=known)
             else:
                 log.warning("matrix.invitation_declined room=%s by=%s", id, by)
-                await self._leave(id)
+                await self.leave(id)
+
+    async def moved(self, room: str, now: str) -> None:
+        """A stranger's room was upgraded: the account is in no more rooms than before."""
+        if room in (rooms := await self._strangers()):
+            await self.leave(room)
+            await self._keep([now if each == room else each for each in rooms])
 
     async def let_in(self, room: str) -> None:
         """Someone in this room may write: it is no stranger's any more."""
         if room in (rooms := await self._strangers()):
             await self._keep([each for each in rooms if each != room])
+
+    async def leave(self, id: str) -> None:
+        """Leave a room, or decline the invitation to it."""
+        try:
+            await self._api.call("POST", path_of("rooms", id, "leave"), json={})
+            await self._places.forget_direct(id)
+        except PlatformError as error:
+            log.warning("matrix.not_left room=%s reason=%s", id, error)
 
     def _has_turn(self) -> bool:
         return len(self._joined) < _MOST_AN_HOUR or time.monotonic() - self._joined[0] > 3600
@@ -74,16 +88,8 @@ class Invitations:
         rooms = [*(each for each in await self._strangers() if each != id), id]
         for old in rooms[:-_MOST_ROOMS]:
             log.warning("matrix.strangers_room_left room=%s", old)
-            await self._leave(old)
+            await self.leave(old)
         await self._keep(rooms[-_MOST_ROOMS:])
-
-    async def _leave(self, id: str) -> None:
-        """Leave a room, or decline the invitation to it."""
-        try:
-            await self._api.call("POST", path_of("rooms", id, "leave"), json={})
-            await self._places.forget_direct(id)
-        except PlatformError as error:
-            log.warning("matrix.not_left room=%s reason=%s", id, error)
 
     async def _strangers(self) -> list[str]:
         if self._rooms is None:

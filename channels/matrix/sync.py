@@ -246,9 +246,10 @@ class Syncing:
         new, server = id_at(event, "content", "replacement_room", most=MOST_ID), text_at(event, "sender").partition(":")[2]
         if not new or new == room.id or self._settings.join == "off":
             return
-        via = {"via": server, "server_name": server}
+        via, was_in = {"via": server, "server_name": server}, self._rooms.get(new) is not None
         try:
-            await self._api.call("POST", path_of("join", new), json={}, params=via)
+            if not was_in:
+                await self._api.call("POST", path_of("join", new), json={}, params=via)
             made = await self._api.call("GET", path_of("rooms", new, "state", "m.room.create", ""))
         except Answered as error:
             log.warning("matrix.upgrade_not_followed room=%s reason=%s", room.id, error)
@@ -256,6 +257,9 @@ class Syncing:
         if text_at(made, "predecessor", "room_id") == room.id:
             self._places.moved(room.id, new)
             await self._link.moved(room.id, new)
+            await self._invitations.moved(room.id, new)
+        elif not was_in:
+            await self._invitations.leave(new)
 
     def _say_connected(self) -> None:
         hidden = sum(room.encrypted for room in self._rooms) if self._secrecy.why_not else 0

@@ -141,7 +141,7 @@ class MatrixServer(ChannelServer):
         since = request.query.get("since")
         limit = orjson.loads(request.query["filter"])["room"]["timeline"]["limit"]
         if since is None:
-            rooms = {id: self._section(id, [], self.state.get(id, [])) for id in self.members}
+            rooms = {id: self._section(id, [], self.state.get(id, [])) for id in self.members if self.members[id].get(BOT) == "join"}
             return web.json_response(self._news_of({"join": rooms, "invite": self._invites()}))
         self.read_to = at = int(since[1:])
         self.started.set()

@@ -74,3 +74,18 @@ async def test_the_oldest_room_of_strangers_is_left_for_a_new_one(server: Matrix
         await until(link, server)
     assert [path for path, _ in server.calls if path.endswith("/leave")] == ["/_matrix/client/v3/rooms/!1:test/leave"]
     assert server.direct == {"@m0:test": ["!0:test"], "@m1:test": ["!5:test"], "@new:test": ["!new:test"], "@next:test": ["!next:test"]}
+
+
+async def test_upgrades_bring_the_account_into_no_more_rooms_of_strangers(server: MatrixServer, rig: Rig):
+    platform = rig()
+    server.room("!0:test", "@m:test")
+    await platform.notes.keep("strangers", '["!0:test"]')
+    async with running(platform.channel) as link:
+        for number in range(1, 5):
+            server.room(f"!{number}:test", "@m:test", create={"predecessor": {"room_id": f"!{number - 1}:test"}})
+            server.members[f"!{number}:test"].pop(BOT)
+            moved = {"body": "moved", "replacement_room": f"!{number}:test"}
+            server.say(f"!{number - 1}:test", moved, by="@m:test", kind="m.room.tombstone", state_key="")
+            await until(link, server)
+    assert [room for room, members in server.members.items() if "@m:test" in members and BOT in members] == ["!4:test"]
+    assert await platform.notes.get("strangers") == '["!4:test"]'

@@ -81,6 +81,16 @@ async def test_an_upgraded_room_is_followed(server: MatrixServer, rig: Rig, name
         server.say(GROUP, {"body": "moved", "replacement_room": "!next:test"}, kind="m.room.tombstone", state_key="")
         await until(link, server)
     assert link.moves == moves
+    assert BOT in server.members["!next:test"] or not moves
+    assert [path for path, _ in server.calls if path.endswith("/leave")] == ([] if moves else ["/_matrix/client/v3/rooms/!next:test/leave"])
+
+
+async def test_no_room_is_left_because_another_calls_it_its_successor(server: MatrixServer, rig: Rig):
+    platform = rig()
+    async with running(platform.channel) as link:
+        server.say(GROUP, {"body": "moved", "replacement_room": DM}, kind="m.room.tombstone", state_key="")
+        await until(link, server)
+    assert [path for path, _ in server.calls if path.endswith(("/leave", DM))] == []
 
 
 @pytest.mark.parametrize(
