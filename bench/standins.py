@@ -137,7 +137,7 @@ def _irc() -> Generator[Place]:
 def _matrix() -> Generator[Place]:
     server = matrix_server.MatrixServer()
     server.room("!dm:test", matrix_server.ANNA)
-    with _http(server, lambda url: {"homeserver": url, "accessToken": matrix_server.TOKEN}, "!dm:test") as place:
+    with _http(server, lambda url: {"homeserver": url, "accessToken": matrix_server.TOKEN, "encryption": False}, "!dm:test") as place:
         yield place
 
 

@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Final
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import ChannelContext, ChannelFailed, ChannelLink, Limit
+from assistant.contracts.channels import ChannelContext, ChannelLink, Limit
 from assistant.contracts.inbox import InboundMessage, Sender
 from channels.email.bounces import Bounce, bounce_of
 from channels.email.headers import From, machine_made, sender_of
@@ -21,14 +21,15 @@ from channels.email.wire import PLATFORM, EmailWire, rules_of, thread_key
 from channels.email.writing import ThreadNote, ids_of_thread
 from channels.kit.commands import command_of
 from channels.kit.conversation import ChatConversation
-from channels.kit.http import PlatformError
+from channels.kit.http import Answered
 from channels.kit.intake import Intake
 from channels.kit.planning import plan_message
-from channels.kit.refusals import channel_failure
+from channels.kit.refusals import connecting
 from channels.kit.sender import PartSender
 
 log = logging.getLogger(__name__)
 _CURSOR: Final = "cursor"
+_LOGIN: Final = "channels.email.imapPassword (or smtpPassword, tokenCommand)"
 _BEGINNING: Final = 262_144
 """Bytes of a mail that is too large to be read whole."""
 
@@ -45,7 +46,7 @@ class EmailChannel:
         self._settings = settings
         self._notes = context.notes
         self._wire = EmailWire(settings, context)
-        self.send = PartSender(self._wire, context.files, channel=self.name).send
+        self.send = PartSender(self._wire, context.files, channel=self.name, earlier=self._wire.earlier).send
         self.plan = partial(plan_message, rules=rules_of(settings))
         self.conversation = ChatConversation(wire=self._wire) if settings.imap_host else None
         self._intake = Intake(self.name, pause=pause)
@@ -55,20 +56,18 @@ class EmailChannel:
         return (Limit(key=address.lane, amount=self._settings.max_per_hour, seconds=3600),)
 
     async def identity(self) -> str:
-        try:
+        with connecting(PLATFORM, setting=_LOGIN):
             await self._wire.smtp.check()
             if self._settings.imap_host:
                 async with mailbox(self._settings, self._wire.reading) as box:
                     await box.select(self._settings.imap_mailbox, readonly=True)
-        except PlatformError as error:
-            raise self._failure(error) from error
         return f"{self._settings.from_address} ({self._settings.imap_host or 'out only'})"
 
     async def run(self, link: ChannelLink) -> None:
         if not self._settings.imap_host:
             link.connected(await self.identity())
             await asyncio.Event().wait()
-        try:
+        with connecting(PLATFORM, setting=_LOGIN):
             async with mailbox(self._settings, self._wire.reading) as box:
                 folder = await box.select(self._settings.imap_mailbox)
                 next_uid = await self._first(box, folder)
@@ -76,15 +75,16 @@ class EmailChannel:
                 while True:
                     fresh = await box.since(next_uid)
                     for item in fresh:
-                        await self._take(link, box, folder, item)
+                        taken = await self._take(link, box, folder, item)
                         next_uid = item.uid + 1
                         await self._keep_cursor(folder, next_uid)
+                        if taken and self._settings.mark_seen:
+                            await self._mark_seen(box, item.uid)
                     if not fresh:
                         await box.wait(self._settings.poll_interval_seconds)
-        except PlatformError as error:
-            raise self._failure(error) from error
 
     async def close(self) -> None:
+        self._wire.forget()
         await self._wire.smtp.close()
 
     async def _first(self, box: ImapMailbox, folder: Folder) -> int:
@@ -105,14 +105,22 @@ class EmailChannel:
         cursor = {"validity": folder.validity, "next": next_uid, "at": datetime.now(UTC).isoformat()}
         await self._notes.keep(_CURSOR, json.dumps(cursor))
 
-    async def _take(self, link: ChannelLink, box: ImapMailbox, folder: Folder, item: Item) -> None:
+    async def _mark_seen(self, box: ImapMailbox, uid: int) -> None:
+        """A folder that may not be written is read all the same."""
+        try:
+            await box.mark_seen(uid)
+        except Answered as error:
+            log.warning("email.not_marked uid=%d reason=%s", uid, error)
+
+    async def _take(self, link: ChannelLink, box: ImapMailbox, folder: Folder, item: Item) -> bool:
+        """Whether it was accepted."""
         if item.at < datetime.now(UTC) - timedelta(days=self._settings.max_age_days):
             log.info("email.too_old uid=%d", item.uid)
-            return
+            return False
         cut = item.size > self._settings.max_message_bytes
         raw = await box.read(item.uid, _BEGINNING if cut else 0)
         if raw is None:
-            return
+            return False
         if not is_sane(raw):
             raw, cut = raw[:_BEGINNING], True
         ref = f"{folder.validity}:{item.uid}"
@@ -120,7 +128,7 @@ class EmailChannel:
             read = await asyncio.to_thread(self._read, raw, ref, cut=cut)
         except Exception as error:  # noqa: BLE001 - whatever a sender writes, the mails behind it are read
             log.error("email.unreadable uid=%d error=%s", item.uid, type(error).__name__)  # noqa: TRY400 - no words of the mail
-            return
+            return False
         if isinstance(read, str):
             log.info("email.not_read uid=%d why=%s", item.uid, read)
         elif isinstance(read, Bounce):
@@ -130,9 +138,11 @@ class EmailChannel:
             message = self._message(sender, letter, item, sha256(raw).hexdigest())
             note, before = await self._note_thread(message.address, letter)
             if await self._intake.keep(link, message):
-                await (box.mark_seen(item.uid) if self._settings.mark_seen else asyncio.sleep(0))
-            else:  # a stranger's threads are not kept
-                await (self._notes.keep(note, before) if before is not None else self._notes.drop(note))
+                return True
+            await (
+                self._notes.keep(note, before) if before is not None else self._notes.drop(note)
+            )  # of strangers' threads nothing is kept
+        return False
 
     def _read(self, raw: bytes, ref: str, *, cut: bool) -> tuple[From, Letter] | Bounce | str:
         """A mail of a person, a report about a mail of ours, or why it is not read."""
@@ -170,6 +180,3 @@ class EmailChannel:
         before = await self._notes.get(key)
         await self._notes.keep(key, ThreadNote(subject=letter.subject, ids=ids_of_thread(ids)).written())
         return key, before
-
-    def _failure(self, error: PlatformError) -> ChannelFailed:
-        return channel_failure(error, PLATFORM, setting="channels.email.imapPassword (or smtpPassword, tokenCommand)")

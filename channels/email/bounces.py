@@ -8,6 +8,8 @@ from typing import Final, cast
 from channels.email.headers import decoded, header, message_ids
 
 _OURS: Final = re.compile(r"<[A-Za-z0-9]{1,25}\.([0-9a-f]{12}|0)\.nanobot@[^<>\s]+>")
+_ID: Final = re.compile(r"^Message-ID:\s*(<[^<>\s]{1,250}>)", re.IGNORECASE | re.MULTILINE)
+_MOST_HEADERS: Final = 100_000
 _CODES: Final = {"5.1": "no_such_address", "5.2.2": "mailbox_full", "5.3.4": "too_large", "5.7": "blocked"}
 
 
@@ -41,7 +43,7 @@ def bounce_of(mail: Message) -> Bounce | None:
     status = words = ours = ""
     for part in cast("list[Message]", mail.get_payload())[:10]:
         kind = part.get_content_type()
-        inner = part.get_payload()
+        inner = part.get_payload() if part.is_multipart() else part.get_payload(decode=True)
         if kind == "message/delivery-status" and isinstance(inner, list):
             for each in cast("list[Message]", inner)[:100]:
                 if header(each, "Action").lower() == "failed":
@@ -49,8 +51,8 @@ def bounce_of(mail: Message) -> Bounce | None:
                     words = header(each, "Diagnostic-Code").partition(";")[2].strip()
         elif kind == "message/rfc822" and isinstance(inner, list) and inner:
             ours = message_ids(cast("list[Message]", inner)[0])[0]
-        elif kind == "text/rfc822-headers" and isinstance(inner, str):
-            found = re.search(r"^Message-ID:\s*(<\S+>)", inner, re.IGNORECASE | re.MULTILINE)
+        elif kind == "text/rfc822-headers" and isinstance(inner, bytes):
+            found = _ID.search(inner[:_MOST_HEADERS].decode("ascii", "replace"))
             ours = found[1] if found else ""
     if not status.startswith("5") or thread_in(ours) is None:
         return None

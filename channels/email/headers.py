@@ -1,7 +1,9 @@
 """The headers of a mail: who it is from, by whose word, what it answers, and whether a machine sent it. Anyone can write anything into them."""
 
+import codecs
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from email.errors import HeaderParseError
 from email.header import decode_header
@@ -9,20 +11,24 @@ from email.message import Message
 from typing import Final
 
 from channels.email.settings import ADDRESS, UNVERIFIED, EmailSettings, is_address
+from channels.text.blocks import clean
 
 _QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _COMMENT: Final = re.compile(r"\((?:[^()\\]|\\.)*\)", re.DOTALL)
 _FROM: Final = re.compile(rf"\s*(?:[^<>@,;:]*<\s*({ADDRESS})\s*>|({ADDRESS}))\s*")
 _NAMED: Final = re.compile(r"\s*(.*?)\s*<[^<>]*>\s*", re.DOTALL)
-_IDS: Final = re.compile(r"<[^<>\s]{1,250}>")
+ID: Final = re.compile(r"<[!-;=?-~]{1,250}>")
+"""Of a mail."""
 _RESULT: Final = re.compile(r"\s*([a-z0-9-]+)\s*=\s*([a-z]+)", re.IGNORECASE)
-_PROPERTY: Final = re.compile(r'([a-z.-]+)\s*=\s*((?:"(?:[^"\\]|\\.)*"|[^\s;"])+)', re.IGNORECASE)
+_PROPERTY: Final = re.compile(r'(?<![a-z.-])([a-z.-]{1,40})\s*=\s*((?:"(?:[^"\\]|\\.)*"|[^\s;"])+)', re.IGNORECASE)
 """The sender chooses what is in quotes: the part of an address before its @."""
 _PROOFS: Final = frozenset({"header.d", "header.i", "header.from", "smtp.mailfrom"})
 _MOST_REFERENCES: Final = 50
 _MOST_FROM: Final = 1000
 _MOST_HEADER: Final = 20_000
 """Characters."""
+_NO_CHARSETS: Final = frozenset({"punycode", "idna", "undefined", "unicode-escape", "raw-unicode-escape"})
+"""Python's own, which are none of texts; some take the square of the length."""
 LOOP: Final = "X-Loop"
 _MACHINES: Final = re.compile(r"(mailer-daemon|postmaster|no-?reply|do-?not-?reply|bounces?|listserv|majordomo)([+@-].*|)", re.IGNORECASE)
 _LIST_HEADERS: Final = ("List-Id", "List-Unsubscribe", "List-Post", "X-Autoreply", "X-Autorespond", "X-Auto-Reply-From", "Feedback-Id")
@@ -38,16 +44,17 @@ def decoded(raw: str) -> str:
         parts = decode_header(raw)
     except (HeaderParseError, ValueError):
         parts = [(raw, None)]
-    return " ".join("".join(_text(value, charset) for value, charset in parts).split())
+    words = [value if isinstance(value, str) else text_of(value, charset) for value, charset in parts]
+    return clean(" ".join("".join(words).split()))
 
 
-def _text(value: bytes | str, charset: str | None) -> str:
-    if isinstance(value, str):
-        return value
-    try:
-        return value.decode(charset or "utf-8", errors="replace")
-    except LookupError:
-        return value.decode("utf-8", errors="replace")
+def text_of(content: bytes, charset: str | None) -> str:
+    """What the sender calls it counts, then what it can be. Never raises."""
+    for each in (charset or "utf-8", "utf-8", "cp1252"):
+        with suppress(LookupError, ValueError):
+            if codecs.lookup(each).name not in _NO_CHARSETS:
+                return content.decode(each)
+    return content.decode("utf-8", errors="replace")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,9 +141,9 @@ def _without_comments(text: str) -> str:
 
 def message_ids(mail: Message) -> tuple[str, list[str]]:
     """(its own id, or empty; the ids of what it answers, the oldest first)."""
-    own = _IDS.search(str(mail.get("Message-ID", "")))
-    before = _IDS.findall(str(mail.get("References", ""))[:_MOST_HEADER])[-_MOST_REFERENCES:]
-    last = _IDS.findall(str(mail.get("In-Reply-To", "")))[:1]
+    own = ID.search(str(mail.get("Message-ID", "")))
+    before = ID.findall(str(mail.get("References", ""))[:_MOST_HEADER])[-_MOST_REFERENCES:]
+    last = ID.findall(str(mail.get("In-Reply-To", "")))[:1]
     return own[0] if own else "", before + [each for each in last if each not in before]
 
 

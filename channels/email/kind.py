@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import Final
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import Channel, ChannelContext, ChannelFailed, ChannelKind, Need
+from assistant.contracts.channels import Channel, ChannelContext, ChannelKind, Need
 from assistant.contracts.errors import InvalidAddress
 from channels.email.settings import EmailSettings, is_address
+from channels.settings import check_set
 
 _THREAD: Final = re.compile(r"[0-9a-f]{12}")
 
@@ -29,9 +30,7 @@ def named(settings: EmailSettings) -> Sequence[str]:
 
 
 def open_channel(settings: EmailSettings, context: ChannelContext) -> Channel:
-    for value, key in ((settings.from_address, "fromAddress"), (settings.smtp_host, "smtpHost")):
-        if not value:
-            raise ChannelFailed(f"channels.email.{key} is not set.", fatal=True)
+    check_set("email", settings, "from_address", "smtp_host")
     from channels.email.adapter import EmailChannel  # noqa: PLC0415 - IMAP and SMTP, only where it is enabled
 
     return EmailChannel(settings, context)

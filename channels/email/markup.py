@@ -38,9 +38,16 @@ class _Words:
     """What lxml calls for each element and text."""
 
     def __init__(self) -> None:
-        self.lines: list[tuple[int, str]] = [(0, "")]
+        self.lines: list[tuple[int, str]] = []
+        self._pieces: list[str] = []
+        """Of the line that is being read."""
+        self._depth = 0
+        """The quote that it is in."""
+        self._said = False
+        """Whether it has words."""
         self._quote = self._hidden = self._pre = 0
-        self._links: list[tuple[str, int]] = []
+        self._link = ("", 0)
+        """The address of the link that is open, and the first of its pieces."""
 
     def start(self, tag: str, given: Mapping[str, str]) -> None:
         if tag in _HIDDEN:
@@ -54,19 +61,19 @@ class _Words:
             self._pre += 1
         elif tag == "li":
             self._add("- ")
-        elif tag in ("td", "th") and self.lines[-1][1].strip():
+        elif tag in ("td", "th") and self._said:
             self._add(" | ")
         elif tag == "img" and (alt := (given.get("alt") or "").strip()):
             self._add(alt)
         elif tag == "a":
-            self._links.append((given.get("href") or "", len(self.lines[-1][1])))
+            self._link = (given.get("href") or "", len(self._pieces))
 
     def end(self, tag: str) -> None:
         if tag in _HIDDEN:
             self._hidden = max(0, self._hidden - 1)
-        if tag == "a" and self._links:
-            href, start = self._links.pop()
-            shown = self.lines[-1][1][start:].strip()
+        if tag == "a":
+            (href, start), self._link = self._link, ("", 0)
+            shown = "".join(self._pieces[start:]).strip() if href else ""
             if href.startswith(("http://", "https://")) and href.rstrip("/") != shown.rstrip("/") and shown:
                 self._add(f" ({href})")
         if tag == "pre":
@@ -81,42 +88,49 @@ class _Words:
         if self._pre:
             for place, line in enumerate(data.split("\n")):
                 if place:
-                    self.lines.append((self._quote, ""))
+                    self._end()
                 self._add(line)
             return
         words = re.sub(r"[ \t\r\n\f]+", " ", data)
-        if words.strip() or not self.lines[-1][1].endswith((" ", "\n")):
-            self._add(words if self.lines[-1][1] else words.lstrip(" "))
+        if words.strip() or not (self._pieces and self._pieces[-1].endswith(" ")):
+            self._add(words if self._pieces else words.lstrip(" "))
 
     def comment(self, text: str) -> None: ...
 
     def pi(self, target: str, data: str | None = None) -> None: ...
 
     def close(self) -> list[tuple[int, str]]:
+        self._end()
         return self.lines
 
     def _add(self, words: str) -> None:
-        if not self._hidden:
-            _, before = self.lines[-1]
-            self.lines[-1] = (self._quote, before + words)
+        if words and not self._hidden:
+            self._depth = self._quote
+            self._pieces.append(words)
+            self._said = self._said or bool(words.strip())
+
+    def _end(self) -> None:
+        """Of the line; the next one begins."""
+        self.lines.append((self._depth, "".join(self._pieces)))
+        self._pieces.clear()
+        self._depth, self._said, self._link = self._quote, False, (self._link[0], 0)
 
     def _line(self, *, apart: bool = False) -> None:
-        if self.lines[-1][1].strip():
-            self.lines.append((self._quote, ""))
-        if apart and len(self.lines) > 1 and self.lines[-2][1].strip():
-            self.lines.append((self._quote, ""))
+        if self._said:
+            self._end()
+        if apart and self.lines and self.lines[-1][1].strip():
+            self._end()
 
 
 def html_words(markup: str) -> str:
     """Never raises."""
-    reader = _Words()
-    parser = etree.HTMLParser(target=reader, recover=True)
+    parser = etree.HTMLParser(target=_Words(), recover=True)
     try:
         parser.feed(markup[:_MOST_CHARS])
-        parser.close()
+        read: list[tuple[int, str]] = parser.close()
     except etree.ParserError:  # there is no element in it
         return markup[:_MOST_CHARS]
-    lines = [f"{'> ' * quote}{line.rstrip()}".rstrip(" ") if line.strip() or quote else "" for quote, line in reader.lines]
+    lines = [f"{'> ' * quote}{line.rstrip()}".rstrip(" ") if line.strip() or quote else "" for quote, line in read]
     while lines and not lines[-1].strip("> "):
         lines.pop()
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")

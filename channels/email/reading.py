@@ -1,19 +1,20 @@
 """A mail as a message: the sender's own words, what is quoted, the files."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import Message
+from email.policy import Compat32
 from hashlib import sha256
 from typing import Final, cast
 
-from assistant.contracts.inbox import FileKind, InboundFile, Quote
-from assistant.contracts.util import display_name
+from assistant.contracts.inbox import InboundFile, Quote
 from channels.email.bounces import thread_in
-from channels.email.headers import decoded, header, message_ids
+from channels.email.headers import decoded, header, message_ids, text_of
 from channels.email.markup import html_words
 from channels.email.quoting import own_words
+from channels.kit.files import inbound_file
 from channels.text.blocks import clean
 
 _DEEPEST: Final = 20
@@ -25,7 +26,22 @@ _REPLY: Final = re.compile(r"^\s*((re|aw|antw|sv|vs|rif|odp|fwd?|wg|tr|rv|res)(\
 _NO_FILES: Final = frozenset(
     {"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature", "application/ms-tnef"}
 )
-_KINDS: Final[Mapping[str, FileKind]] = {"image": "image", "audio": "audio", "video": "video"}
+_MOST_REPORT: Final = 1_000_000
+"""Bytes of a report on a mail that was not delivered."""
+_MOST_READ: Final = 1_000_000
+"""Characters of a part."""
+_MOST_HEADER: Final = 20_000
+_MOST_PARAMETERS: Final = 3000
+"""Of the headers that have them: what reads these takes the square of their length."""
+
+
+class _ShortHeaders(Compat32):
+    def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
+        name, value = super().header_source_parse(sourcelines)
+        return name, value[: _MOST_PARAMETERS if name.lower().startswith("content-") else _MOST_HEADER]
+
+
+_POLICY: Final = _ShortHeaders()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,35 +68,38 @@ class Letter:
 
 
 def parsed(raw: bytes) -> Message:
-    return message_from_bytes(raw)
+    return message_from_bytes(raw, policy=_POLICY)
 
 
 def is_sane(raw: bytes) -> bool:
-    """Whether parsing takes no longer than the size lets expect: the parser looks at each line once for each part that is open."""
-    return raw.count(b"\n") <= len(raw) // 20 + 10_000 and raw.lower().count(b"boundary=") <= _MOST_MULTIPARTS
+    """Whether parsing takes no longer than the size lets expect: the parser looks at each line once for each part that is open, and makes a message
+    of each paragraph of a report."""
+    lines, small = raw.count(b"\n") + raw.count(b"\r") - raw.count(b"\r\n"), raw.lower()
+    large_report = len(raw) > _MOST_REPORT and b"message/delivery-status" in small
+    return lines <= len(raw) // 20 + 10_000 and small.count(b"boundary=") <= _MOST_MULTIPARTS and not large_report
 
 
 def read_letter(mail: Message, ref: str, *, cut: bool = False) -> Letter:
     """`ref`: of the mail, for its files' refs. `cut`: only its beginning is here, so its files can't be fetched."""
     own_id, references = message_ids(mail)
-    texts, markups, files = list[str](), list[str](), list[InboundFile]()
+    texts, markups, files = list[Message](), list[Message](), list[InboundFile]()
     forwarded: Message | None = None
     for place, part in enumerate(_leaves(mail)):
         kind = part.get_content_type()
         if kind == "message/rfc822":
             forwarded = forwarded or _inner(part)
         elif kind in ("text/plain", "text/html") and not _is_file(part):
-            (texts if kind == "text/plain" else markups).append(_text(part))
+            (texts if kind == "text/plain" else markups).append(part)
         elif kind not in _NO_FILES and len(files) < _MOST_FILES:
             files.append(_file(part, f"{ref}:{place}", cut=cut))
-    body = "\n\n".join(each for each in texts if each.strip()) or "\n\n".join(map(html_words, markups))
+    body = _joined(map(_text, texts)) or _joined(html_words(_text(each)) for each in markups)
     own, quoted, author, is_forward = own_words(clean(body)[:_MOST_WORDS])
     quote = Quote(text=quoted, author=author, kind="forward" if is_forward else "reply") if quoted else None
     if forwarded is not None:
         inner = read_letter(forwarded, ref, cut=True)
         text = "\n\n".join(filter(None, [inner.subject, inner.text, inner.quote.text if inner.quote else ""]))
         quote = Quote(text=text[:_MOST_WORDS], author=header(forwarded, "From")[:200], kind="forward")
-    subject = clean(header(mail, "Subject"))[:500]
+    subject = header(mail, "Subject")[:500]
     return Letter(
         message_id=own_id,
         references=tuple(references),
@@ -89,6 +108,17 @@ def read_letter(mail: Message, ref: str, *, cut: bool = False) -> Letter:
         quote=quote,
         files=tuple(files),
     )
+
+
+def _joined(texts: Iterable[str]) -> str:
+    """As many as are read."""
+    out = list[str]()
+    for each in texts:
+        if each.strip():
+            out.append(each)
+        if sum(map(len, out)) > _MOST_WORDS:
+            break
+    return "\n\n".join(out)
 
 
 def without_prefix(subject: str) -> str:
@@ -149,16 +179,7 @@ def _bytes(part: Message) -> bytes:
 
 def _text(part: Message) -> str:
     """Never raises."""
-    content = _bytes(part)
-    charset = part.get_content_charset("utf-8")
-    for each in (charset, "utf-8", "cp1252"):
-        try:
-            text = content.decode(each)
-            break
-        except (LookupError, ValueError):
-            continue
-    else:
-        text = content.decode("utf-8", errors="replace")
+    text = text_of(_bytes(part), part.get_content_charset())[:_MOST_READ]
     if str(part.get_param("format", "")).lower() == "flowed":
         return _unwrapped(text, remove=str(part.get_param("delsp", "")).lower() == "yes")
     return text
@@ -183,11 +204,4 @@ def _unwrapped(text: str, *, remove: bool) -> str:
 def _file(part: Message, ref: str, *, cut: bool) -> InboundFile:
     kind = part.get_content_type()
     name = _name(part) or f"file.{'eml' if kind.startswith('message/') else part.get_content_subtype().partition('+')[0]}"
-    size = None if cut else len(_bytes(part))
-    return InboundFile(
-        name=display_name(name, "file"),
-        kind=_KINDS.get(part.get_content_maintype(), "document"),
-        media_type=kind,
-        size=size,
-        ref="" if cut else ref,
-    )
+    return inbound_file(name, "" if cut else ref, media_type=kind, size=None if cut else len(_bytes(part)))

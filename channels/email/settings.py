@@ -1,13 +1,12 @@
 """The `channels.email` section of the configuration."""
 
 import re
-from ipaddress import ip_address
 from typing import Annotated, Final, Self
 
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, AliasChoices, Field, field_validator, model_validator
 
 from assistant.contracts.channels import ChannelSettings
-from channels.settings import OptionalText, SecretText
+from channels.settings import Names, OptionalText, Port, SecretText, is_loopback
 
 ADDRESS: Final = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*"
 _ADDRESS: Final = re.compile(ADDRESS)
@@ -23,18 +22,6 @@ def _own(text: str) -> str:
     if text and not is_address(text):
         raise ValueError("an address is written name@example.org")
     return text.lower()
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: value.split(",") if isinstance(value, str) else value)]
-"""May be written as one text with commas."""
-Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class EmailSettings(ChannelSettings):
@@ -103,7 +90,7 @@ class EmailSettings(ChannelSettings):
 
     @property
     def imap_plain(self) -> bool:
-        return not self.imap_use_ssl and _loopback(self.imap_host)
+        return not self.imap_use_ssl and is_loopback(self.imap_host)
 
     @property
     def user(self) -> str:
@@ -121,6 +108,6 @@ class EmailSettings(ChannelSettings):
 
     @model_validator(mode="after")
     def _sends_by_tls(self) -> Self:
-        if self.smtp_host and not (self.smtp_use_tls or self.smtp_use_ssl) and not _loopback(self.smtp_host):
+        if self.smtp_host and not (self.smtp_use_tls or self.smtp_use_ssl) and not is_loopback(self.smtp_host):
             raise ValueError("smtpUseTls or smtpUseSsl is needed: a password and mails would be readable on the way")
         return self

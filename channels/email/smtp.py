@@ -13,7 +13,7 @@ from aiosmtplib import SMTP, SMTPConnectResponseError, SMTPException, SMTPRespon
 from channels.email.imap import tls_context
 from channels.email.settings import EmailSettings
 from channels.email.tokens import Credentials
-from channels.kit.http import Answered, PlatformError, Unanswered, Unreached
+from channels.kit.http import Answered, Unanswered, Unreached
 
 _SECONDS: Final = 10.0
 _DATA_SECONDS: Final = 25.0
@@ -164,6 +164,3 @@ class SmtpSender:
 
         entry = (smtp, asyncio.get_running_loop().call_later(_KEPT, end))
         self._idle.append(entry)
-
-
-__all__ = ["PlatformError", "SmtpSender"]

@@ -57,7 +57,9 @@ async def _printed(command: Sequence[str]) -> str:
     assert process.stdout is not None
     try:
         async with asyncio.timeout(_SECONDS):
-            printed = await process.stdout.read(_MOST_BYTES)
+            printed = b""
+            while len(printed) < _MOST_BYTES and (piece := await process.stdout.read(_MOST_BYTES)):
+                printed += piece
             code = await process.wait()
     except TimeoutError:
         raise Answered(401, f"tokenCommand did not end within {_SECONDS:.0f} s") from None

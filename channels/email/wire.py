@@ -7,9 +7,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from assistant.contracts.addresses import Address
-from assistant.contracts.channels import ChannelContext, SendFailed, SendLater, SendRefused
-from assistant.contracts.inbox import InboundFile, InboundMessage
+from assistant.contracts.channels import ChannelContext, SendFailed, Sending, SendLater, SendRefused
+from assistant.contracts.inbox import InboundFile
 from channels.email.bounces import code_of, own_id
 from channels.email.imap import mailbox
 from channels.email.reading import file_in, parsed
@@ -17,6 +16,8 @@ from channels.email.settings import EmailSettings
 from channels.email.smtp import SmtpSender
 from channels.email.tokens import Credentials
 from channels.email.writing import Draft, ThreadNote, composed, ids_of_thread
+from channels.kit.conversation import PlainWire
+from channels.kit.files import too_large
 from channels.kit.forms import Blame
 from channels.kit.http import Answered, PlatformError
 from channels.kit.planning import MessageRules
@@ -26,6 +27,7 @@ from channels.text.html import html_parts
 
 PLATFORM: Final = "The mail server"
 _MOST_TEXT: Final = 200_000
+_KEPT_SECONDS: Final = 15.0
 _WAIT: Final = re.compile(r"\b(\d{1,5})\s*(s|secs?|seconds?|m|mins?|minutes?)\b", re.IGNORECASE)
 _CLOCK: Final = re.compile(r"\b(\d\d):(\d\d):(\d\d)\b")
 _TOO_FAST: Final = re.compile(r"grey-?list|rate|too (many|fast)|throttl|limit|try again in", re.IGNORECASE)
@@ -50,7 +52,7 @@ def thread_key(chat_id: str, thread_id: str | None) -> str:
     return f"thread:{sha256(f'{chat_id} {thread_id or 0}'.encode()).hexdigest()[:32]}"
 
 
-class EmailWire:
+class EmailWire(PlainWire):
     platform = PLATFORM
 
     def __init__(self, settings: EmailSettings, context: ChannelContext) -> None:
@@ -58,18 +60,17 @@ class EmailWire:
         self._notes = context.notes
         password = settings.imap_password.get_secret_value() if settings.imap_password else ""
         sending = settings.smtp_password.get_secret_value() if settings.smtp_password else password
+        self._fetching = asyncio.Lock()
+        self._kept: tuple[tuple[str, int], bytes, asyncio.TimerHandle] | None = None
         self.reading = Credentials(settings.user, password, settings.token_command)
         self.smtp = SmtpSender(settings, Credentials(settings.smtp_username or settings.user, sending, settings.token_command))
 
     async def post(self, post: Post) -> str | None:
         sending, form = post.sending, post.form
         message_id = own_id(post.key, sending.address.thread_id, self._settings.domain)
-        if sending.again is not None and await self._was_sent(message_id):
-            return message_id
         key = thread_key(sending.address.chat_id, sending.address.thread_id)
-        thread = ThreadNote.read(await self._notes.get(key))
-        if sending.address.thread_id is None and form.reply_to is None:
-            thread = None  # nothing is answered: a mail of its own, and a new subject
+        alone = sending.address.thread_id is None and form.reply_to is None
+        thread = None if alone else ThreadNote.read(await self._notes.get(key))  # alone: it answers nothing, and has a subject of its own
         draft = Draft(
             to=sending.address.chat_id,
             message_id=message_id,
@@ -79,16 +80,11 @@ class EmailWire:
             thread=thread,
             contents=post.contents,
         )
-        mail = await asyncio.to_thread(composed, draft, self._settings)
+        mail = await asyncio.to_thread(composed, draft, self._settings) if form.part.media else composed(draft, self._settings)
         await self.smtp.deliver(sending.address.chat_id, mail)
         if thread is not None:
             await self._notes.keep(key, replace(thread, ids=ids_of_thread([*thread.ids, message_id])).written())
         return message_id
-
-    async def edit(self, post: Post, message_id: str) -> bool:
-        return False
-
-    async def remove(self, post: Post, message_id: str) -> None: ...
 
     def blamed(self, error: PlatformError) -> Blame | None:
         """A refusal of the mail itself, not of its receiver."""
@@ -116,34 +112,43 @@ class EmailWire:
         validity, uid, place = ([*file.ref.split(":"), "", ""])[:3]
         if not (uid.isdigit() and place.isdigit()):
             raise SendRefused("too_large", "The mail with this file is larger than channels.email.maxMessageBytes.")
-        if file.size is not None and file.size > most_bytes:
-            raise SendRefused("too_large", f"The file is larger than {most_bytes:,} bytes.")
-        async with mailbox(self._settings, self.reading) as box:
-            folder = await box.select(self._settings.imap_mailbox, readonly=True)
-            raw = await box.read(int(uid)) if folder.validity == validity else None
-        content = await asyncio.to_thread(lambda: file_in(parsed(raw), int(place)) if raw is not None else None)
+        raw = await self._mail(validity, int(uid))
+        content = await asyncio.to_thread(lambda: file_in(parsed(raw), int(place))) if raw is not None else None
         if content is None:
             raise SendRefused("gone", "The mail with this file is no longer in its folder.")
         if len(content) > most_bytes:
-            raise SendRefused("too_large", f"The file is larger than {most_bytes:,} bytes.")
+            raise too_large(most_bytes)
         await asyncio.to_thread(into.write_bytes, content)
 
-    async def react(self, message: InboundMessage, emoji: str) -> None: ...
-
-    async def show_typing(self, address: Address) -> None: ...
-
-    async def show(self, address: Address, text: str, *, reply_to: str | None, message_id: str | None) -> str | None:
-        return None
-
-    async def _was_sent(self, message_id: str) -> bool:
-        """Whether the folder of sent mails has it: then an earlier try arrived. Raises SendLater: that can't be said now."""
+    async def earlier(self, sending: Sending) -> str | None:
+        """The mail of an earlier try, if the folder of sent mails has it. Raises SendLater: that can't be said now."""
+        message_id = own_id(sending.key, sending.address.thread_id, self._settings.domain)
         if not self._settings.imap_host:
-            return False
+            return None
         try:
             async with mailbox(self._settings, self.reading) as box:
-                return await box.holds(message_id, self._settings.sent_mailbox)
+                return message_id if await box.holds(message_id, self._settings.sent_mailbox) else None
         except PlatformError as error:
             raise SendLater("network", f"The folder of sent mails can't be read ({error}).", counts=False) from error
+
+    def forget(self) -> None:
+        """The mail that is kept."""
+        if self._kept is not None:
+            self._kept[2].cancel()
+        self._kept = None
+
+    async def _mail(self, validity: str, uid: int) -> bytes | None:
+        """None: it is gone. Kept for a while: its other files are fetched next."""
+        async with self._fetching:
+            if self._kept is not None and self._kept[0] == (validity, uid):
+                return self._kept[1]
+            async with mailbox(self._settings, self.reading) as box:
+                folder = await box.select(self._settings.imap_mailbox, readonly=True)
+                raw = await box.read(uid) if folder.validity == validity else None
+            if raw is not None:
+                self.forget()
+                self._kept = (validity, uid), raw, asyncio.get_running_loop().call_later(_KEPT_SECONDS, self.forget)
+            return raw
 
 
 def _wait_in(words: str) -> float | None:

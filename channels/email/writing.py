@@ -1,22 +1,31 @@
-"""A mail as it is sent: text and HTML, files, and the headers that keep it in its thread and keep machines from answering it."""
+"""A mail as it is sent: text and HTML, files, and the headers that keep it in its thread and keep machines from answering it.
+
+By email.mime, which writes one in a fourth of the time of EmailMessage.
+"""
 
 import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from email.headerregistry import Address as MailAddress
-from email.message import EmailMessage
-from email.policy import SMTP
-from email.utils import localtime
+from email.charset import BASE64, QP, Charset
+from email.encoders import encode_base64
+from email.header import Header
+from email.message import Message
+from email.mime.base import MIMEBase
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
+from email.policy import compat32
+from email.utils import formataddr, formatdate
 from typing import Final, Self
 
 from assistant.contracts.outbox import Media, OutboundPart
-from channels.email.headers import LOOP
+from channels.email.headers import ID, LOOP
 from channels.email.reading import without_prefix
 from channels.email.settings import EmailSettings
 
-_POLICY: Final = SMTP.clone(cte_type="7bit")
-_ID: Final = re.compile(r"<[^<>\s]{1,250}>")
+_POLICY: Final = compat32.clone(linesep="\r\n")
+_MOST_LINE: Final = 900
+"""Characters of a line that goes as it is. https://www.rfc-editor.org/rfc/rfc5322#section-2.1.1"""
 _MOST_SUBJECT: Final = 70
 _MOST_REFERENCES: Final = 20
 _PAGE: Final = '<!doctype html><html><head><meta charset="utf-8"></head><body>{}</body></html>'
@@ -59,35 +68,46 @@ class Draft:
 
 def composed(draft: Draft, settings: EmailSettings) -> bytes:
     """Takes time where there are large files."""
-    mail = EmailMessage(policy=_POLICY)
-    user, _, domain = settings.from_address.partition("@")
-    mail["From"] = MailAddress(display_name=_line(settings.from_name), username=user, domain=domain)
-    to_user, _, to_domain = draft.to.partition("@")
-    mail["To"] = MailAddress(username=to_user, domain=to_domain)
-    mail["Date"] = localtime()
+    part = draft.part
+    mail: Message = _text(part.plain or "\n", "plain")
+    if draft.styled and part.text:
+        mail = MIMEMultipart("alternative", _subparts=[mail, _text(_PAGE.format(part.text), "html")])
+    if part.media:
+        mail = MIMEMultipart("mixed", _subparts=[mail, *(_file(media, draft.contents[media.digest]) for media in part.media)])
+    mail["From"] = formataddr((_line(settings.from_name), settings.from_address))
+    mail["To"] = draft.to
+    mail["Date"] = formatdate(localtime=True)
     mail["Message-ID"] = draft.message_id
-    mail["Subject"] = _subject(draft)
-    before = list(draft.thread.ids) if draft.thread is not None else []
-    answers = draft.reply_to if draft.reply_to is not None and _ID.fullmatch(draft.reply_to) else (before[-1] if before else None)
+    subject = _subject(draft)
+    mail["Subject"] = Header(subject, "utf-8" if "=?" in subject else None, header_name="Subject").encode()
+    before = [each for each in draft.thread.ids if each.isascii()] if draft.thread is not None else []
+    answers = draft.reply_to if draft.reply_to is not None and ID.fullmatch(draft.reply_to) else (before[-1] if before else None)
     if answers is not None:
         mail["In-Reply-To"] = answers
         mail["References"] = " ".join([*(each for each in before if each != answers), answers])
     mail["Auto-Submitted"] = "auto-replied" if answers is not None else "auto-generated"
     mail["X-Auto-Response-Suppress"] = "OOF, AutoReply"
     mail[LOOP] = settings.from_address
-    mail.set_content(draft.part.plain or "\n")
-    if draft.styled and draft.part.text:
-        mail.add_alternative(_PAGE.format(draft.part.text), subtype="html")
-    for media in draft.part.media:
-        _attach(mail, media, draft.contents[media.digest])
-    return mail.as_bytes()
+    return mail.as_bytes(policy=_POLICY)
 
 
-def _attach(mail: EmailMessage, media: Media, content: bytes) -> None:
+def _text(text: str, kind: str) -> MIMEText:
+    if text.isascii() and all(len(line) <= _MOST_LINE for line in text.splitlines()):
+        return MIMEText(text, kind, "us-ascii")
+    charset = Charset("utf-8")
+    charset.body_encoding = QP if len(text.encode()) < 2 * len(text) else BASE64
+    return MIMEText(text, kind, charset)  # pyright: ignore[reportArgumentType] - typeshed knows its name only
+
+
+def _file(media: Media, content: bytes) -> MIMEBase:
     kind, _, subkind = media.media_type.partition("/")
     if not re.fullmatch(r"[a-z]+/[a-z0-9.+-]+", media.media_type) or kind in ("multipart", "message"):
         kind, subkind = "application", "octet-stream"
-    mail.add_attachment(content, maintype=kind, subtype=subkind, filename=media.name)
+    file, name = MIMEBase(kind, subkind), _line(media.name)
+    file.set_payload(content)
+    encode_base64(file)
+    file.add_header("Content-Disposition", "attachment", filename=name if name.isascii() and "=?" not in name else ("utf-8", "", name))
+    return file
 
 
 def _subject(draft: Draft) -> str:

@@ -24,7 +24,7 @@ from assistant.contracts.channels import (
 )
 from assistant.contracts.outbox import OutboundEvent, OutboundPart, Receipt
 from channels.irc.connection import IrcConnection
-from channels.irc.inbound import IrcReader
+from channels.irc.inbound import IrcReader, Known
 from channels.irc.lines import LINES, IrcLine, line_parts, lower, room_for
 from channels.irc.settings import ACCOUNT, NICK, ROOM, IrcSettings
 from channels.kit.hearing import Hearing
@@ -49,17 +49,26 @@ class IrcChannel:
     conversation: Conversation | None
 
     def __init__(
-        self, settings: IrcSettings, context: ChannelContext, *, pause: float = 1.0, gather: float = 1.0, quiet: float = 90.0
+        self,
+        settings: IrcSettings,
+        context: ChannelContext,
+        *,
+        pause: float = 1.0,
+        gather: float = 1.0,
+        quiet: float = 90.0,
+        patience: float = 20.0,
     ) -> None:
-        """`pause`: seconds before the first retry where the store can't be written. `gather`: for the next line of a long message."""
+        """`pause`: seconds before the first retry where the store can't be written. `gather`: for the next line of a long message. `quiet` and
+        `patience`: see `IrcConnection`."""
         self._settings = settings
-        self._quiet, self._gather = quiet, gather
+        self._quiet, self._patience, self._gather = quiet, patience, gather
         self.conversation = None
         self._intake = Intake(self.name, pause=pause)
         self._hearing = Hearing(settings.groups, allow_bots=settings.allow_bots)
         self._lock = asyncio.Lock()
         self._connection: IrcConnection | None = None
         self._lines: asyncio.Queue[IrcLine] = asyncio.Queue(_MOST_WAITING)
+        self._known = Known()
 
     def limits(self, address: Address) -> Sequence[Limit]:
         """A part is a few lines; the connection itself keeps the time between them."""
@@ -80,7 +89,7 @@ class IrcChannel:
             if (refusal := await self._join(connection, room, key)) is not None:
                 log.warning("irc.not_joined room=%s code=%s", room, refusal.command)
         link.connected(f"{connection.nick} on {self._settings.host}")
-        reader = IrcReader(self._settings, connection, self._hearing, self._lines, self._gather)
+        reader = IrcReader(self._settings, connection, self._hearing, self._lines, self._known, self._gather)
         while True:
             message = await reader.next()
             if message is None:
@@ -134,7 +143,7 @@ class IrcChannel:
         """Raises ChannelFailed."""
         async with self._lock:
             if self._connection is None or self._connection.ended.done():
-                connection = IrcConnection(self._settings, self._take, quiet_seconds=self._quiet)
+                connection = IrcConnection(self._settings, self._take, quiet_seconds=self._quiet, patience=self._patience)
                 await connection.connect()
                 self._connection = connection
             return self._connection

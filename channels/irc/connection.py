@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import logging
 import ssl
 from collections import deque
 from collections.abc import Callable
@@ -15,9 +14,7 @@ from assistant.contracts.util import new_id
 from channels.irc.lines import IrcLine, lower, parsed, written
 from channels.irc.settings import IrcSettings
 
-log = logging.getLogger(__name__)
 _WANTED: Final = ("account-tag", "batch", "draft/multiline", "echo-message", "message-tags", "sasl", "server-time")
-_CONNECT_SECONDS: Final = 20.0
 _BURST: Final = 4
 _MOST_LINE: Final = 16_384
 """Bytes of a line with its tags."""
@@ -51,7 +48,10 @@ class IrcConnection:
     settings: IrcSettings
     take: Callable[[IrcLine], object]
     quiet_seconds: float = 90.0
-    """Without a line after which the server is asked; as long again without an answer, and the connection is dead."""
+    """Without a line after which the server is asked; as long again without an answer, and the connection is dead. As often a nick that was in use
+    is asked for again."""
+    patience: float = 20.0
+    """Seconds in which the server has to answer."""
     nick: str = ""
     caps: set[str] = field(default_factory=set[str])
     joined: set[str] = field(default_factory=set[str])
@@ -65,22 +65,24 @@ class IrcConnection:
     _whois: dict[str, Whois] = field(default_factory=dict[str, Whois])
     _pace: asyncio.Lock = field(default_factory=asyncio.Lock)
     _sent: deque[float] = field(default_factory=lambda: deque[float](maxlen=_BURST))
+    _asked_for_nick: float = 0.0
 
     async def connect(self) -> None:
         """Raises ChannelFailed; fatal where the login is refused."""
         settings = self.settings
         try:
-            async with asyncio.timeout(_CONNECT_SECONDS):
-                context = _context(settings)
+            async with asyncio.timeout(self.patience):
+                context = await asyncio.to_thread(_context, settings)
                 self._reader, self._writer = await asyncio.open_connection(settings.host, settings.port, ssl=context, limit=_MOST_LINE)
                 await self._register()
-        except ssl.SSLError as error:
-            raise ChannelFailed(f"{settings.host} has no certificate that can be trusted ({error.reason}).") from None
-        except (OSError, TimeoutError, ValueError) as error:
-            raise ChannelFailed(f"{settings.host}:{settings.port} can't be reached ({type(error).__name__}).") from None
-        except BaseException:
+        except BaseException as error:
             self._hang_up()
+            if isinstance(error, ssl.SSLError):
+                raise ChannelFailed(f"{settings.host} has no certificate that can be trusted ({error.reason}).") from None
+            if isinstance(error, (OSError, TimeoutError, ValueError)):
+                raise ChannelFailed(f"{settings.host}:{settings.port} can't be reached ({type(error).__name__}).") from None
             raise
+        self._asked_for_nick = asyncio.get_running_loop().time()
         self._task = asyncio.create_task(self._read(), name="irc")
 
     async def close(self) -> None:
@@ -120,20 +122,24 @@ class IrcConnection:
         if name not in self._joins:
             self._joins[name] = asyncio.get_running_loop().create_future()
             self._put("JOIN", room, *([key] if key else []))
-        async with asyncio.timeout(_CONNECT_SECONDS):
-            return await asyncio.shield(self._joins[name])
+        try:
+            async with asyncio.timeout(self.patience):
+                return await asyncio.shield(self._joins[name])
+        except TimeoutError:
+            self._joins.pop(name, None)
+            raise
 
     async def account_of(self, nick: str) -> str:
         """The account that a nick is logged in to, by WHOIS; empty: none, or it is unknown."""
-        if (name := lower(nick)) not in self._whois:
-            self._whois[name] = Whois(asyncio.get_running_loop().create_future())
+        asked = self._whois.get(name := lower(nick))
+        if asked is None:
+            asked = self._whois[name] = Whois(asyncio.get_running_loop().create_future())
             async with self._pace:
                 await self._turn()
                 self._put("WHOIS", nick)
-        asked = self._whois[name].done
         try:
-            async with asyncio.timeout(_CONNECT_SECONDS):
-                return await asyncio.shield(asked)
+            async with asyncio.timeout(self.patience):
+                return await asyncio.shield(asked.done)
         except TimeoutError:
             self._whois.pop(name, None)
             return ""
@@ -198,7 +204,7 @@ class IrcConnection:
                 case "ERROR":
                     raise ChannelFailed(f"{settings.host} ended the connection: {self._said(line)}")
                 case "001":
-                    self.nick = line.at(0)
+                    self.nick = line.at(0) or wanted
                 case "376" | "422":
                     break
                 case _:
@@ -244,6 +250,7 @@ class IrcConnection:
         why = "the connection broke"
         try:
             while True:
+                self._want_nick()
                 try:
                     async with asyncio.timeout(self.quiet_seconds):
                         line = await self._next()
@@ -253,8 +260,6 @@ class IrcConnection:
                         return
                     asked = True
                     self._put("PING", "quiet")
-                    if lower(self.nick) != lower(self.settings.nick):
-                        self._put("NICK", self.settings.nick)
                     continue
                 asked = False
                 if line.command == "ERROR":
@@ -266,6 +271,13 @@ class IrcConnection:
             self._hang_up()
             self._end(why)
 
+    def _want_nick(self) -> None:
+        """The nick that was in use may be free by now."""
+        now = asyncio.get_running_loop().time()
+        if lower(self.nick) != lower(self.settings.nick) and now - self._asked_for_nick >= self.quiet_seconds:
+            self._asked_for_nick = now
+            self._put("NICK", self.settings.nick)
+
     def _got(self, line: IrcLine) -> None:
         match line.command:
             case "PING":
@@ -273,7 +285,7 @@ class IrcConnection:
             case "PONG":
                 self._taken(line.at(-1))
             case "NICK" if lower(line.nick) == lower(self.nick):
-                self.nick = line.at(0)
+                self.nick = line.at(0) or self.nick
             case "JOIN" if lower(line.nick) == lower(self.nick):
                 self.joined.add(lower(line.at(0)))
                 self._join_ended(line.at(0), None)
@@ -289,7 +301,7 @@ class IrcConnection:
                 self._echoed(line)
             case "PRIVMSG" | "BATCH":
                 self.take(line)
-            case command if command == "263" or (command.isdigit() and command >= "400"):
+            case command if command == "263" or (command.isdecimal() and command >= "400" and command not in _TAKEN):
                 self._refused(line)
             case _:
                 pass

@@ -2,8 +2,7 @@
 
 import asyncio
 import re
-from collections import OrderedDict
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from hashlib import sha256
 from typing import Final
@@ -16,6 +15,7 @@ from channels.irc.lines import IrcLine, lower, without_style
 from channels.irc.settings import ACCOUNT, ROOM, IrcSettings
 from channels.kit.commands import command_of
 from channels.kit.hearing import Hearing, Overheard
+from channels.kit.values import Latest, written_time_at
 
 _FULL: Final = 350
 """Bytes of a line that a client has probably cut; the next one is its rest."""
@@ -27,17 +27,31 @@ _MOST_TOLD: Final = 1000
 _KNOWN_SECONDS: Final = 60.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What stays known over connections."""
+
+    told: Latest[bool] = field(default_factory=lambda: Latest[bool](_MOST_TOLD))
+    """Those who were told why they get no answer."""
+    accounts: Latest[tuple[float, str]] = field(default_factory=lambda: Latest[tuple[float, str]](_MOST_TOLD))
+    """prefix → (when it was asked, its account)."""
+
+
 class IrcReader:
     def __init__(
-        self, settings: IrcSettings, connection: IrcConnection, hearing: Hearing, lines: "asyncio.Queue[IrcLine]", gather: float
+        self,
+        settings: IrcSettings,
+        connection: IrcConnection,
+        hearing: Hearing,
+        lines: "asyncio.Queue[IrcLine]",
+        known: Known,
+        gather: float,
     ) -> None:
         self._settings, self._connection, self._hearing, self._lines, self._gather = settings, connection, hearing, lines, gather
-        self._batches: OrderedDict[str, list[IrcLine]] = OrderedDict()
+        self._known = known
+        self._batches = Latest[list[IrcLine]](_MOST_BATCHES)
         """Messages of several lines that are not whole: https://ircv3.net/specs/extensions/multiline"""
         self._next: IrcLine | None = None
-        self._told: OrderedDict[str, None] = OrderedDict()
-        self._accounts: OrderedDict[str, tuple[float, str]] = OrderedDict()
-        """prefix → (when it was asked, its account)."""
 
     async def next(self) -> InboundMessage | None:
         """The next message that is for the assistant. None: the connection has ended."""
@@ -81,15 +95,12 @@ class IrcReader:
         return text
 
     def _batch(self, line: IrcLine) -> str | None:
-        name, kind = line.at(0), line.at(1)
+        name = line.at(0)
         if name.startswith("+"):
-            if kind == "draft/multiline":
+            if line.at(1) == "draft/multiline" and name[1:]:
                 self._batches[name[1:]] = []
-                while len(self._batches) > _MOST_BATCHES:
-                    self._batches.popitem(last=False)
             return None
-        lines = self._batches.pop(name[1:], [])
-        if lines and self._next is None:
+        if lines := self._batches.pop(name[1:], []):
             said = "".join(
                 ("\n" * (place > 0 and "draft/multiline-concat" not in each.tags)) + each.at(1) for place, each in enumerate(lines)
             )
@@ -129,7 +140,7 @@ class IrcReader:
             command=command,
             message_id=line.tags.get("msgid"),
             trusted=not by_bot,
-            at=_time(line.tags.get("time", "")),
+            at=written_time_at(line.tags, "time"),
         )
 
     def _mention(self, text: str) -> tuple[str, bool]:
@@ -151,22 +162,17 @@ class IrcReader:
 
     async def _account(self, line: IrcLine) -> str:
         now = asyncio.get_running_loop().time()
-        asked, account = self._accounts.get(line.prefix, (-_KNOWN_SECONDS, ""))
+        asked, account = self._known.accounts.get(line.prefix, (-_KNOWN_SECONDS, ""))
         if now - asked >= _KNOWN_SECONDS:
             account = await self._connection.account_of(line.nick)
-            self._accounts[line.prefix] = now, account
-            while len(self._accounts) > _MOST_TOLD:
-                self._accounts.popitem(last=False)
+            self._known.accounts[line.prefix] = now, account
         return account
 
     async def _tell(self, nick: str) -> None:
         """Once, and by a notice, which no program answers."""
-        if lower(nick) in self._told:
-            return
-        self._told[lower(nick)] = None
-        while len(self._told) > _MOST_TOLD:
-            self._told.popitem(last=False)
-        await self._connection.notice(nick, _NO_ACCOUNT)
+        if lower(nick) not in self._known.told:
+            self._known.told[lower(nick)] = True
+            await self._connection.notice(nick, _NO_ACCOUNT)
 
 
 def _made_id(line: IrcLine, text: str) -> str:
@@ -174,11 +180,3 @@ def _made_id(line: IrcLine, text: str) -> str:
     if not (time := line.tags.get("time")):
         return new_id("irc")
     return sha256(f"{time} {line.prefix} {line.at(0)} {text}".encode()).hexdigest()[:32]
-
-
-def _time(text: str) -> datetime:
-    """https://ircv3.net/specs/extensions/server-time; now, where there is none."""
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return datetime.now(UTC)

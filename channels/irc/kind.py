@@ -7,13 +7,13 @@ from assistant.contracts.channels import Channel, ChannelContext, ChannelKind, N
 from assistant.contracts.errors import InvalidAddress
 from channels.irc.lines import lower
 from channels.irc.settings import ACCOUNT, NICK, ROOM, IrcSettings
+from channels.settings import check_thread
 
 
 def check_address(settings: IrcSettings, address: Address) -> Address:
     """A chat is a channel ("#room"), a nick (of a mask, its nick), or an account ("account:anna": who is logged in to it, under the nick of that
     name). Raises InvalidAddress."""
-    if address.thread_id is not None:
-        raise InvalidAddress("IRC has no threads.", param="thread_id")
+    check_thread(address, "IRC")
     chat, _, _ = address.chat_id.partition("!")
     if not (ROOM.fullmatch(chat) or NICK.fullmatch(chat.removeprefix(ACCOUNT))):
         raise InvalidAddress("An IRC chat_id is a channel (#room), a nick, or an account (account:anna).", param="chat_id")

@@ -41,14 +41,13 @@ class IrcLine:
 
 def parsed(line: bytes) -> IrcLine | None:
     """None: it is no line of IRC."""
-    found = _LINE.fullmatch(line.decode("utf-8", "replace").strip("\r\n"))
+    found = _LINE.fullmatch(line.decode("utf-8", "replace").replace("\0", "").strip("\r\n"))
     if found is None:
         return None
     tags, prefix, command, rest = found.groups()
-    params: list[str] = []
     head, colon, last = f" {rest or ''}".partition(" :")
-    params = [*head.split(), *([last] if colon else [])]
-    return IrcLine(command=command.upper(), params=tuple(params), prefix=prefix or "", tags=_tags(tags or ""))
+    params = (*head.split(), *([last] if colon else []))
+    return IrcLine(command=command.upper(), params=params, prefix=prefix or "", tags=_tags(tags or ""))
 
 
 def _tags(text: str) -> dict[str, str]:

@@ -6,12 +6,11 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from assistant.contracts.channels import ChannelSettings, SenderId
-from channels.settings import GroupPolicy, OptionalText, SecretText
+from channels.settings import GroupPolicy, OptionalText, Port, SecretText, is_loopback
 
 NICK: Final = re.compile(r"[A-Za-z\[\]\\`_^{|}][A-Za-z0-9\[\]\\`_^{|}-]{0,63}")
 ROOM: Final = re.compile(r"[#&][^\s,:\x00-\x20]{1,63}")
 ACCOUNT: Final = "account:"
-_LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 
 class IrcSettings(ChannelSettings):
@@ -19,12 +18,12 @@ class IrcSettings(ChannelSettings):
 
     host: str = "irc.libera.chat"
     """The server."""
-    port: Annotated[int, Field(ge=1, le=65535)] = 6697
+    port: Port = 6697
     """Its port: 6697 with TLS, 6667 without."""
     tls: bool = True
     """Whether the connection is encrypted. Only a server on this machine may be reached without."""
     nick: str = "nanobot"
-    """The nick that is asked for; where it is in use, one with `_` behind it, until it is free."""
+    """The nick that is asked for; where it is in use, one with `_` behind it, and that one again every 90 seconds."""
     real_name: str = "nanobot"
     """What is shown beside the nick."""
     server_password: SecretText = None
@@ -55,7 +54,7 @@ class IrcSettings(ChannelSettings):
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
-        if not self.tls and self.host not in _LOOPBACK:
+        if not self.tls and not is_loopback(self.host):
             raise ValueError("tls can only be false for a server on this machine")
         if not NICK.fullmatch(self.nick):
             raise ValueError(f"{self.nick!r} can't be a nick")

@@ -7,11 +7,13 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext, ChannelLink, Limit
 from channels.kit.conversation import ChatConversation
 from channels.kit.hearing import Hearing
-from channels.kit.http import Answered, PlatformError, value_at
+from channels.kit.http import Answered
 from channels.kit.intake import Intake
 from channels.kit.planning import plan_message
 from channels.kit.sender import PartSender
+from channels.kit.values import text_at
 from channels.matrix.api import Login, MatrixApi, path_of
+from channels.matrix.invitations import Invitations
 from channels.matrix.places import Places
 from channels.matrix.rooms import Rooms
 from channels.matrix.secrecy import Secrecy
@@ -46,6 +48,7 @@ class MatrixChannel:
             api=api,
             rooms=self._rooms,
             places=places,
+            invitations=Invitations(api, places, settings, context.notes),
             secrecy=self._secrecy,
             wire=wire,
             settings=settings,
@@ -59,19 +62,16 @@ class MatrixChannel:
         return ()
 
     async def identity(self) -> str:
-        try:
+        with self._api.connecting():
             login = await self._api.login()
             await self._api.call("GET", path_of("account", "whoami"))
-        except PlatformError as error:
-            raise self._api.trouble(error) from error
         return f"{login.user_id} (device {login.device_id or 'unknown'})"
 
     async def run(self, link: ChannelLink) -> None:
         try:
-            login = await self._api.login()
-            await Syncing(self._parts, link).run(login, await self._name(login))
-        except PlatformError as error:
-            raise self._api.trouble(error) from error
+            with self._api.connecting():
+                login = await self._api.login()
+                await Syncing(self._parts, link).run(login, await self._name(login))
         finally:
             self._rooms.clear()  # what is known of them grows old from here on
 
@@ -87,5 +87,4 @@ class MatrixChannel:
             if error.status in (403, 404):
                 return ""
             raise
-        name = value_at(profile, "displayname")
-        return name if isinstance(name, str) else ""
+        return text_at(profile, "displayname")

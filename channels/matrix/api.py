@@ -1,7 +1,8 @@
 """The client-server API as the assistant's account. https://spec.matrix.org/latest/client-server-api/"""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
@@ -10,8 +11,9 @@ import orjson
 
 from assistant.contracts.channels import ChannelContext, ChannelFailed, SendFailed, SendLater, SendRefused
 from assistant.contracts.redaction import Redactor
-from channels.kit.http import Answered, PlatformError, PlatformHttp, value_at
+from channels.kit.http import Answered, PlatformError, PlatformHttp, Unanswered
 from channels.kit.refusals import channel_failure, send_failure
+from channels.kit.values import number_at, text_at
 from channels.matrix.settings import MatrixSettings
 
 PLATFORM: Final = "Matrix"
@@ -28,18 +30,24 @@ def path_of(*steps: str) -> str:
     return "/".join([_CLIENT, *[quote(step, safe="") for step in steps]])
 
 
+def told(answer: Any, name: str) -> str:
+    """A text that an answer has to have. Raises Unanswered."""
+    if found := text_at(answer, name):
+        return found
+    raise Unanswered(f"the answer has no {name}")
+
+
 def errcode(error: PlatformError) -> str:
     """Matrix's code of a refusal; empty: there is none."""
-    code = error.at("errcode") if isinstance(error, Answered) else None
-    return code if isinstance(code, str) else ""
+    return text_at(error.body, "errcode") if isinstance(error, Answered) else ""
 
 
 def wait_of(error: PlatformError) -> float | None:
     """The seconds to wait, of the header or of `retry_after_ms`, which servers before Matrix 1.10 send instead."""
     if not isinstance(error, Answered):
         return None
-    asked = error.at("retry_after_ms")
-    return error.retry_after if error.retry_after is not None or not isinstance(asked, int) else min(max(asked / 1000, 0.0), 86_400.0)
+    asked = number_at(error.body, "retry_after_ms")
+    return error.retry_after if error.retry_after is not None or not asked else min(asked / 1000, 86_400.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +101,7 @@ class MatrixApi:
         headers = {**_bearer(await self.login()), "Content-Type": media_type}
         params = {"filename": name}
         answer = await self.http.json("POST", "/_matrix/media/v3/upload", data=content, params=params, headers=headers, seconds=50.0)
-        return str(value_at(answer, "content_uri"))
+        return told(answer, "content_uri")
 
     async def authorization(self) -> Mapping[str, str]:
         return _bearer(await self.login())
@@ -115,8 +123,15 @@ class MatrixApi:
             return SendRefused("not_found", f"There is no such room: {words}.")
         return send_failure(error, PLATFORM, setting=self.setting)
 
-    def trouble(self, error: PlatformError) -> ChannelFailed:
-        """What an error means for the connection."""
+    @contextmanager
+    def connecting(self) -> Generator[None]:
+        """What fails in it is an error of the connection."""
+        try:
+            yield
+        except PlatformError as error:
+            raise self._trouble(error) from error
+
+    def _trouble(self, error: PlatformError) -> ChannelFailed:
         if errcode(error) in _KEY_ERRORS or self._not_let_in(errcode(error)):
             return ChannelFailed(f"{PLATFORM} does not accept {self.setting}: {error}.", fatal=True)
         if errcode(error) == "M_LIMIT_EXCEEDED":
@@ -130,7 +145,7 @@ class MatrixApi:
     async def _known(self) -> Login:
         """https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3accountwhoami"""
         answer = await self.http.json("GET", path_of("account", "whoami"), headers={"Authorization": f"Bearer {self._given}"})
-        return Login(user_id=str(value_at(answer, "user_id")), device_id=str(value_at(answer, "device_id") or ""), token=self._given)
+        return Login(user_id=told(answer, "user_id"), device_id=text_at(answer, "device_id"), token=self._given)
 
     async def _kept(self) -> Login | None:
         """The login that was made before, for the same account and server."""
@@ -149,7 +164,7 @@ class MatrixApi:
             "initial_device_display_name": "nanobot",
         }
         answer = await self.http.json("POST", path_of("login"), json=wanted | ({"device_id": device_id} if device_id else {}))
-        user, device, token = (str(value_at(answer, name)) for name in ("user_id", "device_id", "access_token"))
+        user, device, token = (told(answer, name) for name in ("user_id", "device_id", "access_token"))
         kept = {"homeserver": self._settings.homeserver, "user": self._settings.user_id, "id": user, "device": device, "token": token}
         await self._notes.keep(_LOGIN, orjson.dumps(kept).decode())
         return self._secret(Login(user_id=user, device_id=device, token=token))

@@ -16,8 +16,10 @@ from typing import Any, Final, TypeVar
 
 from assistant.contracts.channels import ChannelFailed, SendRefused
 from assistant.contracts.util import new_id
-from channels.kit.http import value_at
+from channels.kit.http import Unreached
+from channels.kit.values import list_at, number_at, objects_at, text_at, value_at
 from channels.matrix.api import Login, MatrixApi, path_of
+from channels.matrix.rooms import object_at
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -28,6 +30,7 @@ attachments: Any = import_module("nio.crypto.attachments")
 events: Any = import_module("nio.events.to_device")
 responses: Any = import_module("nio.responses")
 store: Any = import_module("nio.store")
+logging.getLogger("nio").setLevel(logging.CRITICAL)  # its lines quote what people sent
 _MEMBERS: Final = frozenset({"join", "invite"})
 _FEW_KEYS: Final = 25
 
@@ -41,39 +44,50 @@ class RoomKeys:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="matrix-keys")
         self._machine: Any = None
         self._store: Any = None
-        self._guard = -1
+        self._guard: int | None = None
+        self._closed = False
         self.elsewhere = False
         """Another process has the keys: with two, each would spoil the other's."""
         self._sharing = asyncio.Lock()
+        """While a room's key is given to its members, no one takes it away."""
 
     @classmethod
     async def open(cls, api: MatrixApi, login: Login, folder: Path) -> "RoomKeys":
         """Raises PlatformError, ChannelFailed."""
         keys = cls(api, login)
-        await keys._do(lambda: keys._open(folder))
-        if not keys.elsewhere:
-            await keys._keep_up()
+        try:
+            await keys._do(lambda: keys._open(folder))
+            if not keys.elsewhere:
+                await keys._keep_up()
+        except BaseException:
+            await keys.close()
+            raise
         return keys
 
     async def close(self) -> None:
-        await self._do(self._close)
-        self._thread.shutdown(wait=False)
+        try:
+            await self._do(self._close)
+        finally:
+            self._closed = True
+            self._thread.shutdown(wait=False)
 
     async def take(self, news: Any) -> None:
         """The keys that others sent to this device, and whose devices have changed. Raises PlatformError."""
         if self.elsewhere:
             return
-        await self._do(lambda: self._take(news))
+        async with self._sharing:
+            await self._do(lambda: self._take(news))
         await self._keep_up()
 
     async def renew(self, room: str) -> None:
-        await self._do(lambda: self._machine.outbound_group_sessions.pop(room, None))
+        async with self._sharing:
+            await self._do(lambda: self._machine.outbound_group_sessions.pop(room, None))
 
     async def decrypted(self, room: str, event: Any) -> Any:
         """None: its key is not here, or it is not its sender's. Raises PlatformError."""
         if self.elsewhere:
             return None
-        opened = await self._do(lambda: self._decrypt(room, event))
+        opened = await self._do(lambda: _read("message", partial(self._decrypt, room, event)))
         if opened is not None and not await self._do(lambda: self._is_from(event)):
             await self._query([event["sender"]])
             return opened if await self._do(lambda: self._is_from(event)) else None
@@ -89,18 +103,16 @@ class RoomKeys:
         return sealed | ({"m.relates_to": content["m.relates_to"]} if "m.relates_to" in content else {})
 
     async def encrypted_file(self, content: bytes) -> tuple[bytes, dict[str, Any]]:
-        sealed: tuple[bytes, dict[str, Any]] = await self._do(lambda: attachments.encrypt_attachment(content))
+        sealed: tuple[bytes, dict[str, Any]] = await asyncio.to_thread(attachments.encrypt_attachment, content)
         return sealed
 
     async def decrypt_file(self, hidden: Mapping[str, Any], file: Path) -> None:
-        def decrypt() -> None:
-            key, digest, start = value_at(hidden, "key", "k"), value_at(hidden, "hashes", "sha256"), value_at(hidden, "iv")
-            file.write_bytes(attachments.decrypt_attachment(file.read_bytes(), key, digest, start))
-
-        try:
-            await asyncio.to_thread(decrypt)
-        except (nio.EncryptionError, ValueError, TypeError, AttributeError):
-            raise SendRefused("unreadable", "The file could not be decrypted.") from None
+        key, digest, start = text_at(hidden, "key", "k"), text_at(hidden, "hashes", "sha256"), text_at(hidden, "iv")
+        sealed = await asyncio.to_thread(file.read_bytes)
+        content = await asyncio.to_thread(lambda: _read("file", partial(attachments.decrypt_attachment, sealed, key, digest, start)))
+        if content is None:
+            raise SendRefused("unreadable", "The file could not be decrypted.")
+        await asyncio.to_thread(file.write_bytes, content)
 
     def _open(self, folder: Path) -> None:
         self._guard = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -120,34 +132,35 @@ class RoomKeys:
     def _close(self) -> None:
         if self._store is not None:
             self._store.database.close()
-        os.close(self._guard)
+        if self._guard is not None:
+            os.close(self._guard)
 
     async def _keep_up(self) -> None:
         """Publish our keys, and learn those of devices that changed."""
         if await self._do(lambda: not self._machine.account.shared or _few(self._machine.uploaded_key_count)):
             ours = await self._do(lambda: self._machine.share_keys())
             answer = await self._api.call("POST", path_of("keys", "upload"), json=ours)
-            count = value_at(answer, "one_time_key_counts", "signed_curve25519")
-            response = responses.KeysUploadResponse(0, count if isinstance(count, int) else 0)
+            response = responses.KeysUploadResponse(0, number_at(answer, "one_time_key_counts", "signed_curve25519"))
             await self._do(lambda: self._machine.handle_response(response))
         if users := await self._do(lambda: sorted(self._machine.users_for_key_query)):
             await self._query(users)
 
     async def _query(self, users: Sequence[str]) -> None:
         answer = await self._api.call("POST", path_of("keys", "query"), json={"device_keys": {user: [] for user in users}})
-        await self._do(lambda: self._machine.handle_response(responses.KeysQueryResponse.from_dict(answer)))
+        await self._do(lambda: self._learn(responses.KeysQueryResponse, "device_keys", answer))
         await self._do(lambda: self._machine.users_for_key_query.difference_update(users))  # also those that the answer lacks
 
     async def _share(self, room: str) -> None:
         """Give a new key of the room to every device of its members."""
         answer: Any = await self._api.call("GET", path_of("rooms", room, "members"))
-        users = sorted(each["state_key"] for each in value_at(answer, "chunk") or () if value_at(each, "content", "membership") in _MEMBERS)
+        members = [each for each in objects_at(answer, "chunk") if text_at(each, "content", "membership") in _MEMBERS]
+        users = sorted({text_at(each, "state_key") for each in members} - {""})
         if unknown := await self._do(lambda: [user for user in users if user not in self._machine.tracked_users]):
             await self._query(unknown)
         if missing := await self._do(lambda: dict(self._machine.get_missing_sessions(users))):
             wanted = {user: dict.fromkeys(devices, "signed_curve25519") for user, devices in missing.items()}
             claimed = await self._api.call("POST", path_of("keys", "claim"), json={"one_time_keys": wanted})
-            await self._do(lambda: self._machine.handle_response(responses.KeysClaimResponse.from_dict(claimed)))
+            await self._do(lambda: self._learn(responses.KeysClaimResponse, "one_time_keys", claimed))
         await self._do(lambda: self._machine.create_outbound_group_session(room))
         while True:
             shared, messages = await self._do(
@@ -160,28 +173,35 @@ class RoomKeys:
         await self._do(lambda: self._machine.outbound_group_sessions[room].mark_as_shared())
 
     def _take(self, news: Any) -> None:
-        for event in value_at(news, "to_device", "events") or ():
-            if value_at(event, "type") == "m.room.encrypted" and isinstance(value_at(event, "content"), dict):
-                parsed = events.ToDeviceEvent.parse_encrypted_event(event)
-                if isinstance(parsed, events.ToDeviceEvent):
-                    self._machine.handle_to_device_event(parsed)
+        for event in objects_at(news, "to_device", "events"):
+            if value_at(event, "type") == "m.room.encrypted":
+                _read("to_device", partial(self._take_key, event))
         count = value_at(news, "device_one_time_keys_count", "signed_curve25519")
         if isinstance(count, int):
             self._machine.uploaded_key_count = count
-        changed: Any = value_at(news, "device_lists", "changed") or ()
-        if known := {user for user in changed if user in self._machine.tracked_users}:
+        changed = {user for user in list_at(news, "device_lists", "changed") if isinstance(user, str)}
+        if known := changed & self._machine.tracked_users:
             self._machine.add_changed_users(known)
             self._machine.outbound_group_sessions.clear()
+        for queue in (self._machine.outgoing_to_device_messages, self._machine.wedged_devices, self._machine.key_re_requests_events):
+            queue.clear()  # what nio would ask others for: nothing here sends it
+
+    def _take_key(self, event: Any) -> None:
+        parsed = events.ToDeviceEvent.parse_encrypted_event(event)
+        if isinstance(parsed, events.ToDeviceEvent):
+            self._machine.handle_to_device_event(parsed)
+
+    def _learn(self, kind: Any, field: str, answer: Any) -> None:
+        """The keys of each user by themselves: one whose device published nonsense takes no one else's away."""
+        for user, keys in object_at(answer, field).items():
+            one = {field: {user: keys}, "failures": {}}
+            _read("keys", lambda one=one: self._machine.handle_response(kind.from_dict(one)))
 
     def _decrypt(self, room: str, event: Any) -> Any:
         parsed = nio.MegolmEvent.from_dict(event)
         if not isinstance(parsed, nio.MegolmEvent):
             return None
-        try:
-            found = self._machine.decrypt_megolm_event(parsed, room)
-        except nio.EncryptionError:
-            return None
-        said = getattr(found, "source", None)
+        said = getattr(self._machine.decrypt_megolm_event(parsed, room), "source", None)
         return {**event, "type": value_at(said, "type"), "content": value_at(said, "content")}
 
     def _is_from(self, event: Any) -> bool:
@@ -191,7 +211,18 @@ class RoomKeys:
         return own or any(device.curve25519 == key for device in self._machine.device_store.active_user_devices(sender))
 
     async def _do(self, work: Callable[[], T]) -> T:
+        if self._closed:
+            raise Unreached("closed")
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+def _read(what: str, work: Callable[[], T]) -> T | None:
+    """What others sent, which may be anything, and for which nio raises anything. None: it can't be read."""
+    try:
+        return work()
+    except Exception as error:  # noqa: BLE001 - as above
+        log.warning("matrix.keys_not_read what=%s error=%s", what, type(error).__name__)
+        return None
 
 
 def _few(count: int | None) -> bool:

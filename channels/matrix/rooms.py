@@ -1,13 +1,14 @@
 """What is known of the rooms that the account is in, from the sync."""
 
-from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from channels.kit.http import value_at
+from assistant.contracts.util import replace_surrogates
+from channels.kit.values import Latest, list_at, text_at, value_at
 
 _MOST_NAMES: Final = 500
+_MOST_OTHERS: Final = 10
 _CLOSED: Final = frozenset({"invite", "private", "knock"})
 
 
@@ -23,7 +24,7 @@ class MatrixRoom:
     encrypted: bool = False
     others: tuple[str, ...] = ()
     """Some of its other members."""
-    names: OrderedDict[str, str] = field(default_factory=OrderedDict[str, str])
+    names: Latest[str] = field(default_factory=lambda: Latest[str](_MOST_NAMES))
     """Display names by user id, as far as they came by."""
 
     @property
@@ -35,17 +36,15 @@ class MatrixRoom:
         """From a state event."""
         if not isinstance(value_at(event, "state_key"), str):
             return
-        match value_at(event, "type"):
+        match text_at(event, "type"):
             case "m.room.encryption":
                 self.encrypted = True  # for ever: https://spec.matrix.org/latest/client-server-api/#mroomencryption
             case "m.room.join_rules":
-                self.open_to_join = value_at(event, "content", "join_rule") not in _CLOSED
+                self.open_to_join = text_at(event, "content", "join_rule") not in _CLOSED
             case "m.room.history_visibility":
-                self.open_to_read = value_at(event, "content", "history_visibility") == "world_readable"
-            case "m.room.member" if isinstance(name := value_at(event, "content", "displayname"), str):
-                self.names[event["state_key"]] = name
-                while len(self.names) > _MOST_NAMES:
-                    self.names.popitem(last=False)
+                self.open_to_read = text_at(event, "content", "history_visibility") == "world_readable"
+            case "m.room.member" if name := text_at(event, "content", "displayname"):
+                self.names[text_at(event, "state_key")] = name
             case _:
                 pass
 
@@ -73,7 +72,7 @@ class Rooms:
             room.joined = count
         if isinstance(count := value_at(summary, "m.invited_member_count"), int):
             room.invited = count
-        room.others = tuple(texts_in(value_at(summary, "m.heroes"))) or room.others
+        room.others = tuple(texts_at(summary, "m.heroes")[:_MOST_OTHERS]) or room.others
         for event in [*events_in(news, "state"), *events_in(news, "timeline")]:
             room.learn(event)
         return room
@@ -85,11 +84,20 @@ class Rooms:
         self._rooms.clear()
 
 
+def rooms_in(news: Any, section: str) -> list[tuple[str, Any]]:
+    return list(object_at(news, "rooms", section).items())
+
+
 def events_in(news: Any, section: str) -> list[Any]:
-    events = value_at(news, section, "events")
-    return events if isinstance(events, list) else []  # pyright: ignore[reportUnknownVariableType]
+    return list_at(news, section, "events")
 
 
-def texts_in(value: Any) -> list[str]:
+def texts_at(value: Any, *path: str) -> list[str]:
     """The texts of a list; none where it is no list."""
-    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []  # pyright: ignore[reportUnknownVariableType]
+    return [replace_surrogates(each) for each in list_at(value, *path) if isinstance(each, str)]
+
+
+def object_at(value: Any, *path: str) -> dict[str, Any]:
+    """Empty: it is not there, or is none."""
+    found = value_at(value, *path)
+    return {replace_surrogates(name): each for name, each in found.items()} if isinstance(found, dict) else {}  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType, reportUnknownArgumentType]

@@ -1,9 +1,7 @@
 """Which rooms are encrypted, and what is written in them as it is. The keys themselves are in `keys`, with the extra `matrix`."""
 
 import asyncio
-import logging
 from collections.abc import Mapping
-from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,7 +16,6 @@ from channels.matrix.settings import MatrixSettings
 if TYPE_CHECKING:
     from channels.matrix.keys import RoomKeys
 
-log = logging.getLogger(__name__)
 _MISSING: Final = "the extra is not installed: pip install 'nanobot[matrix]'"
 _OFF: Final = "channels.matrix.encryption is false"
 _NO_DEVICE: Final = "the access token belongs to no device: log in with a password instead"
@@ -94,8 +91,7 @@ class Secrecy:
     async def close(self) -> None:
         keys, self._keys = self._keys, None
         if keys is not None:
-            with suppress(RuntimeError):
-                await keys.close()
+            await keys.close()
 
     async def _wanted(self) -> "RoomKeys":
         keys = await self.keys()

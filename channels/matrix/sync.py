@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -10,18 +9,19 @@ from typing import Any, Final
 
 import orjson
 
-from assistant.contracts.channels import ChannelLink, SendFailed
+from assistant.contracts.channels import ChannelFailed, ChannelLink, SendFailed
 from assistant.contracts.errors import traceback_location
 from assistant.contracts.notes import ChannelNotes
 from assistant.contracts.util import new_id
 from channels.kit.hearing import Hearing
-from channels.kit.http import Answered, PlatformError, value_at
+from channels.kit.http import Answered, PlatformError
 from channels.kit.intake import Intake
-from channels.kit.values import Latest
-from channels.matrix.api import Login, MatrixApi, errcode, path_of, wait_of
-from channels.matrix.inbound import MatrixReader
+from channels.kit.values import Latest, id_at, list_at, text_at, value_at
+from channels.matrix.api import PLATFORM, Login, MatrixApi, errcode, path_of, wait_of
+from channels.matrix.inbound import MOST_ID, MatrixReader
+from channels.matrix.invitations import Invitations
 from channels.matrix.places import Places
-from channels.matrix.rooms import MatrixRoom, Rooms, events_in
+from channels.matrix.rooms import MatrixRoom, Rooms, events_in, rooms_in
 from channels.matrix.secrecy import Secrecy
 from channels.matrix.settings import MatrixSettings
 from channels.matrix.wire import MatrixWire
@@ -52,6 +52,7 @@ class SyncParts:
     api: MatrixApi
     rooms: Rooms
     places: Places
+    invitations: Invitations
     secrecy: Secrecy
     wire: MatrixWire
     settings: MatrixSettings
@@ -66,10 +67,11 @@ class Syncing:
     def __init__(self, parts: SyncParts, link: ChannelLink) -> None:
         self._api, self._rooms, self._places, self._secrecy, self._wire = parts.api, parts.rooms, parts.places, parts.secrecy, parts.wire
         self._settings, self._notes, self._intake, self._hearing = parts.settings, parts.notes, parts.intake, parts.hearing
+        self._invitations = parts.invitations
         self._link = link
-        self._people: OrderedDict[str, None] = OrderedDict()
+        self._people = Latest[bool](_MOST_KNOWN)
         """Those who may write, as far as they did."""
-        self._waiting: OrderedDict[str, tuple[MatrixRoom, Any]] = OrderedDict()
+        self._waiting = Latest[tuple[MatrixRoom, Any]](_MOST_WAITING)
         """Encrypted events whose key has not come yet."""
         self._told: Latest[set[str]] = Latest(_MOST_KNOWN)
         """room → what was said in it of messages that can't be read. The keys that they name are their senders' choice."""
@@ -82,22 +84,22 @@ class Syncing:
         note = f"since:{login.user_id}:{login.device_id}"
         since = await self._notes.get(note)
         now = await self._sync(None, 0)
-        for id, news in _rooms_in(now, "join"):
+        for id, news in rooms_in(now, "join"):
             self._rooms.take(id, news)
         await self._secrecy.take(now if since is None else {})
         last = await self._link.last_seen()
         for room in self._rooms:
             if room.id in last and room.private:
-                self._know(*room.others)
+                self._people.update(dict.fromkeys(room.others, True))
         self._say_connected()
-        await self._invited(now)
+        await self._invitations.take(self._me, self._people, now)
         if since is None:
-            since = str(value_at(now, "next_batch"))
+            since = _cursor_of(now)
             await self._notes.keep(note, since)
         while True:
             news = await self._sync(since, _POLL_SECONDS)
             await self._take(news, since)
-            since = str(value_at(news, "next_batch"))
+            since = _cursor_of(news)
             await self._notes.keep(note, since)
 
     async def _sync(self, since: str | None, wait: int) -> Any:
@@ -117,8 +119,8 @@ class Syncing:
         await self._secrecy.take(news)
         if events_in(news, "to_device"):
             await self._read_waiting()
-        await self._invited(news)
-        for id, section in _rooms_in(news, "join"):
+        await self._invitations.take(self._me, self._people, news)
+        for id, section in rooms_in(news, "join"):
             was_in = self._rooms.get(id) is not None
             room = self._rooms.take(id, section)
             last = ""
@@ -126,7 +128,7 @@ class Syncing:
                 last = await self._event_of(room, event) or last
             if last and self._settings.read_receipts:
                 await self._mark_read(room, last)
-        for id, _ in _rooms_in(news, "leave"):
+        for id, _ in rooms_in(news, "leave"):
             self._rooms.leave(id)
         self._say_connected()
 
@@ -134,11 +136,11 @@ class Syncing:
         """The events since the last sync, with those that it leaves out. Of a room that was joined in between: those since the invitation."""
         events = events_in(section, "timeline")
         if not was_in:
-            about_us = (place for place, event in enumerate(events) if value_at(event, "state_key") == self._me)
+            about_us = (place for place, event in enumerate(events) if text_at(event, "state_key") == self._me)
             events = events[next(about_us, 0) :]
         elif value_at(section, "timeline", "limited") is True:
-            before = value_at(section, "timeline", "prev_batch")
-            for event in await self._missed(room, before, since) if isinstance(before, str) else ():
+            before = text_at(section, "timeline", "prev_batch")
+            for event in await self._missed(room, before, since) if before else ():
                 yield event
         for event in events:
             yield event
@@ -149,28 +151,27 @@ class Syncing:
         while len(found) < _MOST_MISSED:
             params = {"dir": "b", "from": before, "to": since, "limit": str(_PAGE)}
             page = await self._api.call("GET", path_of("rooms", room.id, "messages"), params=params)
-            chunk: Any = value_at(page, "chunk") or []
+            chunk = list_at(page, "chunk")
             found += chunk
-            end: Any = value_at(page, "end")
-            if not chunk or not isinstance(end, str):
+            before = text_at(page, "end")
+            if not chunk or not before:
                 return found[::-1]
-            before = end
         log.warning("matrix.messages_missed room=%s read=%d", room.id, len(found))
         return found[::-1]
 
     async def _event_of(self, room: MatrixRoom, event: Any) -> str:
         """Returns the event's id, if it was accepted."""
-        kind = str(value_at(event, "type"))
+        kind = text_at(event, "type")
         if kind == "m.room.tombstone" and value_at(event, "state_key") == "":
             await self._upgraded(room, event)
-        elif kind == "m.room.member" and value_at(event, "content", "membership") != "invite":
+        elif kind == "m.room.member" and text_at(event, "content", "membership") != "invite":
             await self._secrecy.changed(room.id)
-        elif kind in _MESSAGES and value_at(event, "sender") != self._me:
+        elif kind in _MESSAGES and text_at(event, "sender") != self._me:
             return await self._read(room, event)
         return ""
 
     async def _read(self, room: MatrixRoom, event: Any) -> str:
-        if value_at(event, "type") == "m.room.encrypted":
+        if text_at(event, "type") == "m.room.encrypted":
             sealed, event = event, await self._secrecy.opened(room.id, event)
             if event is None:
                 await self._unreadable(room, sealed)
@@ -182,40 +183,33 @@ class Syncing:
             return ""
         if message is None or not await self._intake.keep(self._link, message):
             return ""
-        self._know(message.sender.id)
+        self._people[message.sender.id] = True
+        await self._invitations.let_in(room.id)
         return message.external_id
-
-    def _know(self, *people: str) -> None:
-        for each in people:
-            self._people[each] = None
-        while len(self._people) > _MOST_KNOWN:
-            self._people.popitem(last=False)
 
     async def _event(self, room: str, id: str) -> Any:
         """An event of a room, decrypted; None: it can't be read."""
         try:
             found = await self._api.call("GET", path_of("rooms", room, "event", id))
         except Answered as error:
-            if error.status in (400, 403, 404):
+            if error.status < 500 and error.status not in (401, 429):
                 return None
             raise
-        if value_at(found, "type") == "m.room.encrypted":
+        if text_at(found, "type") == "m.room.encrypted":
             opened: Any = await self._secrecy.opened(room, found)
             return found if opened is None else opened
         return found
 
     async def _unreadable(self, room: MatrixRoom, event: Any) -> None:
         """Says so in the room, once; what only waits for its key is read when that comes."""
-        id = value_at(event, "event_id")
-        if not isinstance(id, str):
+        id = id_at(event, "event_id", most=MOST_ID)
+        if not id:
             return
         why = self._secrecy.why_not
         log.warning("matrix.unreadable room=%s id=%s", room.id, id)
         if not why:
             self._waiting[id] = room, event
-            while len(self._waiting) > _MOST_WAITING:
-                self._waiting.popitem(last=False)
-        session = "" if why else str(value_at(event, "content", "session_id"))
+        session = "" if why else text_at(event, "content", "session_id")
         told, before = sha256(f"{room.id} {session}".encode()).hexdigest()[:24], self._told.get(room.id) or set()
         if told in before or len(before) >= _MOST_TOLD or (self._settings.groups == "off" and not room.private):
             return
@@ -247,42 +241,25 @@ class Syncing:
         except PlatformError as error:
             log.info("matrix.not_marked_read room=%s reason=%s", room.id, error)
 
-    async def _invited(self, news: Any) -> None:
-        """Join what the account is invited to. https://spec.matrix.org/latest/client-server-api/#joining-rooms"""
-        for id, section in _rooms_in(news, "invite"):
-            state = events_in(section, "invite_state")
-            ours = next(
-                (each for each in state if value_at(each, "type") == "m.room.member" and value_at(each, "state_key") == self._me), None
-            )
-            by, direct = value_at(ours, "sender"), value_at(ours, "content", "is_direct") is True
-            allowed = (
-                by in self._people or by in self._settings.owners or by in self._settings.allow_from or "*" in self._settings.allow_from
-            )
-            if self._settings.join == "off" or not isinstance(by, str) or not (direct or allowed):
-                log.info("matrix.not_joined room=%s by=%s", id, by)
-                continue
-            try:
-                await self._api.call("POST", path_of("join", id), json={})
-                if direct:
-                    await self._places.note_direct(by, id)
-            except Answered as error:
-                log.warning("matrix.not_joined room=%s reason=%s", id, error)
-
     async def _upgraded(self, room: MatrixRoom, event: Any) -> None:
         """https://spec.matrix.org/latest/client-server-api/#room-upgrades. A room can call itself the successor of none but those that name it."""
-        new, by = value_at(event, "content", "replacement_room"), str(value_at(event, "sender"))
-        if not isinstance(new, str) or new == room.id or self._settings.join == "off":
+        new, server = id_at(event, "content", "replacement_room", most=MOST_ID), text_at(event, "sender").partition(":")[2]
+        if not new or new == room.id or self._settings.join == "off":
             return
-        via = {"via": by.partition(":")[2], "server_name": by.partition(":")[2]}
+        via, was_in = {"via": server, "server_name": server}, self._rooms.get(new) is not None
         try:
-            await self._api.call("POST", path_of("join", new), json={}, params=via)
+            if not was_in:
+                await self._api.call("POST", path_of("join", new), json={}, params=via)
             made = await self._api.call("GET", path_of("rooms", new, "state", "m.room.create", ""))
         except Answered as error:
             log.warning("matrix.upgrade_not_followed room=%s reason=%s", room.id, error)
             return
-        if value_at(made, "predecessor", "room_id") == room.id:
+        if text_at(made, "predecessor", "room_id") == room.id:
             self._places.moved(room.id, new)
             await self._link.moved(room.id, new)
+            await self._invitations.moved(room.id, new)
+        elif not was_in:
+            await self._invitations.leave(new)
 
     def _say_connected(self) -> None:
         hidden = sum(room.encrypted for room in self._rooms) if self._secrecy.why_not else 0
@@ -293,6 +270,8 @@ class Syncing:
             self._link.connected(detail)
 
 
-def _rooms_in(news: Any, section: str) -> list[tuple[str, Any]]:
-    found = value_at(news, "rooms", section)
-    return list(found.items()) if isinstance(found, dict) else []  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType, reportUnknownMemberType]
+def _cursor_of(news: Any) -> str:
+    """Raises ChannelFailed: what came is read again."""
+    if found := text_at(news, "next_batch"):
+        return found
+    raise ChannelFailed(f"{PLATFORM} answered a sync without next_batch.")

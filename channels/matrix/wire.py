@@ -1,6 +1,5 @@
 """What is sent to Matrix: messages, edits, reactions, typing; and files both ways."""
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -14,11 +13,13 @@ from assistant.contracts.channels import SendFailed, SendRefused
 from assistant.contracts.inbox import InboundFile, InboundMessage
 from assistant.contracts.outbox import Media
 from assistant.contracts.util import new_id
-from channels.kit.forms import ANY, Blame
-from channels.kit.http import Answered, PlatformError, value_at
+from channels.kit.forms import ANY_BUT_KIND, Blame
+from channels.kit.http import Answered, PlatformError
 from channels.kit.planning import MessageRules
+from channels.kit.refusals import before_post
 from channels.kit.sender import Post
-from channels.matrix.api import PLATFORM, MatrixApi, errcode, path_of
+from channels.kit.values import Latest, text_at, value_at
+from channels.matrix.api import PLATFORM, MatrixApi, errcode, path_of, told
 from channels.matrix.places import Places
 from channels.matrix.secrecy import Secrecy
 from channels.text.html import html_parts
@@ -36,7 +37,7 @@ RULES: Final = MessageRules(
 )
 _FILE_STATUSES: Final = frozenset({400, 403, 413, 415})
 _UPLOAD: Final = "upload"
-_MOST_PREVIEWS: Final = 500
+_MOST_SHOWN: Final = 500
 _MOST_FALLBACK: Final = 500
 """Characters that clients without edits see of one."""
 _TYPING_SECONDS: Final = 9
@@ -49,9 +50,9 @@ class MatrixWire:
         self._api = api
         self._secrecy = secrecy
         self._places = places
-        self._previews: OrderedDict[tuple[Address, str | None], str] = OrderedDict()
+        self._previews = Latest[str](_MOST_SHOWN)
         """The transaction of a preview that is being posted: a repeat gives no second one."""
-        self._typing: set[str] = set()
+        self._typing = Latest[bool](_MOST_SHOWN)
 
     async def post(self, post: Post) -> str | None:
         """The key is the transaction id. https://spec.matrix.org/latest/client-server-api/#transaction-identifiers"""
@@ -83,7 +84,7 @@ class MatrixWire:
         """Send an event, encrypted where the room is; returns its id. Raises PlatformError, SendFailed."""
         sent, said = await self._secrecy.sealed(room, kind, content)
         answer = await self._api.call("PUT", path_of("rooms", room, "send", sent, transaction), json=said)
-        return str(value_at(answer, "event_id"))
+        return told(answer, "event_id")
 
     def blamed(self, error: PlatformError) -> Blame | None:
         if not isinstance(error, Answered):
@@ -95,7 +96,7 @@ class MatrixWire:
             return ("style",), why
         if error.status == 400 and "thread" in error.words.lower():
             return ("thread", "reply"), why
-        return (ANY, why) if error.status == 400 else None
+        return (ANY_BUT_KIND, why) if error.status == 400 else None
 
     def failure(self, error: PlatformError) -> SendFailed:
         return self._api.failure(error)
@@ -103,8 +104,8 @@ class MatrixWire:
     async def fetch(self, file: InboundFile, into: Path, most_bytes: int) -> None:
         """https://spec.matrix.org/latest/client-server-api/#get_matrixclientv1mediadownloadservernamemediaid"""
         hidden: Any = orjson.loads(file.ref) if file.ref.startswith("{") else None
-        server, slash, id = str(value_at(hidden, "url") if hidden else file.ref).removeprefix("mxc://").partition("/")
-        if not slash or not server or not id:
+        server, _, id = (text_at(hidden, "url") if hidden else file.ref).removeprefix("mxc://").partition("/")
+        if not server or not id:
             raise SendRefused("gone", "The file has no address.")
         url = f"/_matrix/client/v1/media/download/{quote(server, safe='')}/{quote(id, safe='')}"
         await self._api.http.download(url, into, most_bytes, headers=await self._api.authorization())
@@ -129,16 +130,18 @@ class MatrixWire:
         if message_id is not None:
             await self.put(room, _edit(content, message_id), new_id("p"))
             return message_id
-        transaction = self._previews.setdefault((address, reply_to), new_id("p"))
-        while len(self._previews) > _MOST_PREVIEWS:
-            self._previews.popitem(last=False)
+        under_way = f"{address} {reply_to}"
+        transaction = self._previews[under_way] = self._previews.get(under_way) or new_id("p")
         posted = await self.put(room, content | _relation(address.thread_id, reply_to), transaction)
-        self._previews.pop((address, reply_to), None)
+        self._previews.pop(under_way, None)
         return posted
 
     async def _type(self, room: str, *, on: bool) -> None:
         """https://spec.matrix.org/latest/client-server-api/#typing-notifications"""
-        (self._typing.add if on else self._typing.discard)(room)
+        if on:
+            self._typing[room] = True
+        else:
+            self._typing.pop(room, None)
         me = (await self._api.login()).user_id
         said = {"typing": True, "timeout": _TYPING_SECONDS * 1000} if on else {"typing": False}
         try:
@@ -164,9 +167,10 @@ class MatrixWire:
         if await self._secrecy.is_encrypted(room):
             content, hidden = await self._secrecy.sealed_file(content)
         try:
-            url = await self._api.upload(
-                content, media.name if hidden is None else "file", "application/octet-stream" if hidden else media.media_type
-            )
+            with before_post(PLATFORM):
+                url = await self._api.upload(
+                    content, media.name if hidden is None else "file", "application/octet-stream" if hidden else media.media_type
+                )
         except Answered as error:
             error.code = _UPLOAD
             raise

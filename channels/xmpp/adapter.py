@@ -13,6 +13,7 @@ from slixmpp.exceptions import IqError, IqTimeout
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext, ChannelFailed, ChannelLink, Limit
+from assistant.contracts.errors import traceback_location
 from assistant.contracts.inbox import InboundMessage, Quote, Sender
 from channels.kit.commands import command_of
 from channels.kit.conversation import ChatConversation
@@ -20,9 +21,8 @@ from channels.kit.hearing import Hearing, Overheard
 from channels.kit.http import PlatformError, PlatformHttp
 from channels.kit.intake import Intake
 from channels.kit.planning import plan_message
-from channels.kit.refusals import channel_failure
+from channels.kit.refusals import connecting
 from channels.kit.sender import PartSender
-from channels.text.splitting import plain_parts
 from channels.xmpp.session import XmppSession, error_in, jid_of
 from channels.xmpp.settings import XmppSettings
 from channels.xmpp.stanzas import Stanza, add, archived, read_stanza
@@ -56,12 +56,13 @@ class XmppChannel:
         self._session = XmppSession(settings, heard=self._hear)
         self._http = PlatformHttp(self.name, version=context.version)
         self._wire = XmppWire(settings, self._session, self._http)
-        self.send = PartSender(self._wire, context.files, channel=self.name).send
-        self.plan = partial(plan_message, rules=rules_of(settings))
+        self.send = PartSender(self._wire, context.files, channel=self.name, earlier=self._wire.earlier).send
+        rules = rules_of(settings)
+        self.plan = partial(plan_message, rules=rules)
         self.conversation = ChatConversation(
             wire=self._wire,
             previews=settings.preview == "edit",
-            first_part=lambda text: next((part.text for part in plain_parts(text, 5000)), ""),
+            first_part=rules.first,
             typing_seconds=20.0,
             preview_seconds=2.0,
         )
@@ -73,17 +74,13 @@ class XmppChannel:
         return (Limit(key=self.name, amount=20, seconds=5), Limit(key=address.lane, amount=10, seconds=10))
 
     async def identity(self) -> str:
-        try:
-            client = await self._session.client()
-        except PlatformError as error:
-            raise channel_failure(error, PLATFORM, setting="channels.xmpp.password") from error
-        return str(client.boundjid.bare)
+        with connecting(PLATFORM, setting="channels.xmpp.password"):
+            return str((await self._session.client()).boundjid.bare)
 
     async def run(self, link: ChannelLink) -> None:
         try:
-            await self._run(link)
-        except PlatformError as error:
-            raise channel_failure(error, PLATFORM, setting="channels.xmpp.password") from error
+            with connecting(PLATFORM, setting="channels.xmpp.password"):
+                await self._run(link)
         finally:
             self._listening = False
             await self._session.close()
@@ -97,13 +94,13 @@ class XmppChannel:
         self._arrived, self._lost, self._listening = asyncio.Queue(_MOST_WAITING), False, True
         kept = await self._notes.get(_CURSOR)
         now = datetime.now(UTC)
-        since = max(datetime.fromisoformat(kept) - _OVERLAP, now - _OLDEST) if kept is not None else None
+        since = max(datetime.fromisoformat(kept), now - _OLDEST) - _OVERLAP if kept is not None else None
         if kept is None:
             await self._notes.keep(_CURSOR, now.isoformat())
         entering = [asyncio.ensure_future(self._enter(link, room, since)) for room in self._settings.rooms]
+        client.send_presence()  # before the archive is read: what comes after that waits here, and nothing is in neither
         if since is not None:
             await self._catch_up(link, client, since)
-        client.send_presence()
         if entering:
             await asyncio.wait(entering, timeout=_ENTERING)
         link.connected(str(client.boundjid.bare))
@@ -164,17 +161,21 @@ class XmppChannel:
             error = error_in(stanza)
             await link.undelivered(stanza.get("id", ""), error.code, f"{PLATFORM} answered later: {error.words}")
             return
-        said = read_stanza(stanza)
-        message = self._message(said) if said is not None else None
+        try:
+            said = read_stanza(stanza)
+            message = self._message(said) if said is not None else None
+        except (ValueError, TypeError, OverflowError) as error:  # a shape that no one thought of; it would come again for ever
+            log.error("xmpp.stanza_not_read at=%s", traceback_location(error))  # noqa: TRY400 - it may hold words
+            return
         if said is None or message is None:
             return
-        await self._intake.keep(link, message)
+        kept = await self._intake.keep(link, message)
         await self._notes.keep(_CURSOR, (said.at or datetime.now(UTC)).isoformat())
-        if said.wants_receipt and said.id and not said.in_room:
+        if kept and said.wants_receipt and said.id and not said.in_room:
             await self._confirm(said)
 
     async def _confirm(self, said: Stanza) -> None:
-        """XEP-0184, when the message is stored."""
+        """XEP-0184, when the message is stored; a stranger does not learn by it that the account is there."""
         client = await self._session.client()
         receipt = client.make_message(mto=jid_of(f"{said.sender}/{said.nick}" if said.nick else said.sender), mtype="chat")
         add(receipt.xml, "{urn:xmpp:receipts}received", id=said.id)

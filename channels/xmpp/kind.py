@@ -5,8 +5,9 @@ from dataclasses import replace
 from typing import Final
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import Channel, ChannelContext, ChannelFailed, ChannelKind, Need
+from assistant.contracts.channels import Channel, ChannelContext, ChannelKind, Need
 from assistant.contracts.errors import InvalidAddress
+from channels.settings import check_set, check_thread
 from channels.xmpp.settings import XmppSettings, is_jid
 
 
@@ -16,8 +17,7 @@ def check_address(settings: XmppSettings, address: Address) -> Address:
         raise InvalidAddress("The chat_id is the address of a person or a room, without a resource: name@example.org.", param="chat_id")
     if chat_id == settings.jid:
         raise InvalidAddress("That is the assistant's own address.", param="chat_id")
-    if address.thread_id is not None:
-        raise InvalidAddress("XMPP has no threads here.", param="thread_id")
+    check_thread(address, "XMPP")
     return replace(address, chat_id=chat_id)
 
 
@@ -27,9 +27,7 @@ def named(settings: XmppSettings) -> Sequence[str]:
 
 
 def open_channel(settings: XmppSettings, context: ChannelContext) -> Channel:
-    for value, key in ((settings.jid, "jid"), (settings.password, "password")):
-        if not value:
-            raise ChannelFailed(f"channels.xmpp.{key} is not set.", fatal=True)
+    check_set("xmpp", settings, "jid", "password")
     from channels.xmpp.adapter import XmppChannel  # noqa: PLC0415 - slixmpp, only where it is enabled
 
     return XmppChannel(settings, context)

@@ -24,6 +24,7 @@ from channels.xmpp.settings import XmppSettings
 from channels.xmpp.stanzas import Member, member_in
 
 log = logging.getLogger(__name__)
+logging.getLogger("slixmpp").setLevel(logging.CRITICAL)  # its lines quote stanzas
 _SECONDS: Final = 20.0
 _PLUGINS: Final = ("xep_0030", "xep_0045", "xep_0059", "xep_0199", "xep_0198", "xep_0203", "xep_0313", "xep_0363")
 _MOST_MEMBERS: Final = 20_000
@@ -81,11 +82,6 @@ class XmppSession:
         self.stamping: set[str] = set()
         """Rooms that give each member an id (XEP-0421), and let no one write another."""
         self.ended = asyncio.Event()
-
-    @property
-    def connected(self) -> Any:
-        """None: there is no connection."""
-        return self._client
 
     async def client(self) -> Any:
         """The connected client (slixmpp has types in parts only). Raises Unreached, and Answered with 401."""

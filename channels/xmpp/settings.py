@@ -1,13 +1,12 @@
 """The `channels.xmpp` section of the configuration."""
 
 import re
-from ipaddress import ip_address
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from assistant.contracts.channels import ChannelSettings
-from channels.settings import GroupPolicy, OptionalText, PreviewMode, SecretText
+from channels.settings import GroupPolicy, Names, OptionalText, Port, PreviewMode, SecretText, is_loopback
 
 _JID: Final = re.compile(r"[^\s\"&'/:<>@\x00-\x1f\x7f]{1,200}@[A-Za-z0-9\u0080-\U0010ffff.-]{1,253}")
 
@@ -23,10 +22,6 @@ def _own(text: str) -> str:
     return text.lower()
 
 
-Jids = Annotated[tuple[str, ...], BeforeValidator(lambda value: value.split(",") if isinstance(value, str) else value)]
-"""May be written as one text with commas."""
-
-
 class XmppSettings(ChannelSettings):
     """An account of the assistant's own. Senders are known by their bare addresses, which servers check."""
 
@@ -36,13 +31,13 @@ class XmppSettings(ChannelSettings):
     """Its password."""
     host: OptionalText = None
     """The server's host. null: what the DNS says of the address's domain."""
-    port: Annotated[int, Field(ge=1, le=65535)] = 5222
+    port: Port = 5222
     """Its port, where `host` is set."""
     tls: Literal["starttls", "direct"] = "starttls"
     """TLS is always used, but to a `host` on loopback. `"direct"`: from the first byte (often port 5223)."""
     ca_file: OptionalText = None
     """A file of certificates that are trusted in place of the system's, for a server of one's own."""
-    rooms: Jids = ()
+    rooms: Names = ()
     """Rooms to be in: `["team@rooms.example.org"]`."""
     nick: Annotated[str, Field(min_length=1, max_length=64)] = "nanobot"
     """The name in rooms; people mention the assistant by it."""
@@ -51,7 +46,7 @@ class XmppSettings(ChannelSettings):
     (`"all"`)."""
     preview: PreviewMode = "off"
     """Whether an answer is shown while it is made, by corrections of one message."""
-    file_hosts: Jids = ()
+    file_hosts: Names = ()
     """Hosts that files are fetched from, besides the domains of the sender and of the assistant (and what is below them)."""
     max_file_bytes: Annotated[int, Field(ge=1024, le=1_000_000_000)] = 10_485_760
     """The largest file that the server takes (`http_file_share_size_limit` of prosody)."""
@@ -75,7 +70,4 @@ class XmppSettings(ChannelSettings):
     @property
     def plain(self) -> bool:
         """Without TLS."""
-        try:
-            return self.host is not None and self.tls == "starttls" and ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
+        return self.host is not None and self.tls == "starttls" and is_loopback(self.host)

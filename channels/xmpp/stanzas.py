@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 from xml.etree.ElementTree import Element, SubElement
 
 from assistant.contracts.inbox import InboundFile
-from assistant.contracts.util import display_name
+from channels.kit.files import inbound_file
 from channels.text.blocks import clean
 
 _CLIENT: Final = "{jabber:client}"
@@ -21,7 +21,8 @@ _OOB: Final = "{jabber:x:oob}x"
 _REPLY: Final = "{urn:xmpp:reply:0}reply"
 _MUC: Final = "{http://jabber.org/protocol/muc#user}"
 _FALLBACK: Final = "{urn:xmpp:fallback:0}"
-_PICTURES: Final = {"jpg": "jpeg", "jpeg": "jpeg", "png": "png", "gif": "gif", "webp": "webp"}
+_PICTURES: Final = {"jpg": "image/jpeg", "jpeg": "image/jpeg", "png": "image/png", "gif": "image/gif", "webp": "image/webp"}
+_PLACE: Final = re.compile(r"[0-9]{1,6}")
 _MOST_CHARS: Final = 200_000
 
 
@@ -129,17 +130,16 @@ def _without_fallback(stanza: Element, body: str) -> tuple[str, str]:
     for each in stanza.findall(f"{_FALLBACK}fallback"):
         part = each.find(f"{_FALLBACK}body")
         start, end = (part.get("start", "0"), part.get("end", "")) if part is not None else ("", "")
-        if each.get("for") == "urn:xmpp:reply:0" and start.isdigit() and end.isdigit() and int(start) <= int(end) <= len(body):
+        known = each.get("for") == "urn:xmpp:reply:0" and _PLACE.fullmatch(start) and _PLACE.fullmatch(end)
+        if known and int(start) <= int(end) <= len(body):
             quoted = body[int(start) : int(end)]
             return body[: int(start)] + body[int(end) :], re.sub(r"(?m)^> ?", "", quoted).strip()
     return body, ""
 
 
 def _file(url: str) -> InboundFile:
-    name = display_name(unquote(urlsplit(url).path.rpartition("/")[2]) if "//" in url else url, "file")
-    picture = _PICTURES.get(name.rpartition(".")[2].lower())
-    media_type = f"image/{picture}" if picture else "application/octet-stream"
-    return InboundFile(name=name, kind="image" if picture else "document", media_type=media_type, size=None, ref=url)
+    name = unquote(re.split(r"[?#]", url, maxsplit=1)[0].rpartition("/")[2])
+    return inbound_file(name, url, media_type=_PICTURES.get(name.rpartition(".")[2].lower(), ""))
 
 
 def _time(delay: Element | None) -> datetime | None:

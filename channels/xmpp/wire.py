@@ -4,14 +4,17 @@ import re
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Final
+
+from yarl import URL
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import SendFailed, SendLater, SendRefused
-from assistant.contracts.inbox import InboundFile, InboundMessage
+from assistant.contracts.channels import SendFailed, Sending, SendLater, SendRefused
+from assistant.contracts.inbox import InboundFile
 from assistant.contracts.outbox import Media
+from channels.kit.conversation import PlainWire
 from channels.kit.forms import Blame
+from channels.kit.hosts import is_at
 from channels.kit.http import Answered, PlatformError, PlatformHttp
 from channels.kit.planning import MessageRules
 from channels.kit.refusals import send_failure
@@ -30,7 +33,9 @@ def rules_of(settings: XmppSettings) -> MessageRules:
     return MessageRules(platform="XMPP", texts=plain_parts, most_text=_MOST_TEXT, most_files=1, most_file_bytes=settings.max_file_bytes)
 
 
-class XmppWire:
+class XmppWire(PlainWire):
+    """There is no message without words, so a preview that becomes a file stays."""
+
     platform = PLATFORM
 
     def __init__(self, settings: XmppSettings, session: XmppSession, http: PlatformHttp) -> None:
@@ -41,22 +46,16 @@ class XmppWire:
         self._uploads: str | None = None
 
     async def post(self, post: Post) -> str | None:
-        chat = post.sending.address.chat_id
-        if post.sending.again is not None and await self._was_sent(chat, post.key, post.sending.again - timedelta(seconds=60)):
-            return post.key
         body, url = post.words, None
         if post.form.part.media:
             media = post.form.part.media[0]
             body = url = await self._upload(media, post.contents[media.digest])
-        await self._send(chat, body, post.key, reply_to=post.form.reply_to, url=url)
+        await self._send(post.sending.address.chat_id, body, post.key, reply_to=post.form.reply_to, url=url)
         return post.key
 
     async def edit(self, post: Post, message_id: str) -> bool:
         await self._send(post.sending.address.chat_id, post.words, f"{post.key}e{next(self._edits)}", replaces=message_id)
         return True
-
-    async def remove(self, post: Post, message_id: str) -> None:
-        """There is no message without words: the preview stays."""
 
     def blamed(self, error: PlatformError) -> Blame | None:
         if isinstance(error, Answered) and error.at("stage") == "upload" and error.status != 401:
@@ -86,8 +85,6 @@ class XmppWire:
             raise SendRefused("not_fetched", words)
         await self._http.download(file.ref, into, most_bytes, hosts=[file.ref])  # `may_fetch` was asked when the message was read
 
-    async def react(self, message: InboundMessage, emoji: str) -> None: ...
-
     async def show_typing(self, address: Address) -> None:
         client = await self._session.client()
         message = client.make_message(mto=jid_of(address.chat_id), mtype=self._type(address.chat_id))
@@ -102,12 +99,14 @@ class XmppWire:
         return message_id or id
 
     def may_fetch(self, url: str, sender: str) -> bool:
-        """Whether a file's address is one that the sender's server, or ours, gave it: not any address that a person can write."""
-        parts = urlsplit(url)
-        host = (parts.hostname or "").lower()
-        own = [self._settings.domain, sender.partition("@")[2], *self._settings.file_hosts]
-        near = any(host == each or host.endswith(f".{each}") for each in own if "." in each) or host in self._settings.file_hosts
-        return near and (parts.scheme == "https" or (parts.scheme == "http" and self._settings.plain))
+        """Whether a file's address is one that the sender's server, or ours, gave it (at any port): not any address that a person can write."""
+        servers = [each for each in (self._settings.domain, sender.partition("@")[2], *self._settings.file_hosts) if "." in each]
+        try:
+            at = URL(url, encoded=True).with_port(None)
+            at = at.with_scheme("https") if at.scheme == "http" and self._settings.plain else at
+        except ValueError:
+            return False
+        return is_at(str(at), [*servers, *self._settings.file_hosts, *(f".{each}" for each in servers)])
 
     async def _send(
         self, chat: str, body: str, id: str, *, reply_to: str | None = None, replaces: str | None = None, url: str | None = None
@@ -135,8 +134,9 @@ class XmppWire:
     def _type(self, chat: str) -> str:
         return "groupchat" if chat in self._settings.rooms else "chat"
 
-    async def _was_sent(self, chat: str, id: str, since: Any) -> bool:
-        """Whether the archive of the account (or of the room) has a message of ours: then an earlier try arrived. A server without an archive: no."""
+    async def earlier(self, sending: Sending) -> str | None:
+        """The message of an earlier try, if the archive of the account (or of the room) has it. A server without an archive: none."""
+        chat, since = sending.address.chat_id, sending.again - timedelta(seconds=60) if sending.again is not None else None
         client = await self._session.client()
         room = jid_of(chat) if self._type(chat) == "groupchat" else None
         if room is not None:
@@ -149,14 +149,14 @@ class XmppWire:
         async def look() -> bool:
             async for each in call:
                 inner = archived(each.xml, own)
-                if inner is not None and inner.get("id") == id:
+                if inner is not None and inner.get("id") == sending.key:
                     return True
             return False
 
         try:
-            return bool(await self._session.ask(look()))
+            return sending.key if await self._session.ask(look()) else None
         except Answered:
-            return False
+            return None
 
     async def _upload(self, media: Media, content: bytes) -> str:
         """https://xmpp.org/extensions/xep-0363.html. Raises PlatformError, with the stage "upload"."""

@@ -81,6 +81,8 @@ class IrcServer(IrcFaults):
         self.got: list[IrcLine] = []
         self.port = 0
         self.silent = False
+        self.deaf: set[str] = set()
+        """Commands that get no answer."""
         self.connections = 0
         self._clients: dict[asyncio.StreamWriter, str] = {}
         self._asked: dict[asyncio.StreamWriter, set[str]] = {}
@@ -104,6 +106,11 @@ class IrcServer(IrcFaults):
         super().fail(how)
         if how == "unauthorized":
             self.drop()
+
+    @property
+    def clients(self) -> list[str]:
+        """The nicks of those that are connected; empty: it has none yet."""
+        return list(self._clients.values())
 
     def drop(self) -> None:
         for writer in list(self._clients):
@@ -141,6 +148,8 @@ class IrcServer(IrcFaults):
                 if line is None or self.silent:
                     continue
                 self.got.append(line)
+                if line.command in self.deaf:
+                    continue
                 if not self._answer(writer, line):
                     break
         except ConnectionError:
@@ -207,7 +216,7 @@ class IrcServer(IrcFaults):
 
     def _said(self, writer: asyncio.StreamWriter, put: Any, nick: str, target: str, text: str) -> None:
         assert len(f":{nick}!~n@host.test PRIVMSG {target} :{text}\r\n".encode()) <= 512, "the server would cut it"
-        if target == "nobody":
+        if target == "absent":
             put(f"401 {nick} {target} :No such nick")
             return
         id = f"n{len(self.accepted)}" if "echo-message" in self._asked.get(writer, ()) else None

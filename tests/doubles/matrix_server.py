@@ -1,7 +1,7 @@
 """A stand-in for a Matrix home server. https://spec.matrix.org/latest/client-server-api/"""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +26,10 @@ class MatrixServer(ChannelServer):
         self.state: dict[str, list[dict[str, Any]]] = {}
         """What the account is told of a room when it starts."""
         self.invites: dict[str, list[dict[str, Any]]] = {}
+        self.news: dict[str, Any] = {}
+        """What the next answer to a sync has, and nothing else."""
+        self.broken: dict[str, Any] = {}
+        """By a piece of a path: the answer to the next request of it."""
         self.files: dict[str, bytes] = {}
         self.direct: dict[str, Any] = {}
         self.calls: list[tuple[str, Any]] = []
@@ -42,6 +46,7 @@ class MatrixServer(ChannelServer):
         self._readers: set[asyncio.Task[Any]] = set()
 
     def routes(self, app: web.Application) -> None:
+        app.middlewares.append(self._break)
         v3 = "/_matrix/client/v3"
         app.router.add_post(f"{v3}/login", self._login)
         app.router.add_get(f"{v3}/account/whoami", self._whoami)
@@ -52,6 +57,7 @@ class MatrixServer(ChannelServer):
         app.router.add_get(f"{v3}/rooms/{{room}}/joined_members", self._joined)
         app.router.add_get(f"{v3}/rooms/{{room}}/state/{{type}}/{{key:.*}}", self._state)
         app.router.add_post(f"{v3}/join/{{room}}", self._join)
+        app.router.add_post(f"{v3}/rooms/{{room}}/leave", self._leave)
         app.router.add_post(f"{v3}/createRoom", self._create)
         app.router.add_get(f"{v3}/directory/room/{{alias}}", self._alias)
         app.router.add_get(f"{v3}/profile/{{user}}", self._profile)
@@ -105,6 +111,14 @@ class MatrixServer(ChannelServer):
         self.stream.append((room, event))
         self.wake()
 
+    @web.middleware
+    async def _break(self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
+        found = next((piece for piece in self.broken if piece in request.path), None)
+        if found is None:
+            return await handler(request)
+        answer = self.broken.pop(found)
+        return answer if isinstance(answer, web.StreamResponse) else web.json_response(answer)
+
     async def _login(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         if body["password"] != "right password":
@@ -127,7 +141,7 @@ class MatrixServer(ChannelServer):
         since = request.query.get("since")
         limit = orjson.loads(request.query["filter"])["room"]["timeline"]["limit"]
         if since is None:
-            rooms = {id: self._section(id, [], self.state.get(id, [])) for id in self.members}
+            rooms = {id: self._section(id, [], self.state.get(id, [])) for id in self.members if self.members[id].get(BOT) == "join"}
             return web.json_response(self._news_of({"join": rooms, "invite": self._invites()}))
         self.read_to = at = int(since[1:])
         self.started.set()
@@ -136,10 +150,13 @@ class MatrixServer(ChannelServer):
         self._readers.add(task)
         try:
             async with self._news:
-                while len(self.stream) == at and not self.invites:
+                while len(self.stream) == at and not self.invites and not self.news:
                     await self._news.wait()
         finally:
             self._readers.discard(task)
+        if self.news:
+            news, self.news = self.news, {}
+            return web.json_response({"next_batch": since} | news)
         found: dict[str, list[dict[str, Any]]] = {}
         for room, event in self.stream[at:]:
             found.setdefault(room, []).append(event)
@@ -172,7 +189,7 @@ class MatrixServer(ChannelServer):
         if (refused := self._who(request)) is not None:
             return refused
         room, kind, body = request.match_info["room"], request.match_info["type"], await request.json()
-        if kind != "m.room.message":
+        if kind not in ("m.room.message", "m.room.encrypted"):
             self.calls.append((request.path, body))
             return web.json_response({"event_id": f"$r{len(self.calls)}"})
         if room not in self.members:
@@ -187,13 +204,16 @@ class MatrixServer(ChannelServer):
         if request.path not in self._transactions:
             id = self._transactions[request.path] = f"$b{len(self.stream)}"
             self._add(room, {"type": kind, "sender": BOT, "content": body, "event_id": id, "origin_server_ts": NOW + len(self.stream)})
-            note_sent(self.accepted, id, room, body)
+            if kind == "m.room.message":
+                note_sent(self.accepted, id, room, body)
         return web.json_response({"event_id": self._transactions[request.path]})
 
     async def _event(self, request: web.Request) -> web.StreamResponse:
         if self.fault("edit_gone"):
             return web.json_response({"type": "m.room.message", "content": {}, "unsigned": {"redacted_because": {}}})
         id = request.match_info["event"]
+        if len(id.encode()) > 255:
+            return web.Response(status=414)
         found = next((event for _, event in reversed(self.stream) if event["event_id"] == id), None)
         return refusal(404, "M_NOT_FOUND", "Event not found.") if found is None else web.json_response(found)
 
@@ -219,6 +239,11 @@ class MatrixServer(ChannelServer):
         self.members[room][BOT] = "join"
         self.say(room, {"membership": "join"}, by=BOT, kind="m.room.member", state_key=BOT)
         return web.json_response({"room_id": room})
+
+    async def _leave(self, request: web.Request) -> web.StreamResponse:
+        self.calls.append((request.path, await request.json()))
+        self.members.get(request.match_info["room"], {}).pop(BOT, None)
+        return web.json_response({})
 
     async def _create(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()

@@ -13,6 +13,8 @@ class Relay:
         self.port = port
         """Of the server; may be changed."""
         self.cuts = 0
+        self.swap: tuple[bytes, bytes] = (b"", b"")
+        """What goes to the server in place of what."""
         self.url = ""
         """Up to `/v1`."""
         self.near: list[Near] = []
@@ -52,6 +54,7 @@ class Near(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.said += data
+        data = data.replace(*self.relay.swap) if self.relay.swap[0] else data
         if self.far is not None:
             self.far.write(data)
 

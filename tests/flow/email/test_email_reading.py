@@ -67,6 +67,26 @@ async def test_a_mail_is_seen_only_after_it_was_accepted_and_those_of_machines_n
     assert platform.client.search(None, "SEEN")[1][0].split()[:1] == [b"2"]
 
 
+async def test_a_folder_that_may_not_be_written_is_read_all_the_same(platform: EmailPlatform) -> None:
+    platform.relay.swap = (b"STORE", b"XTORE")
+    async with running(platform.channel) as link:
+        for text in ("w1", "w2"):
+            platform.say(text)
+            assert (await link.next()).text == text
+
+
+async def test_the_files_of_a_mail_need_one_login(platform: EmailPlatform) -> None:
+    async with running(platform.channel) as link:
+        platform.write(Said(text="w1", files=(("a.pdf", b"x"), ("b.pdf", b"y"), ("c.pdf", b"z"))))
+        files = (await link.next()).files
+    logins = len(platform.relay.near)
+    assert platform.channel.conversation is not None
+    for file in files:
+        await platform.channel.conversation.fetch(file, platform.files.folder / file.name, 1000)
+    assert [(platform.files.folder / name).read_bytes() for name in ("a.pdf", "b.pdf", "c.pdf")] == [b"x", b"y", b"z"]
+    assert len(platform.relay.near) == logins + 1
+
+
 async def test_a_sender_whom_nothing_proves_is_a_stranger(platform: EmailPlatform) -> None:
     async with running(platform.channel) as link:
         platform.deliver(platform.mail("w1", results=""))

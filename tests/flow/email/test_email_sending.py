@@ -96,6 +96,33 @@ async def test_what_a_mail_looks_like(platform: EmailPlatform) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    ["short", "für 5 €", "日本語" * 100, "a " * 3000 + "a", "x" * 3000, ".\n..\n.", "From here\nand on", "=3D =?utf-8?q?x?=", "a\x0bb"],
+    ids=range(9),
+)
+async def test_the_words_arrive_as_they_are(platform: EmailPlatform, text: str) -> None:
+    await send(platform, event=event_to(platform.address, f"```\n{text}\n```"))
+    [mail] = platform.smtp.mails
+    plain, html = mail.get_body(("plain",)), mail.get_body(("html",))
+    assert plain is not None
+    assert html is not None
+    words = text.replace("\x0b", "")
+    assert str(plain.get_content()).replace("\r\n", "\n").strip("\n") == words.strip("\n")
+    assert words.splitlines()[0] in html.get_content()
+    assert all(len(line) <= 998 for line in mail.as_bytes().splitlines())
+
+
+@pytest.mark.parametrize(
+    "name", ["a.txt", "ü b.txt", "日本語.pdf", 'a"b\\.txt', "a;b=c.txt", "x" * 250 + ".txt", "=?utf-8?q?x?=.txt"], ids=range(7)
+)
+async def test_the_name_of_a_file_arrives_as_it_is(platform: EmailPlatform, name: str) -> None:
+    media = platform.files.put(name, b"\x00\xff" * 100, "text/plain")
+    await send(platform, event=event_to(platform.address, "w1", media=(media,)))
+    [file] = platform.smtp.mails[0].iter_attachments()
+    assert (file.get_filename(), file.get_payload(decode=True)) == (media.name, b"\x00\xff" * 100)
+
+
+@pytest.mark.parametrize(
     "text", ["a\nBcc: x@example.org", "ü" * 300, "👩‍👩‍👧 \u2028 x", "=?utf-8?q?x?=", "\t", "x\r\n\r\n.\r\nMAIL FROM:<a@b>"]
 )
 async def test_no_text_gets_out_of_its_place(platform: EmailPlatform, text: str) -> None:
@@ -171,6 +198,15 @@ def printing(folder: Path, text: str, status: int = 0) -> list[str]:
 
 async def test_a_token_is_used_in_place_of_a_password(dovecot: Dovecot, tmp_path: Path) -> None:
     async with email_platform(dovecot, tmp_path, imapHost="", imapPassword="", tokenCommand=printing(tmp_path, TOKEN)) as platform:
+        await send(platform)
+        assert platform.texts() == ["w1"]
+
+
+async def test_a_token_that_is_printed_in_pieces_is_read_whole(dovecot: Dovecot, tmp_path: Path) -> None:
+    program = tmp_path / "token.py"
+    pieces = f"import sys, time\nfor piece in {TOKEN[:5]!r}, {TOKEN[5:]!r}:\n    print(piece, end='', flush=True)\n    time.sleep(0.05)\n"
+    program.write_text(pieces)
+    async with email_platform(dovecot, tmp_path, imapHost="", imapPassword="", tokenCommand=[sys.executable, str(program)]) as platform:
         await send(platform)
         assert platform.texts() == ["w1"]
 

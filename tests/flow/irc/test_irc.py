@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelFailed, SendLater, SendRefused
 from assistant.testing.channel_suite import RecordingLink, event_to, running, send
+from assistant.testing.platform import until as holds
 from channels.irc.lines import LINES, line_parts, room_for
 from channels.irc.settings import IrcSettings
 from tests.doubles.irc_platform import IrcPlatform
@@ -105,6 +106,58 @@ async def test_a_nick_in_use_is_another_until_it_is_free(server: IrcServer, rig:
         server.say("anna", "#room", "nanobot__: and here?")
         assert (await link.next()).text == "and here?"
     assert await platform.channel.identity() == "nanobot__ on 127.0.0.1"
+
+
+async def test_a_nick_is_taken_as_soon_as_it_is_free_though_the_server_is_never_quiet(server: IrcServer, tmp_path: Path):
+    server.taken = {"nanobot"}
+    platform = IrcPlatform(server, tmp_path)
+    platform.channel = platform.open(quiet=0.05)
+    async with running(platform.channel) as link:
+        assert server.clients == ["nanobot_"]
+        server.say("anna", "", "hello")
+        await link.next()
+        server.taken = set()
+
+        def taken() -> bool:
+            server.say("anna", "#room", "words")
+            return server.clients == ["nanobot"]
+
+        await holds(taken)
+        with pytest.raises(SendLater):  # and that it was in use refused no message to who has it
+            await send(platform, event=event_to(Address(channel="irc", chat_id="absent"), "w1"))
+    await platform.channel.close()
+
+
+async def test_a_server_that_does_not_answer_is_hung_up_on(server: IrcServer, tmp_path: Path):
+    platform = IrcPlatform(server, tmp_path)
+    platform.channel = platform.open(patience=0.1)
+    server.silent = True
+    with pytest.raises(ChannelFailed, match="can't be reached"):
+        await platform.channel.identity()
+    await holds(lambda: server.connections == 1 and not server.clients)
+
+
+async def test_a_channel_that_was_not_entered_in_time_is_entered_later(server: IrcServer, tmp_path: Path):
+    platform = IrcPlatform(server, tmp_path)
+    platform.channel = platform.open(patience=0.2)
+    server.deaf = {"JOIN"}
+    assert platform.group is not None
+    with pytest.raises(SendLater):
+        await send(platform, event=event_to(platform.group, "w1"))
+    server.deaf = set()
+    await send(platform, event=event_to(platform.group, "w2"))
+    assert platform.texts() == ["w2"]
+    await platform.channel.close()
+
+
+async def test_a_connection_that_breaks_before_an_account_is_asked_about_is_no_bug(server: IrcServer, rig: Rig):
+    platform = rig(lineSeconds=0.3)
+    await send(platform, "\n\n".join(["w"] * 3))  # further lines have to wait
+    asked = asyncio.create_task(send(platform, key="b", event=event_to(Address(channel="irc", chat_id="account:anna"), "w1")))
+    await asyncio.sleep(0)
+    server.drop()
+    with pytest.raises(SendLater):
+        await asked
 
 
 async def test_a_silent_server_is_left_and_entered_again(server: IrcServer, tmp_path: Path):
@@ -207,6 +260,17 @@ async def test_two_long_messages_stay_two(server: IrcServer, rig: Rig):
         assert [len((await link.next()).text), (await link.next()).text] == [390, "b"]
 
 
+async def test_who_has_no_account_is_told_once_over_all_connections(server: IrcServer, rig: Rig):
+    platform = rig(trustNicks=False)
+    for _ in range(2):
+        async with running(platform.channel) as link:
+            server.say("ben", "", "hello")
+            assert await until(link, server) == []
+        server.drop()
+        await holds(lambda: not server.clients)
+    assert [line.at(0) for line in server.got if line.command == "NOTICE"] == ["ben"]
+
+
 async def test_receipts_are_the_server_s_ids_where_it_echoes(server: IrcServer, rig: Rig):
     [receipt] = await send(rig(), "w1")
     assert receipt.message_id == "n0"
@@ -223,7 +287,7 @@ async def test_without_echoes_the_answer_to_a_ping_is_the_receipt(tmp_path: Path
 
 async def test_a_person_who_is_not_there_is_told_later(rig: Rig):
     with pytest.raises(SendLater) as later:
-        await send(rig(), event=event_to(Address(channel="irc", chat_id="nobody"), "w1"))
+        await send(rig(), event=event_to(Address(channel="irc", chat_id="absent"), "w1"))
     assert (later.value.trouble.code, later.value.retry_after, later.value.counts) == ("offline", 60.0, False)
 
 
@@ -273,6 +337,13 @@ HOSTILE: list[bytes] = [
     b":x!y@z PRIVMSG nanobot :\xff\xfe\xfd",
     b"\x00\x01\x02",
     b":" + b"n" * 17_000 + b" PRIVMSG nanobot :w",
+    b":irc.test BATCH + draft/multiline nanobot",
+    b"@msgid=\x00\x00;account=\x00;time=2026-01-01T00:00:00 :a\x00b!y@z PRIVMSG nanobot :w\x00",
+    b"@time=\xff;account= :x!y@z PRIVMSG nanobot :w",
+    b":nanobot!~n@host.test NICK",
+    b":irc.test 433 nanobot anna :in use",
+    "：x!y@z PRIVMSG nanobot :w".encode(),
+    ":irc.test ４３３ nanobot :w".encode(),
 ]
 
 

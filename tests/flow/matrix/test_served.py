@@ -19,7 +19,7 @@ from tests.doubles.synapse import MISSING, PYTHON, Account, synapse
 async def test_a_message_is_answered(tmp_path: Path) -> None:
     async with MatrixServer() as home:
         home.room("!dm:test", ANNA)
-        channel = {"enabled": True, "homeserver": home.url, "accessToken": TOKEN, "owners": [ANNA]}
+        channel = {"enabled": True, "homeserver": home.url, "accessToken": TOKEN, "owners": [ANNA], "encryption": False}
         server = live_server(tmp_path / "home", config={**offline(), "channels": {"matrix": channel}})
         running = await asyncio.to_thread(server.__enter__)
         try:

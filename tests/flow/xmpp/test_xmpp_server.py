@@ -13,7 +13,8 @@ import pytest
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelFailed, SendLater, SendRefused, SendUnclear
-from assistant.testing.platform import WITHIN, Said, event_to, running, send
+from assistant.contracts.inbox import InboundMessage
+from assistant.testing.platform import WITHIN, RecordingLink, Said, event_to, running, send
 from channels.kit.http import Unreached
 from channels.xmpp.session import XmppSession
 from channels.xmpp.settings import XmppSettings
@@ -30,10 +31,13 @@ async def test_what_came_while_it_was_away_is_read_once(platform: XmppPlatform) 
     platform.say("w2")
     platform.write(Said(text="w3", group=True, mention=True))
     await platform.reopen()
+    found: dict[str, set[str]] = {}
     async with running(platform.channel) as link:
-        found = [await link.next() for _ in range(3)]
-    assert {message.text for message in found} == {"w1", "w2", "w3"}
-    assert first.external_id in {message.external_id for message in found}
+        while found.keys() != {"w1", "w2", "w3"}:
+            message = await link.next()
+            found.setdefault(message.text, set()).add(message.external_id)
+    assert [len(ids) for ids in found.values()] == [1, 1, 1]  # the server passes on again what is in the archive, too
+    assert found["w1"] == {first.external_id}
 
 
 async def test_what_came_before_the_first_start_is_not_read(platform: XmppPlatform) -> None:
@@ -137,6 +141,14 @@ async def test_a_file_can_be_fetched_from_where_it_was_put(platform: XmppPlatfor
         ("file:///etc/passwd", False),
         ("aesgcm://example.org/x#0", False),
         ("", False),
+        ("https://upload.example.org:5281/x", True),
+        ("https://example.org\\@evil.example/x", False),
+        ("https://evil.example\\.example.org/x", False),
+        ("https://[x/", False),
+        ("https://example.org:99999/x", False),
+        ("https://example.org:x/", False),
+        ("//example.org/x", False),
+        ("https:example.org/x", False),
     ],
 )
 def test_files_are_fetched_from_the_servers_of_both_and_nowhere_else(url: str, may: bool) -> None:
@@ -166,6 +178,36 @@ async def test_a_receipt_is_given_when_the_message_is_stored(platform: XmppPlatf
         async with asyncio.timeout(WITHIN):
             await platform.person.receipt.wait()
         assert platform.acknowledged()
+
+
+class ClosedDoor(RecordingLink):
+    """No one may write."""
+
+    async def accept(self, message: InboundMessage) -> str:
+        await super().accept(message)
+        return ""
+
+
+async def test_a_stranger_gets_no_receipt(platform: XmppPlatform) -> None:
+    async with running(platform.channel, ClosedDoor()) as link:
+        platform.say("w1")
+        await link.next()
+        platform.say("w2")
+        await link.next()
+        await send(platform, "w3")
+        async with asyncio.timeout(WITHIN):
+            await platform.person.words.wait()  # what was sent before it has come before it
+    assert platform.person.receipts == set()
+
+
+async def test_a_sender_s_time_does_not_end_the_next_connection(platform: XmppPlatform) -> None:
+    async with running(platform.channel) as link:
+        platform.person.say(platform.bot, "w1", id="old1", children=[("{urn:xmpp:delay}delay", {"stamp": "0001-01-01T00:00:00Z"})])
+        assert (await link.next()).text == "w1"
+    async with running(platform.channel) as link:
+        platform.say("w2")
+        while (await link.next()).text != "w2":
+            pass
 
 
 async def test_a_preview_becomes_the_answer(prosody: Prosody, tmp_path: Path) -> None:

@@ -58,6 +58,19 @@ def test_what_says_nothing_is_no_message(inner: str, attributes: str) -> None:
         "<body>w</body><reply xmlns='urn:xmpp:reply:0'/><fallback xmlns='urn:xmpp:fallback:0' for='urn:xmpp:reply:0'>"
         "<body start='0' end='99999999999'/></fallback>",
         "<body>w</body><x xmlns='jabber:x:oob'><url>  </url></x>",
+        *[
+            f"<body>w</body><x xmlns='jabber:x:oob'><url>{url}</url></x>"
+            for url in ("https://[x/", "https://[::1", "//", "a?b#c", "%ff%00/..")
+        ],
+        *[
+            f"<body>w</body><reply xmlns='urn:xmpp:reply:0' to='x'/><fallback xmlns='urn:xmpp:fallback:0' for='urn:xmpp:reply:0'>{body}</fallback>"
+            for body in (
+                "<body start='²' end='³'/>",
+                f"<body start='{'9' * 5000}' end='{'9' * 5000}'/>",
+                "<body start='-1' end='1'/>",
+                "<body/>",
+            )
+        ],
         "<body>w<b>x</b></body>",
     ],
 )
