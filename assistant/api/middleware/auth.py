@@ -11,6 +11,7 @@ from assistant.access.authenticator import Authenticator, counted_as, is_loopbac
 from assistant.access.principals import Principal
 from assistant.api.middleware.guard import Network, client_of
 from assistant.api.middleware.request import headers_named, state_of
+from assistant.api.page import is_of_the_page
 from assistant.contracts.access import UNLIMITED, Admission, NotAdmitted
 from assistant.contracts.errors import MisdirectedHost, Unauthenticated
 
@@ -27,7 +28,7 @@ _LONGEST_ADDRESS: Final = 8192
 
 
 class AuthMiddleware:
-    """Authenticates and admits every request but OPTIONS, /, /health, /ready, hooks and this machine's to /metrics; unknown paths need the key as
+    """Authenticates and admits every request but OPTIONS, the page's files, /health, /ready, hooks and this machine's to /metrics; unknown paths need the key as
     well. Where the Host is none of the server's names, all of them need it, and without a right one the answer is MisdirectedHost, whatever is
     wrong.
 
@@ -48,7 +49,7 @@ class AuthMiddleware:
             return
         path: str = scope["path"]
         state = state_of(scope)
-        is_open = path in _OPEN_PATHS or path.startswith(_OWN_SECRETS) or scope["method"] == "OPTIONS"
+        is_open = path in _OPEN_PATHS or path.startswith(_OWN_SECRETS) or is_of_the_page(path) or scope["method"] == "OPTIONS"
         is_open = is_open or (path == _METRICS and self._is_here(scope))
         if is_open and not state.unlisted_host:
             await self.app(scope, receive, send)
