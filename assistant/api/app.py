@@ -7,9 +7,11 @@ from pathlib import Path
 from starlette.types import ASGIApp
 
 from assistant.access.authenticator import Authenticator
+from assistant.access.browsers import BrowserAccess
 from assistant.api.approvals import ApprovalEndpoints
 from assistant.api.audit import AuditEndpoints
 from assistant.api.body.spool import prepare_spool
+from assistant.api.browsers import BrowserEndpoints
 from assistant.api.channels import ChannelEndpoints
 from assistant.api.chat.endpoint import ChatEndpoint, ChatService, TurnStarter
 from assistant.api.chat.route import AgentCatalog
@@ -146,6 +148,8 @@ def create_app(services: ApiServices) -> ASGIApp:
         resources.append(WorkflowEndpoints(workflows=workflows, settings=settings, spool_folder=spool_folder))
     if services.household is not None:
         resources.append(PeopleEndpoints(household=services.household))
+    if services.household is not None and services.authenticator.browsers is not None:
+        resources.append(_browsers(services, services.household, services.authenticator.browsers))
     if services.usage is not None:
         resources.append(UsageEndpoints(reports=services.usage))
     if services.audit is not None:
@@ -173,6 +177,31 @@ def create_app(services: ApiServices) -> ASGIApp:
     )
     app.router.routes.append(SocketRoute(sockets))
     return guarded(repeated(app, services.idempotency, settings), settings, services.authenticator, metrics=services.metrics)
+
+
+def _browsers(services: ApiServices, household: Household, browsers: BrowserAccess) -> BrowserEndpoints:
+    parts = {
+        "deliveries": services.outgoing,
+        "schedules": services.schedules,
+        "tasks": services.tasks,
+        "approvals": services.approvals,
+        "workflows": services.workflows,
+        "memory": services.memory,
+        "usage": services.usage,
+        "audit": services.audit,
+        "files": services.files,
+        "people": services.household,
+        "responses": services.responses,
+        "metrics": services.depths,
+    }
+    return BrowserEndpoints(
+        authenticator=services.authenticator,
+        browsers=browsers,
+        people=household.people,
+        proxies=networks(services.settings.trusted_proxies),
+        version=services.version,
+        features=[name for name, part in parts.items() if part is not None],
+    )
 
 
 def repeated(app: ASGIApp, store: IdempotencyStore | None, settings: ApiSettings) -> ASGIApp:

@@ -13,7 +13,8 @@ from starlette.types import ASGIApp
 
 from assistant import __version__
 from assistant.access.authenticator import Authenticator, KeyWatch
-from assistant.access.principals import auth_mode, build_access
+from assistant.access.browsers import BrowserAccess
+from assistant.access.principals import auth_mode, build_access, shared_secrets
 from assistant.access.recipients import Senders
 from assistant.api.app import ApiServices, create_app
 from assistant.api.body.spool import sweep_spool
@@ -254,6 +255,7 @@ class Runtime:
                 await store.approvals.purge(sent)
                 await store.occurrences.purge(sent)
                 await store.limits.sweep(now)
+                await store.browsers.purge(now)
                 await store.ledger.recover()
                 await store.ledger.purge(now - timedelta(days=config.usage.keep_days))
                 await store.ledger.forget_windows(now - _LONGEST_WINDOW)
@@ -296,17 +298,19 @@ async def open_runtime(
         runtime = Runtime(services)
         try:
             await check_workflow_models(services.workflows, services.workflow_models)
+            store, mode = services.store, auth_mode(config.auth, config.api.api_key)
             authenticator = Authenticator(
-                access=build_access(config.auth, config.api.api_key, services.store.keys, services.store.people.of),
-                limiter=services.store.limits,
+                access=build_access(config.auth, config.api.api_key, store.keys, store.people.of),
+                limiter=store.limits,
                 defaults=config.default_limits,
-                keys=KeyWatch(services.store.keys),
+                keys=KeyWatch(store.keys, store.browsers),
+                browsers=None if chat_only else BrowserAccess(store.browsers, shared_secrets(config.auth, config.api.api_key, mode)),
             )
             api = _api_services(runtime, authenticator)
             if chat_only:
                 from assistant.api.chat_app import create_chat_app  # noqa: PLC0415 - `nanobot serve` does not need it
 
-                local_only = mounted and not trusts_host and auth_mode(config.auth, config.api.api_key) == "none"
+                local_only = mounted and not trusts_host and mode == "none"
                 api = replace(api, authenticator=replace(authenticator, owner_is_here=local_only))
                 yield runtime, create_chat_app(api, mounted=mounted)
             else:

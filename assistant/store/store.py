@@ -17,6 +17,7 @@ from assistant.store.attachments import AttachmentStore, FileStore
 from assistant.store.audit import AuditStore
 from assistant.store.audit import redact as redact_audit
 from assistant.store.blobs import MediaFolder
+from assistant.store.browsers import Browsers
 from assistant.store.channels import PairingStore, StoredChannelNotes, StoredChannelStates
 from assistant.store.continuations import ContinuationStore
 from assistant.store.database import AttachmentSettings, Database, DatabaseEngine, StoreSettings, Transaction
@@ -44,7 +45,7 @@ from assistant.store.summaries import SummaryStore, redact
 from assistant.store.tasks import TaskStore
 
 _SQLITE = "sqlite:///"
-HEAD = "0019"
+HEAD = "0020"
 """The newest revision in `migrations/versions`."""
 _EXISTS = {
     "sqlite": "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'",
@@ -77,6 +78,7 @@ class Store:
     responses: ResponseStore
     summaries: SummaryStore
     keys: ApiKeys
+    browsers: Browsers
     limits: StoredLimits
     people: PeopleStore
     links: LinkStore
@@ -167,6 +169,7 @@ def _stores(
         summaries=SummaryStore(database, notifier, clock=clock),
         idempotency=IdempotencyStore(database, runner, clock=clock),
         keys=ApiKeys(database, clock=clock),
+        browsers=Browsers(database, clock=clock),
         limits=StoredLimits(database, runner, clock=clock),
         people=people,
         links=LinkStore(database, people, clock=clock),
