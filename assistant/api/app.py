@@ -16,11 +16,13 @@ from assistant.api.channels import ChannelEndpoints
 from assistant.api.chat.endpoint import ChatEndpoint, ChatService, TurnStarter
 from assistant.api.chat.route import AgentCatalog
 from assistant.api.completions import TextEndpoints
+from assistant.api.configuration import ConfigurationEndpoints, Configured
 from assistant.api.deliveries import DeliveryEndpoints, Outgoing
 from assistant.api.files import FileEndpoints, FileService
 from assistant.api.health import HealthEndpoints, ReadinessCheck
 from assistant.api.hooks import HookEndpoints
 from assistant.api.idempotency.middleware import IdempotencyMiddleware
+from assistant.api.keys import KeyEndpoints
 from assistant.api.mcp import McpEndpoints
 from assistant.api.memories import MemoryEndpoints, MemoryResources
 from assistant.api.metrics import Depths, MetricsEndpoints
@@ -29,6 +31,7 @@ from assistant.api.middleware.errors import BodyTimeout, ErrorMiddleware
 from assistant.api.middleware.guard import HostGuard, networks
 from assistant.api.middleware.request import HeadAsGet, RequestIdMiddleware
 from assistant.api.models import ModelEndpoints
+from assistant.api.pairings import PairingEndpoints
 from assistant.api.people import Household, PeopleEndpoints
 from assistant.api.responses.endpoints import ResponseEndpoints
 from assistant.api.routes import create_routes
@@ -41,6 +44,7 @@ from assistant.api.tasks import TaskEndpoints
 from assistant.api.usage import UsageEndpoints
 from assistant.api.workflows.endpoints import WorkflowEndpoints
 from assistant.approvals.book import ApprovalBook
+from assistant.contracts.access import KeyStore
 from assistant.contracts.channels import CalledChannel, ChannelStatus
 from assistant.contracts.hooks import Hooks
 from assistant.contracts.metrics import Metrics
@@ -48,6 +52,7 @@ from assistant.contracts.models import ModelInfo
 from assistant.contracts.sessions import SessionStore
 from assistant.contracts.turns import MAIN
 from assistant.contracts.workflows import Workflows as WorkflowService
+from assistant.inbound.pairing import PairingDesk
 from assistant.ledger.report import UsageReports
 from assistant.providers.registry import ModelRegistry
 from assistant.store.audit import AuditStore
@@ -111,6 +116,12 @@ class ApiServices:
     """For /v1/usage."""
     audit: AuditStore | None = None
     """For /v1/audit."""
+    keys: KeyStore | None = None
+    """For /v1/keys."""
+    pairings: PairingDesk | None = None
+    """For /v1/pairings."""
+    configured: Configured | None = None
+    """For /v1/configuration."""
     hears: bool = False
     """Whether recordings are heard (`voice.transcriber`)."""
     metrics: Metrics = field(default_factory=Metrics)
@@ -154,6 +165,12 @@ def create_app(services: ApiServices) -> ASGIApp:
         resources.append(UsageEndpoints(reports=services.usage))
     if services.audit is not None:
         resources.append(AuditEndpoints(store=services.audit))
+    if services.keys is not None:
+        resources.append(KeyEndpoints(store=services.keys))
+    if services.pairings is not None:
+        resources.append(PairingEndpoints(desk=services.pairings))
+    if services.configured is not None:
+        resources.append(ConfigurationEndpoints(configured=services.configured))
     if services.depths is not None:
         resources.append(MetricsEndpoints(metrics=services.metrics, depths=services.depths))
     if services.schedules is not None:
@@ -193,6 +210,9 @@ def _browsers(services: ApiServices, household: Household, browsers: BrowserAcce
         "people": services.household,
         "responses": services.responses,
         "metrics": services.depths,
+        "keys": services.keys,
+        "pairings": services.pairings,
+        "configuration": services.configured,
     }
     return BrowserEndpoints(
         authenticator=services.authenticator,

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final, NamedTuple
 
 from starlette.types import ASGIApp
@@ -18,6 +19,7 @@ from assistant.access.principals import auth_mode, build_access, shared_secrets
 from assistant.access.recipients import Senders
 from assistant.api.app import ApiServices, create_app
 from assistant.api.body.spool import sweep_spool
+from assistant.api.configuration import Configured
 from assistant.api.deliveries import Outgoing, Reach
 from assistant.api.files import FileService
 from assistant.api.health import ReadinessCheck
@@ -33,12 +35,14 @@ from assistant.config import Loaded
 from assistant.contracts.channels import CalledChannel, ChannelStatus
 from assistant.contracts.errors import NanobotError
 from assistant.contracts.hooks import Hooks
+from assistant.contracts.messages import Json
 from assistant.contracts.turns import MAIN
 from assistant.delivery.dispatcher import Dispatcher
 from assistant.delivery.reports import DeliveryReports
 from assistant.delivery.supervisor import Supervisors
 from assistant.inbound.continuations import ContinuationService
 from assistant.inbound.files import Fetcher
+from assistant.inbound.pairing import pairing_desk
 from assistant.inbound.replies import Writer
 from assistant.inbound.service import InboundService
 from assistant.inbound.spoken import SpokenReplies
@@ -319,6 +323,12 @@ async def open_runtime(
             await runtime.close()
 
 
+def _settings(loaded: Loaded) -> Sequence[tuple[str, Json, str]]:
+    from assistant.config.reference import settings_of  # noqa: PLC0415 - it describes the whole configuration; the start need not wait for it
+
+    return settings_of(loaded)
+
+
 def _api_services(runtime: Runtime, authenticator: Authenticator) -> ApiServices:
     services, store, config = runtime.services, runtime.services.store, runtime.services.loaded.config
     opened = services.channels.opened if services.channels else ()
@@ -349,6 +359,13 @@ def _api_services(runtime: Runtime, authenticator: Authenticator) -> ApiServices
         called=[channel for channel in opened if isinstance(channel, CalledChannel)],
         idempotency=store.idempotency,
         responses=store.responses,
+        keys=store.keys,
+        pairings=pairing_desk(store, config.deliver.expire_after),
+        configured=Configured(
+            file=str(services.loaded.source) if services.loaded.source else None,
+            notices=services.loaded.notices,
+            settings=partial(_settings, services.loaded),
+        ),
         household=Household(people=store.people, links=store.links, channels=services.directory),
         files=FileService(files=store.files, reader=services.reader),
         memory=MemoryResources(store=store, memory=services.memory.service),

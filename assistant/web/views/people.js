@@ -2,7 +2,7 @@
 import { api, post, remove, step } from "../lib/api.js";
 import { useLoaded } from "../lib/changes.js";
 import { html, useState } from "../lib/dom.js";
-import { Act, Badge, Dialog, Facts, Field, Head, Loaded, Problem, When } from "../lib/parts.js";
+import { Act, Badge, Dialog, Facts, Field, Head, Loaded, Problem, Table, When } from "../lib/parts.js";
 import { t } from "../lib/words.js";
 
 const STATES = () => ({ connected: ["good", t("connected")], starting: ["wait", t("starts")], degraded: ["wait", t("has trouble")], stopped: ["bad", t("stopped")] });
@@ -12,7 +12,8 @@ export function View({ me }) {
   const isAdmin = me.scopes === null || me.scopes.includes("admin");
   return html`
     <${Head} title=${t("People")} about=${t("What is kept belongs to a person, and no other sees it.")} />
-    ${isAdmin ? html`<${Everybody} />` : html`<${Own} />`}
+    ${isAdmin ? html`<${Everyone} />` : html`<${Own} />`}
+    ${isAdmin && me.features.includes("pairings") && html`<${Pairings} />`}
     <${Channels} isAdmin=${isAdmin} />`;
 }
 
@@ -21,7 +22,7 @@ function Own() {
   return html`<${Loaded} data=${data} error=${error} again=${again}>${data && html`<div class="cards"><${Person} of=${data} again=${again} /></div>`}</${Loaded}>`;
 }
 
-function Everybody() {
+function Everyone() {
   const { data, error, again } = useLoaded(() => api("v1/people"), ["people"]);
   return html`<${Loaded} data=${data && data.data} error=${error} again=${again}>
     <div class="cards">${data?.data.map((each) => html`<${Person} key=${each.id} of=${each} again=${again} canChange=${true} />`)}</div>
@@ -79,6 +80,38 @@ function Change({ of, onClose, again }) {
       <${Act} kind="main" act=${save}>${t("Save")}</${Act}>
     </form>
   </${Dialog}>`;
+}
+
+function Pairings() {
+  const { data, error, again } = useLoaded(() => api("v1/pairings"), ["people", "channels"]);
+  const [code, setCode] = useState("");
+  const approve = async () => {
+    await post("v1/pairings", { code: code.trim() });
+    setCode("");
+    await again();
+  };
+  const end = (row) => async () => {
+    await remove(`v1/pairings/${step(row.channel)}/${step(row.sender_id)}`);
+    await again();
+  };
+  const columns = [
+    { head: t("Channel"), cell: (row) => row.channel },
+    { head: t("Calls itself"), kind: "wide", cell: (row) => html`${row.name} <small>${row.sender_id}</small>` },
+    { head: t("State"), cell: (row) => (row.state === "open" ? html`<${Badge} kind="wait">${t("has a code")}</${Badge}>` : html`<${Badge} kind="good">${t("may write")}</${Badge}>`) },
+    { head: t("Since"), kind: "minor", cell: (row) => html`<${When} at=${row.created_at} />` },
+    { head: "", cell: (row) => html`<${Act} kind="danger" act=${end(row)} confirm=${t("Shall {name} write no more?", { name: row.name })}>${row.state === "open" ? t("Refuse") : t("End")}</${Act}>` },
+  ];
+  return html`<section class="section">
+    <h2>${t("Strangers")}</h2>
+    <p class="minor-text">${t("A stranger who writes gets a code. Enter it here only if its holder gave it to you.")}</p>
+    <form class="tools" onSubmit=${(event) => event.preventDefault()}>
+      <input class="short" aria-label=${t("Code")} placeholder=${t("Code")} value=${code} onInput=${(event) => setCode(event.target.value)} />
+      <${Act} kind="main" type="submit" act=${approve} disabled=${!code.trim()}>${t("Let in")}</${Act}>
+    </form>
+    <${Loaded} data=${data && data.data} error=${error} again=${again} empty=${t("No stranger has written.")}>
+      <${Table} label=${t("Strangers")} rows=${data?.data} columns=${columns} keyOf=${(row) => `${row.channel}:${row.sender_id}`} />
+    </${Loaded}>
+  </section>`;
 }
 
 function Channels({ isAdmin }) {

@@ -1,36 +1,24 @@
-"""A real Chromium in front of a real server. Skipped, with what to install, where there is none."""
+"""One server and one Chromium for a module; a visit for a test."""
 
-import shutil
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncGenerator
+from dataclasses import asdict
 
 import pytest
+import pytest_asyncio
 
-if TYPE_CHECKING:
-    from playwright.async_api import Browser, BrowserContext, Page
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-_QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
-"""Without a network of its own, and as root."""
+from tests.doubles.model_faults import Control
+from tests.flow.page.rig import PageHouse, Visit, page_house
 
 
-@asynccontextmanager
-async def chromium() -> AsyncGenerator["Browser"]:
-    playwright = pytest.importorskip("playwright.async_api", reason="playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium: apt install chromium")
-    async with playwright.async_playwright() as driver:
-        browser = await driver.chromium.launch(executable_path=CHROMIUM, args=_QUIET)
-        try:
-            yield browser
-        finally:
-            await browser.close()
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[PageHouse]:
+    async with page_house(tmp_path_factory.mktemp("page")) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def visit(house: PageHouse) -> AsyncGenerator[Visit]:
+    house.model.reset()
+    house.model.configure(**asdict(Control()))
+    async with house.visit() as opened:
+        yield opened
