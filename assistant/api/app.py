@@ -12,6 +12,7 @@ from assistant.api.approvals import ApprovalEndpoints
 from assistant.api.audit import AuditEndpoints
 from assistant.api.body.spool import prepare_spool
 from assistant.api.browsers import BrowserEndpoints
+from assistant.api.changes import ChangeEndpoints, ChangeFeed
 from assistant.api.channels import ChannelEndpoints
 from assistant.api.chat.endpoint import ChatEndpoint, ChatService, TurnStarter
 from assistant.api.chat.route import AgentCatalog
@@ -122,6 +123,8 @@ class ApiServices:
     """For /v1/pairings."""
     configured: Configured | None = None
     """For /v1/configuration."""
+    changes: ChangeFeed | None = None
+    """For /v1/changes."""
     hears: bool = False
     """Whether recordings are heard (`voice.transcriber`)."""
     metrics: Metrics = field(default_factory=Metrics)
@@ -159,8 +162,6 @@ def create_app(services: ApiServices) -> ASGIApp:
         resources.append(WorkflowEndpoints(workflows=workflows, settings=settings, spool_folder=spool_folder))
     if services.household is not None:
         resources.append(PeopleEndpoints(household=services.household))
-    if services.household is not None and services.authenticator.browsers is not None:
-        resources.append(_browsers(services, services.household, services.authenticator.browsers))
     if services.usage is not None:
         resources.append(UsageEndpoints(reports=services.usage))
     if services.audit is not None:
@@ -179,6 +180,7 @@ def create_app(services: ApiServices) -> ASGIApp:
         resources.append(TaskEndpoints(book=services.tasks))
     if services.approvals is not None:
         resources.append(ApprovalEndpoints(book=services.approvals, limits=settings.limits))
+    resources += _for_pages(services)
     if services.hooks is not None:
         resources.append(HookEndpoints(hooks=services.hooks))
     if services.called:
@@ -194,6 +196,16 @@ def create_app(services: ApiServices) -> ASGIApp:
     )
     app.router.routes.append(SocketRoute(sockets))
     return guarded(repeated(app, services.idempotency, settings), settings, services.authenticator, metrics=services.metrics)
+
+
+def _for_pages(services: ApiServices) -> list[object]:
+    """What pages need beside the rest."""
+    resources: list[object] = []
+    if services.household is not None and services.authenticator.browsers is not None:
+        resources.append(_browsers(services, services.household, services.authenticator.browsers))
+    if services.changes is not None:
+        resources.append(ChangeEndpoints(feed=services.changes, keep_alive=services.settings.keep_alive_seconds))
+    return resources
 
 
 def _browsers(services: ApiServices, household: Household, browsers: BrowserAccess) -> BrowserEndpoints:

@@ -19,6 +19,7 @@ from assistant.access.principals import auth_mode, build_access, shared_secrets
 from assistant.access.recipients import Senders
 from assistant.api.app import ApiServices, create_app
 from assistant.api.body.spool import sweep_spool
+from assistant.api.changes import ChangeFeed
 from assistant.api.configuration import Configured
 from assistant.api.deliveries import Outgoing, Reach
 from assistant.api.files import FileService
@@ -84,6 +85,7 @@ class Runtime:
             expire_after=timedelta(seconds=services.loaded.config.deliver.expire_after),
         )
         self._gateway = None if services.channels is None else self._open_gateway(services.channels)
+        self.changes = ChangeFeed(services.store.changes, services.store.notifier)
         self._upkeep: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -113,6 +115,7 @@ class Runtime:
         def left(kept: float = 0) -> float:
             return max(0.0, end - loop.time() - kept)
 
+        self.changes.close()
         await self.services.schedules.stop_beginning()
         self.services.workflows.stop_beginning()
         await self.services.tasks.stop_beginning()
@@ -373,6 +376,7 @@ def _api_services(runtime: Runtime, authenticator: Authenticator) -> ApiServices
         workflow_models=services.workflow_models,
         usage=services.reports,
         audit=store.audit,
+        changes=runtime.changes,
         hears=config.voice.transcriber is not None,
         metrics=services.metrics,
         depths=runtime.depths,

@@ -18,6 +18,7 @@ from assistant.store.audit import AuditStore
 from assistant.store.audit import redact as redact_audit
 from assistant.store.blobs import MediaFolder
 from assistant.store.browsers import Browsers
+from assistant.store.changes import Changes
 from assistant.store.channels import PairingStore, StoredChannelNotes, StoredChannelStates
 from assistant.store.continuations import ContinuationStore
 from assistant.store.database import AttachmentSettings, Database, DatabaseEngine, StoreSettings, Transaction
@@ -89,6 +90,7 @@ class Store:
     ledger: LedgerStore
     mcp: McpStore
     audit: AuditStore
+    changes: Changes
     notifier: Notifier
     database: Database
     runner: Runner
@@ -180,6 +182,7 @@ def _stores(
         ledger=LedgerStore(database, runner, clock=clock),
         mcp=McpStore(database, clock=clock),
         audit=AuditStore(database),
+        changes=Changes(database),
         notifier=notifier,
         database=database,
         runner=runner,

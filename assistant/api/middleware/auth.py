@@ -33,8 +33,8 @@ _LONGEST_ADDRESS: Final = 8192
 
 class AuthMiddleware:
     """Authenticates and admits every request but OPTIONS, the page's files, /health, /ready, /v1/login, hooks and this machine's to
-    /metrics; unknown paths need the key as well. Where the Host is none of the server's names, all of them need it, and without a right one the answer is MisdirectedHost,
-    whatever is wrong. A browser that is logged in is known by its cookie, where no key is sent.
+    /metrics; unknown paths need the key as well. Where the Host is none of the server's names, all of them need it, and without a right one the
+    answer is MisdirectedHost, whatever is wrong. A browser that is logged in is known by its cookie, where no key is sent.
 
     A request whose key expires or is revoked meanwhile is cut off within a second: with 401, or by an error event once the answer has begun.
     A socket's key may be in its address, which is then removed from the scope. An unauthenticated socket is accepted and closed with 1008,

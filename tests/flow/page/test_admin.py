@@ -18,8 +18,7 @@ KEY = "an-owner's-secret"
 
 @pytest.fixture
 async def served(tmp_path: Path) -> AsyncGenerator[tuple[LiveServer, httpx2.AsyncClient]]:
-    config = {**offline(), "api": {"apiKey": KEY}, "providers": {"openai": {"apiKey": "sk-never-shown"}}, "nonsense": {"nothing": 1}}
-    del config["nonsense"]
+    config = {**offline(), "api": {"apiKey": KEY}, "providers": {"openai": {"apiKey": "sk-never-shown"}}}
     with live_server(tmp_path / "home", config=config, env={"NANOBOT_API__KEEP_ALIVE_SECONDS": "7"}) as server:
         async with httpx2.AsyncClient(base_url=server.url, headers={"authorization": f"Bearer {KEY}"}) as client:
             yield server, client
@@ -83,7 +82,8 @@ async def test_a_stranger_is_let_in_by_the_code_and_out_again(tmp_path: Path, se
     assert "7KQ2M9XF" not in str(listed)
     assert (await owner.post("/v1/pairings", json={"code": "AAAAAAAA"})).json()["error"]["code"] == "pairing_not_found"
     assert (await owner.post("/v1/pairings", json={"code": " 7kq2m9xf "})).json()["state"] == "approved"
-    assert [each["text"] for each in (await owner.get("/v1/deliveries")).json()["data"]][0].startswith("You may write to me now.")
+    [told] = (await owner.get("/v1/deliveries")).json()["data"]
+    assert told["text"].startswith("You may write to me now.")
     assert (await owner.delete("/v1/pairings/telegram/77")).status_code == 200
     assert (await owner.delete("/v1/pairings/telegram/77")).status_code == 404
 
