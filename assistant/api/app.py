@@ -56,6 +56,7 @@ from assistant.contracts.workflows import Workflows as WorkflowService
 from assistant.inbound.pairing import PairingDesk
 from assistant.ledger.report import UsageReports
 from assistant.providers.registry import ModelRegistry
+from assistant.store.attachments import AttachmentStore
 from assistant.store.audit import AuditStore
 from assistant.store.idempotency import IdempotencyStore
 from assistant.store.responses import ResponseStore
@@ -123,6 +124,8 @@ class ApiServices:
     """For /v1/pairings."""
     configured: Configured | None = None
     """For /v1/configuration."""
+    attachments: AttachmentStore | None = None
+    """For the files of sessions."""
     changes: ChangeFeed | None = None
     """For /v1/changes."""
     hears: bool = False
@@ -145,7 +148,7 @@ def create_app(services: ApiServices) -> ASGIApp:
     resources: list[object] = [
         ModelEndpoints(agents=agents, registry=registry, workflows=known.workflows),
         HealthEndpoints(version=services.version, checks=services.ready, channels=services.channels),
-        SessionEndpoints(store=services.sessions, turns=turns),
+        SessionEndpoints(store=services.sessions, turns=turns, attachments=services.attachments),
         TextEndpoints(registry=registry, direct=direct, known=known, settings=settings),
     ]
     if services.responses is not None and files is not None:

@@ -376,6 +376,7 @@ def _api_services(runtime: Runtime, authenticator: Authenticator) -> ApiServices
         workflow_models=services.workflow_models,
         usage=services.reports,
         audit=store.audit,
+        attachments=store.attachments,
         changes=runtime.changes,
         hears=config.voice.transcriber is not None,
         metrics=services.metrics,
