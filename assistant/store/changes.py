@@ -21,7 +21,9 @@ LATEST_DELIVERIES = """
 LATEST_APPROVALS = "SELECT id, state, started, ended FROM approvals WHERE person = :person ORDER BY created DESC, id DESC LIMIT :limit"
 LATEST_TASKS = "SELECT id, state, cancel, started, ended FROM tasks WHERE owner = :person ORDER BY created DESC, id DESC LIMIT :limit"
 LATEST_SCHEDULES = """
-    SELECT id, state, next_at, last, failures, length(payload) FROM schedules
+    SELECT id, state, next_at, last, failures, length(payload),
+        (SELECT COALESCE(ended, started, instant) FROM occurrences WHERE schedule = schedules.id ORDER BY instant DESC LIMIT 1)
+    FROM schedules
     WHERE owner = :person ORDER BY created DESC, id DESC LIMIT :limit"""
 LATEST_MEMORIES = "SELECT id, until, superseded FROM memories WHERE owner = :person ORDER BY number DESC LIMIT :limit"
 MANY_MEMORIES = "SELECT COUNT(*) FROM memories WHERE owner = :person"

@@ -24,10 +24,16 @@ const VIEWS = [
   { name: "settings", title: () => t("Settings"), module: "settings" },
 ];
 
-const placeOf = () => {
-  const [, name = "chat", ...rest] = decodeURIComponent(location.hash || "#/chat").split("/");
+function placeOf() {
+  let written = location.hash;
+  try {
+    written = decodeURIComponent(written);
+  } catch {
+    // Written by hand, and no encoding: taken as it is.
+  }
+  const [, name = "chat", ...rest] = (written || "#/chat").split("/");
   return { name: name || "chat", rest: rest.join("/") };
-};
+}
 
 function usePlace() {
   const [place, set] = useState(placeOf);

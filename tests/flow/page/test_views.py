@@ -10,18 +10,25 @@ from tests.flow.page.rig import PageHouse, Visit
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-async def test_a_message_is_sent_and_its_state_is_seen(house: PageHouse, visit: Visit) -> None:
+async def test_a_message_is_sent_its_state_seen_and_it_is_cancelled(house: PageHouse, visit: Visit) -> None:
     page = await visit.open("#/deliveries")
     await page.get_by_role("button", name="Send a message").click()
-    await page.get_by_label("To", exact=False).first.fill("telegram:42")
-    await page.get_by_role("dialog").get_by_label("Message").fill("see you at nine")
-    await page.get_by_role("dialog").get_by_role("button", name="Send").click()
-    await page.get_by_role("dialog").locator(".problem").wait_for()  # Telegram is off here: the reason is shown, and the form stays
-    assert "telegram" in (await page.get_by_role("dialog").locator(".problem").inner_text()).lower()
-    visit.wrong.clear()
-    await page.keyboard.press("Escape")
-    await page.get_by_role("dialog").wait_for(state="detached")
-    assert (await house.client.get("/v1/deliveries")).json()["data"] == []
+    form = page.get_by_role("dialog")
+    await form.get_by_label("To", exact=False).fill("nowhere:42")
+    await form.get_by_label("Message").fill("see you at nine")
+    await form.get_by_role("button", name="Send").click()
+    await form.locator(".problem", has_text="nowhere").wait_for()
+    visit.wrong.clear()  # the browser tells of the 400
+    await form.get_by_label("To", exact=False).fill("telegram:42")
+    await form.get_by_role("button", name="Send").click()
+    await form.wait_for(state="detached")
+    row = page.locator("tr.opens", has_text="see you at nine")
+    await row.click()
+    await page.get_by_text("the telegram channel is not enabled").wait_for()
+    await page.get_by_role("button", name="Cancel it").click()
+    await row.locator(".badge", has_text="cancelled").wait_for()
+    [kept] = (await house.client.get("/v1/deliveries")).json()["data"]
+    assert kept["state"] == "cancelled"
 
 
 async def test_something_is_remembered_found_explained_and_forgotten(house: PageHouse, visit: Visit) -> None:
