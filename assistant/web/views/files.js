@@ -1,7 +1,7 @@
 // Files that were sent: in messages that name them, until they are deleted.
 import { api, query, remove, request, step, upload } from "../lib/api.js";
 import { html, useEffect, useRef, useState } from "../lib/dom.js";
-import { count, size } from "../lib/format.js";
+import { size } from "../lib/format.js";
 import { Icon } from "../lib/icons.js";
 import { Act, Head, Loaded, More, Problem, Table, When } from "../lib/parts.js";
 import { t } from "../lib/words.js";
@@ -62,7 +62,6 @@ export function View() {
     ${rows !== null && html`<${Problem} error=${error} />`}
     <${Loaded} data=${rows} error=${rows === null ? error : null} again=${() => read()} empty=${t("No files yet.")}>
       <${Table} label=${t("Files")} rows=${rows} columns=${columns} />
-      <p><small>${t("{n} files", { n: count(rows?.length) })}</small></p>
       <${More} more=${hasMore ? () => read(rows.at(-1).id, rows) : null} />
     </${Loaded}>`;
 }

@@ -292,7 +292,6 @@ export const german = {
     "{name} wird eine eigene Person, ohne das, was aufbewahrt ist. Fortfahren?",
   "{n} calls are of models without a known price.": "{n} Aufrufe sind von Modellen ohne bekannten Preis.",
   "{n} days": "{n} Tage",
-  "{n} files": "{n} Dateien",
   "{n} waiting": "{n} warten",
   "{used} of {amount} {per}": "{used} von {amount} {per}",
   "“tomorrow 9:00”, “every weekday at 8”, “in 20 minutes”, or a cron expression":
