@@ -1,6 +1,6 @@
 """The whole of the HTTP side, put together."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -169,12 +169,7 @@ def create_app(services: ApiServices) -> ASGIApp:
         resources.append(UsageEndpoints(reports=services.usage))
     if services.audit is not None:
         resources.append(AuditEndpoints(store=services.audit))
-    if services.keys is not None:
-        resources.append(KeyEndpoints(store=services.keys))
-    if services.pairings is not None:
-        resources.append(PairingEndpoints(desk=services.pairings))
-    if services.configured is not None:
-        resources.append(ConfigurationEndpoints(configured=services.configured))
+    resources += _administration(services)
     if services.depths is not None:
         resources.append(MetricsEndpoints(metrics=services.metrics, depths=services.depths))
     if services.schedules is not None:
@@ -209,6 +204,16 @@ def _for_pages(services: ApiServices) -> list[object]:
     if services.changes is not None:
         resources.append(ChangeEndpoints(feed=services.changes, keep_alive=services.settings.keep_alive_seconds))
     return resources
+
+
+def _administration(services: ApiServices) -> Iterator[object]:
+    """What only an owner's credential opens."""
+    if services.keys is not None:
+        yield KeyEndpoints(store=services.keys)
+    if services.pairings is not None:
+        yield PairingEndpoints(desk=services.pairings)
+    if services.configured is not None:
+        yield ConfigurationEndpoints(configured=services.configured)
 
 
 def _browsers(services: ApiServices, household: Household, browsers: BrowserAccess) -> BrowserEndpoints:

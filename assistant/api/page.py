@@ -33,8 +33,8 @@ _HEADERS: Final = {
     "Cache-Control": "no-cache",  # asked for again each time, and answered with 304
     "Vary": "Accept-Encoding",
 }
-_PREFIX: Final = "/web/"
-_AT_THE_TOP: Final = frozenset({"/sw.js", "/manifest.webmanifest"})
+PAGE_FOLDER: Final = "/web/"
+PAGE_PATHS: Final = frozenset({"/sw.js", "/manifest.webmanifest"})
 """A service worker reaches only what is below its own path."""
 
 
@@ -57,14 +57,9 @@ def _kept(name: str) -> _Kept | None:
     return _Kept(gzip.compress(content, 9, mtime=0), f'"{sha256(content).hexdigest()[:32]}"', kind)
 
 
-def is_of_the_page(path: str) -> bool:
-    """Whether a path is a file of the page, which needs no key."""
-    return path.startswith(_PREFIX) or path in _AT_THE_TOP
-
-
 def page_routes() -> list[Route]:
     """`/` for browsers and for programs, and the files that the page loads."""
-    return [Route("/", _root), Route(_PREFIX + "{name:path}", _file), *[Route(path, _file) for path in sorted(_AT_THE_TOP)]]
+    return [Route("/", _root), Route(PAGE_FOLDER + "{name:path}", _file), *[Route(path, _file) for path in sorted(PAGE_PATHS)]]
 
 
 async def _root(request: Request) -> Response:

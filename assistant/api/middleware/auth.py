@@ -11,16 +11,16 @@ from assistant.access.authenticator import Authenticator, counted_as, is_loopbac
 from assistant.access.principals import Principal
 from assistant.api.middleware.guard import Network, client_of
 from assistant.api.middleware.request import header, headers_named, state_of
-from assistant.api.page import is_of_the_page
+from assistant.api.page import PAGE_FOLDER, PAGE_PATHS
 from assistant.contracts.access import UNLIMITED, Admission, NotAdmitted
 from assistant.contracts.errors import ForbiddenOrigin, MisdirectedHost, Unauthenticated
 
 LOGIN: Final = "/v1/login"
-_OPEN_PATHS = frozenset({"/", "/health", "/ready", LOGIN})
+_OPEN_PATHS = frozenset({"/", "/health", "/ready", LOGIN, *PAGE_PATHS})
 _METRICS = "/metrics"
 """Open to this machine."""
-_OWN_SECRETS = ("/hooks/", "/channels/")
-"""Each path below checks a secret of its own."""
+_OPEN_BELOW = ("/hooks/", "/channels/", PAGE_FOLDER)
+"""Hooks and channels check secrets of their own; the page's files hold none."""
 COOKIE: Final = "nanobot"
 """The cookie of a browser that is logged in."""
 _READS: Final = frozenset({"GET", "HEAD"})
@@ -53,7 +53,7 @@ class AuthMiddleware:
             return
         path: str = scope["path"]
         state = state_of(scope)
-        is_open = path in _OPEN_PATHS or path.startswith(_OWN_SECRETS) or is_of_the_page(path) or scope["method"] == "OPTIONS"
+        is_open = path in _OPEN_PATHS or path.startswith(_OPEN_BELOW) or scope["method"] == "OPTIONS"
         is_open = is_open or (path == _METRICS and self._is_here(scope))
         if is_open and not state.unlisted_host:
             await self.app(scope, receive, send)

@@ -10,7 +10,20 @@ from tests.flow.nanobot_process import ROOT
 from tests.flow.page.rig import PageHouse, Visit, page_house
 
 FOLDER: Final = ROOT / "docs" / "page"
-VIEWS: Final = ["chat", "deliveries", "schedule", "calendar", "memory", "approvals", "tasks", "files", "people", "usage", "audit", "settings"]
+VIEWS: Final = [
+    "chat",
+    "deliveries",
+    "schedule",
+    "calendar",
+    "memory",
+    "approvals",
+    "tasks",
+    "files",
+    "people",
+    "usage",
+    "audit",
+    "settings",
+]
 WIDE: Final = {"width": 1200, "height": 760}
 NARROW: Final = {"width": 360, "height": 740}
 CONTRACT: Final = """It is a **rental contract** of two years, from 1 April 2025.
@@ -40,7 +53,8 @@ async def furnish(house: PageHouse) -> None:
         content: list[dict[str, object]] = [{"type": "text", "text": asked}]
         body = {"session_id": f"s{number}", "messages": [{"role": "user", "content": content}]}
         (await client.post("/v1/chat/completions", json=body)).raise_for_status()
-    steps = 'CALLTOOLS [["list_files", {"path": "."}], ["write_file", {"path": "notes/lisbon.md", "content": "# Lisbon"}], ["run", {"command": "date"}]]'
+    written = '["write_file", {"path": "notes/lisbon.md", "content": "# Lisbon"}]'
+    steps = f'CALLTOOLS [["list_files", {{"path": "."}}], {written}, ["run", {{"command": "date"}}]]'
     body = {"session_id": "s3", "messages": [{"role": "user", "content": steps}]}
     (await client.post("/v1/chat/completions", json=body)).raise_for_status()
     for text in ("Anna is allergic to hazelnuts", "I drink my tea without milk", "The bicycle is in the cellar, the key hangs by the door"):
@@ -53,7 +67,9 @@ async def furnish(house: PageHouse) -> None:
         (await client.post("/v1/schedules", json={"kind": kind, "when": when, "text": text})).raise_for_status()
     for to, text in (("telegram:42", "I am late, start without me"), ("telegram:42", "The plumber comes at ten")):
         (await client.post("/v1/deliveries", json={"to": to, "text": text})).raise_for_status()
-    (await client.post("/v1/files", data={"purpose": "user_data"}, files={"file": ("ideas.md", b"- Lisbon\n" * 900, "text/markdown")})).raise_for_status()
+    (
+        await client.post("/v1/files", data={"purpose": "user_data"}, files={"file": ("ideas.md", b"- Lisbon\n" * 900, "text/markdown")})
+    ).raise_for_status()
     (await client.post("/v1/people/me", json={"name": "Anna", "zone": "Europe/Berlin", "quiet": "22:00-07:00"})).raise_for_status()
     (await client.post("/v1/keys", json={"name": "home-assistant", "scopes": ["chat", "models"]})).raise_for_status()
 
