@@ -4,15 +4,16 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from time import monotonic
 from typing import Final
 
+from assistant.access.browsers import BrowserAccess
 from assistant.access.principals import OWNER, Access, Principal, key_of
-from assistant.contracts.access import UNLIMITED, Admission, KeyStore, Limiter, Limits
+from assistant.contracts.access import UNLIMITED, Admission, Holding, KeyStore, Limiter, Limits
 from assistant.contracts.errors import RateLimited, StoreUnavailable, Unauthenticated
 
 log = logging.getLogger(__name__)
@@ -77,10 +78,10 @@ _WATCH_SECONDS: Final = 0.5
 
 
 class KeyWatch:
-    """Asks the store, while anything is open, which of the keys in use are still valid: one query for all."""
+    """Asks the store, while anything is open, which of the keys and browsers in use are still valid: one query for all of a kind."""
 
-    def __init__(self, store: KeyStore) -> None:
-        self._store = store
+    def __init__(self, *stores: Holding) -> None:
+        self._stores = stores
         self._open: dict[tuple[str, str], set[Callable[[], None]]] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -110,7 +111,7 @@ class KeyWatch:
                     return
                 asked = list(self._open)
                 try:
-                    valid = await self._store.holding([credential for credential, _ in asked])
+                    valid = await self._valid({credential for credential, _ in asked})
                 except StoreUnavailable as error:
                     log.warning("keys.not_watched code=%s", error.code)
                     continue
@@ -119,6 +120,13 @@ class KeyWatch:
                         ended()
         finally:
             self._task = None
+
+    async def _valid(self, asked: set[str]) -> Mapping[str, str]:
+        valid: dict[str, str] = {}
+        for store in self._stores:
+            if left := asked - valid.keys():
+                valid |= await store.holding(left)
+        return valid
 
 
 def is_loopback(host: str) -> bool:
@@ -153,6 +161,7 @@ class Authenticator:
     defaults: Limits = field(default_factory=Limits)
     """Limits for principals that define none."""
     keys: KeyWatch | None = None
+    browsers: BrowserAccess | None = None
     owner_is_here: bool = False
     """Accept the owner from this machine only: for a mounted app without keys, which cannot know who reaches it."""
     clock: Callable[[], float] = time.time
@@ -173,6 +182,12 @@ class Authenticator:
         if self.owner_is_here and who.id == OWNER.id and (passed_on or not is_loopback(address)):
             raise Unauthenticated(_ONLY_HERE)
         return who
+
+    async def identify_browser(self, address: str, secret: bytes) -> Principal | None:
+        """The principal of a cookie's secret. None: it opens nothing, and counts neither as a credential nor as a guess. Raises RateLimited,
+        StoreUnavailable."""
+        self.attempts.check(address)
+        return None if self.browsers is None else await self.browsers.identify(secret)
 
     async def needs_key(self) -> bool:
         """Whether a request without any credential is refused."""

@@ -40,6 +40,8 @@ class Principal:
     limits: Limits = _NO_LIMITS
     credential: str | None = field(default=None, repr=False)
     """The digest of the stored key's secret; None: the credential can't be revoked while the server runs."""
+    browser: str | None = None
+    """The id of the browser whose cookie it is."""
     until: float | None = None
     """When the credential expires by itself, in seconds since 1970; None: never, or (a stored key) the store knows."""
 
@@ -148,9 +150,9 @@ _OWNER: Final = "key:"
 """The prefix of the id of a key's principal."""
 
 
-def new_secret() -> str:
-    """`nbk_` and 256 random bits, so a plain hash protects it as well as a slow one."""
-    return KEY_MARK + secrets.token_urlsafe(32)
+def new_secret(mark: str = KEY_MARK) -> str:
+    """A mark and 256 random bits, so a plain hash protects it as well as a slow one."""
+    return mark + secrets.token_urlsafe(32)
 
 
 def digest_of(secret: bytes) -> str:
@@ -234,7 +236,7 @@ def auth_mode(auth: AuthSettings, api_key: SecretStr | None) -> Mode:
             raise CannotLetIn("auth.mode is 'supabase': set auth.supabase.url and auth.supabase.key, or SUPABASE_URL and SUPABASE_KEY.")
         case _:
             pass
-    if any(secret.startswith(KEY_MARK) for secret in _shared(auth, api_key, mode)):
+    if any(secret.startswith(KEY_MARK) for secret in shared_secrets(auth, api_key, mode)):
         raise CannotLetIn(f"A secret of your own can't begin with '{KEY_MARK}', as the keys of nanobot keys create do: choose another.")
     return mode
 
@@ -250,10 +252,10 @@ def build_access(auth: AuthSettings, api_key: SecretStr | None, keys: KeyStore, 
 
         tokens = Supabase(auth.supabase.url, auth.supabase.key.get_secret_value().strip())
         tokens = OwnPeople(tokens, person_of) if person_of else tokens
-    return StoredKeys(keys, SharedKeys(_shared(auth, api_key, mode), tokens))
+    return StoredKeys(keys, SharedKeys(shared_secrets(auth, api_key, mode), tokens))
 
 
-def _shared(auth: AuthSettings, api_key: SecretStr | None, mode: Mode) -> list[str]:
+def shared_secrets(auth: AuthSettings, api_key: SecretStr | None, mode: Mode) -> list[str]:
     """The secrets whose bearer is the owner."""
     secrets = [api_key, auth.token if mode in ("token", "keys") else None, auth.password if mode == "password" else None]
     return [secret.get_secret_value().strip() for secret in secrets if secret is not None]

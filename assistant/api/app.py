@@ -1,24 +1,29 @@
 """The whole of the HTTP side, put together."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from starlette.types import ASGIApp
 
 from assistant.access.authenticator import Authenticator
+from assistant.access.browsers import BrowserAccess
 from assistant.api.approvals import ApprovalEndpoints
 from assistant.api.audit import AuditEndpoints
 from assistant.api.body.spool import prepare_spool
+from assistant.api.browsers import BrowserEndpoints
+from assistant.api.changes import ChangeEndpoints, ChangeFeed
 from assistant.api.channels import ChannelEndpoints
 from assistant.api.chat.endpoint import ChatEndpoint, ChatService, TurnStarter
 from assistant.api.chat.route import AgentCatalog
 from assistant.api.completions import TextEndpoints
+from assistant.api.configuration import ConfigurationEndpoints, Configured
 from assistant.api.deliveries import DeliveryEndpoints, Outgoing
 from assistant.api.files import FileEndpoints, FileService
 from assistant.api.health import HealthEndpoints, ReadinessCheck
 from assistant.api.hooks import HookEndpoints
 from assistant.api.idempotency.middleware import IdempotencyMiddleware
+from assistant.api.keys import KeyEndpoints
 from assistant.api.mcp import McpEndpoints
 from assistant.api.memories import MemoryEndpoints, MemoryResources
 from assistant.api.metrics import Depths, MetricsEndpoints
@@ -27,6 +32,7 @@ from assistant.api.middleware.errors import BodyTimeout, ErrorMiddleware
 from assistant.api.middleware.guard import HostGuard, networks
 from assistant.api.middleware.request import HeadAsGet, RequestIdMiddleware
 from assistant.api.models import ModelEndpoints
+from assistant.api.pairings import PairingEndpoints
 from assistant.api.people import Household, PeopleEndpoints
 from assistant.api.responses.endpoints import ResponseEndpoints
 from assistant.api.routes import create_routes
@@ -39,6 +45,7 @@ from assistant.api.tasks import TaskEndpoints
 from assistant.api.usage import UsageEndpoints
 from assistant.api.workflows.endpoints import WorkflowEndpoints
 from assistant.approvals.book import ApprovalBook
+from assistant.contracts.access import KeyStore
 from assistant.contracts.channels import CalledChannel, ChannelStatus
 from assistant.contracts.hooks import Hooks
 from assistant.contracts.metrics import Metrics
@@ -46,8 +53,10 @@ from assistant.contracts.models import ModelInfo
 from assistant.contracts.sessions import SessionStore
 from assistant.contracts.turns import MAIN
 from assistant.contracts.workflows import Workflows as WorkflowService
+from assistant.inbound.pairing import PairingDesk
 from assistant.ledger.report import UsageReports
 from assistant.providers.registry import ModelRegistry
+from assistant.store.attachments import AttachmentStore
 from assistant.store.audit import AuditStore
 from assistant.store.idempotency import IdempotencyStore
 from assistant.store.responses import ResponseStore
@@ -109,6 +118,16 @@ class ApiServices:
     """For /v1/usage."""
     audit: AuditStore | None = None
     """For /v1/audit."""
+    keys: KeyStore | None = None
+    """For /v1/keys."""
+    pairings: PairingDesk | None = None
+    """For /v1/pairings."""
+    configured: Configured | None = None
+    """For /v1/configuration."""
+    attachments: AttachmentStore | None = None
+    """For the files of sessions."""
+    changes: ChangeFeed | None = None
+    """For /v1/changes."""
     hears: bool = False
     """Whether recordings are heard (`voice.transcriber`)."""
     metrics: Metrics = field(default_factory=Metrics)
@@ -129,7 +148,7 @@ def create_app(services: ApiServices) -> ASGIApp:
     resources: list[object] = [
         ModelEndpoints(agents=agents, registry=registry, workflows=known.workflows),
         HealthEndpoints(version=services.version, checks=services.ready, channels=services.channels),
-        SessionEndpoints(store=services.sessions, turns=turns),
+        SessionEndpoints(store=services.sessions, turns=turns, attachments=services.attachments),
         TextEndpoints(registry=registry, direct=direct, known=known, settings=settings),
     ]
     if services.responses is not None and files is not None:
@@ -150,6 +169,7 @@ def create_app(services: ApiServices) -> ASGIApp:
         resources.append(UsageEndpoints(reports=services.usage))
     if services.audit is not None:
         resources.append(AuditEndpoints(store=services.audit))
+    resources += _administration(services)
     if services.depths is not None:
         resources.append(MetricsEndpoints(metrics=services.metrics, depths=services.depths))
     if services.schedules is not None:
@@ -158,6 +178,7 @@ def create_app(services: ApiServices) -> ASGIApp:
         resources.append(TaskEndpoints(book=services.tasks))
     if services.approvals is not None:
         resources.append(ApprovalEndpoints(book=services.approvals, limits=settings.limits))
+    resources += _for_pages(services)
     if services.hooks is not None:
         resources.append(HookEndpoints(hooks=services.hooks))
     if services.called:
@@ -173,6 +194,54 @@ def create_app(services: ApiServices) -> ASGIApp:
     )
     app.router.routes.append(SocketRoute(sockets))
     return guarded(repeated(app, services.idempotency, settings), settings, services.authenticator, metrics=services.metrics)
+
+
+def _for_pages(services: ApiServices) -> list[object]:
+    """What pages need beside the rest."""
+    resources: list[object] = []
+    if services.household is not None and services.authenticator.browsers is not None:
+        resources.append(_browsers(services, services.household, services.authenticator.browsers))
+    if services.changes is not None:
+        resources.append(ChangeEndpoints(feed=services.changes, keep_alive=services.settings.keep_alive_seconds))
+    return resources
+
+
+def _administration(services: ApiServices) -> Iterator[object]:
+    """What only an owner's credential opens."""
+    if services.keys is not None:
+        yield KeyEndpoints(store=services.keys)
+    if services.pairings is not None:
+        yield PairingEndpoints(desk=services.pairings)
+    if services.configured is not None:
+        yield ConfigurationEndpoints(configured=services.configured)
+
+
+def _browsers(services: ApiServices, household: Household, browsers: BrowserAccess) -> BrowserEndpoints:
+    parts = {
+        "deliveries": services.outgoing,
+        "schedules": services.schedules,
+        "tasks": services.tasks,
+        "approvals": services.approvals,
+        "workflows": services.workflows,
+        "memory": services.memory,
+        "usage": services.usage,
+        "audit": services.audit,
+        "files": services.files,
+        "people": services.household,
+        "responses": services.responses,
+        "metrics": services.depths,
+        "keys": services.keys,
+        "pairings": services.pairings,
+        "configuration": services.configured,
+    }
+    return BrowserEndpoints(
+        authenticator=services.authenticator,
+        browsers=browsers,
+        people=household.people,
+        proxies=networks(services.settings.trusted_proxies),
+        version=services.version,
+        features=[name for name, part in parts.items() if part is not None],
+    )
 
 
 def repeated(app: ASGIApp, store: IdempotencyStore | None, settings: ApiSettings) -> ASGIApp:

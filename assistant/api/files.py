@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from assistant.api.answers import Answer, ListAnswer, Seconds, known_id
 from assistant.api.body.multipart import MultipartForm, read_form
 from assistant.api.body.spool import FileLookup, spooled
+from assistant.api.file_answers import saved_answer
 from assistant.api.middleware.request import header, principal
 from assistant.api.openapi import FILE, endpoint, errors, takes
 from assistant.api.settings import ApiLimits
@@ -50,14 +51,6 @@ class FileDeleted(Answer):
     id: str
     object: Literal["file"] = "file"
     deleted: Literal[True] = True
-
-
-_NEVER_A_PAGE: Final = {
-    "content-disposition": "attachment",
-    "content-security-policy": "default-src 'none'; sandbox",
-    "x-content-type-options": "nosniff",
-}
-"""Uploads are served as bytes: no browser shows or runs one as a page of this server."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +133,7 @@ class FileEndpoints:
             data = None
         if data is None:
             raise NoSuchFile(param="file_id")
-        return Response(data, headers=_NEVER_A_PAGE, media_type="application/octet-stream")
+        return saved_answer(data)
 
     @endpoint("DELETE", _ONE, "Delete a file", scope="files", responses=errors(401, 404, 503))
     async def delete(self, request: Request, file_id: str) -> FileDeleted:

@@ -86,12 +86,12 @@ class PeopleEndpoints:
     @endpoint("GET", _PATH, "List people", scope="admin", responses=errors(401, 503))
     async def index(self) -> PersonList:
         """The owner first, then in the order in which they came; all at once."""
-        return PersonList(data=[_shown(person) for person in await self.household.people.list()], has_more=False)
+        return PersonList(data=[shown(person) for person in await self.household.people.list()], has_more=False)
 
     @endpoint("GET", _ONE, "Show a person", scope="chat", responses=errors(401, 404, 503))
     async def show(self, request: Request, person_id: str) -> PersonAnswer:
         """`me`: the caller. Another needs the scope `admin`."""
-        return _shown(await self._person(request, person_id))
+        return shown(await self._person(request, person_id))
 
     @endpoint("POST", _ONE, "Change a person", scope="admin", responses=errors(400, 401, 404, 409, 503))
     async def change(self, request: Request, person_id: str, change: PersonChange) -> PersonAnswer:
@@ -105,7 +105,7 @@ class PeopleEndpoints:
             given["name"] = visible_name(change.name)
         if change.prefers is not None:
             given["prefers"] = [self.household.channels.check(parse_address(chat)) for chat in change.prefers]
-        return _shown(await self.household.people.change(person.id, **given))
+        return shown(await self.household.people.change(person.id, **given))
 
     @endpoint(
         "POST", _ONE + "/codes", "Make a code that joins a chat or key", scope="chat", responses=errors(401, 404, 503), status_code=201
@@ -122,14 +122,14 @@ class PeopleEndpoints:
         person = await self._person(request, person_id)
         if identity not in person.identities:
             raise PersonNotFound("This person has no such identity.", param="identity")
-        return _shown(await self.household.links.unlink(identity))
+        return shown(await self.household.links.unlink(identity))
 
     @endpoint("POST", "/v1/link", "Enter a code", scope="chat", responses=errors(400, 401, 404, 409, 503))
     async def enter(self, request: Request, entered: CodeEntered) -> PersonAnswer:
         """Join the caller's key, and all that belongs to it, to the person whose code it is. Refused for the person who runs the server, and while
         something of the caller's is under way (409). After ten wrong codes in an hour, 429."""
         id = await self.household.links.enter(entered.code, principal(request.scope).id)
-        return _shown(await self._found(id))
+        return shown(await self._found(id))
 
     async def _person(self, request: Request, id: str) -> Person:
         who = principal(request.scope)
@@ -145,7 +145,8 @@ class PeopleEndpoints:
         return person
 
 
-def _shown(person: Person) -> PersonAnswer:
+def shown(person: Person) -> PersonAnswer:
+    """The answer about a person."""
     quiet = person.quiet
     return PersonAnswer(
         id=shown_person(person.id),

@@ -6,7 +6,7 @@ from typing import Any, Final
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Match
 
 from assistant.api import openapi
@@ -19,6 +19,7 @@ from assistant.api.docs_page import HEADERS as PAGE_HEADERS
 from assistant.api.docs_page import docs_page
 from assistant.api.idempotency.middleware import describe_repeats
 from assistant.api.middleware.errors import NotThisMethod
+from assistant.api.page import page_routes
 from assistant.contracts.errors import InvalidRequest, NotFound
 
 _DESCRIPTION = "An assistant that keeps its promises, by OpenAI's chat completions API with sessions kept by the server."
@@ -80,10 +81,7 @@ def create_routes(*, version: str, chat: ChatEndpoint | None, resources: Iterabl
     async def docs(request: Request) -> HTMLResponse:
         return HTMLResponse(docs_page(app.openapi()), headers=PAGE_HEADERS)
 
-    async def root(request: Request) -> PlainTextResponse:
-        return PlainTextResponse("nanobot is running. Its API is described at /docs.\n")
-
-    app.router.add_route("/", root, methods=["GET"], include_in_schema=False)
+    app.router.routes.extend(page_routes())
     app.router.add_route("/docs", docs, methods=["GET"], include_in_schema=False)
     return app
 

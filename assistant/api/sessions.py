@@ -2,20 +2,23 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import Query, Request
 from pydantic import Field
+from starlette.responses import Response
 
 from assistant.api.answers import Answer, ListAnswer, PageLimit, Seconds
 from assistant.api.chat.endpoint import TurnStarter
 from assistant.api.chat.route import known_key, listed_id
 from assistant.api.chat.stream import usage
+from assistant.api.file_answers import SHOWN, file_answer
 from assistant.api.middleware.request import principal
-from assistant.api.openapi import endpoint, errors
-from assistant.contracts.errors import SessionNotFound
-from assistant.contracts.messages import AssistantMessage, Text, UserMessage
+from assistant.api.openapi import FILE, endpoint, errors
+from assistant.contracts.errors import InvalidRequest, NoSuchFile, SessionNotFound
+from assistant.contracts.messages import AssistantMessage, Text, ToolMessage, UserMessage
 from assistant.contracts.sessions import Session, SessionStore, StoredMessage
+from assistant.store.attachments import AttachmentStore
 
 
 class SessionUsage(Answer):
@@ -64,6 +67,9 @@ class StoredToolCall(Answer):
 
 
 class StoredMessageAnswer(Answer):
+    """`reasoning`, `model`: of the assistant's messages, else empty. `tool_call_id`, `name`, `ok`, `pending` (the approval that it waits for): of
+    results of tools, else null."""
+
     id: str
     seq: int
     role: Literal["user", "assistant", "tool"]
@@ -72,6 +78,12 @@ class StoredMessageAnswer(Answer):
     attachments: list[StoredAttachment]
     tool_calls: list[StoredToolCall]
     cut_off: str | None
+    reasoning: str
+    model: str
+    tool_call_id: str | None
+    name: str | None
+    ok: bool | None
+    pending: str | None
 
 
 class SessionDetail(SessionAnswer):
@@ -79,10 +91,15 @@ class SessionDetail(SessionAnswer):
     has_more: bool
 
 
+_ONE: Final = "/v1/sessions/{session_id:path}"
+_FILE: Final = {"description": "The file.", "content": {kind: {"schema": FILE} for kind in ("application/octet-stream", *SHOWN)}}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionEndpoints:
     store: SessionStore
     turns: TurnStarter
+    attachments: AttachmentStore | None = None
 
     @endpoint("GET", "/v1/sessions", "List sessions", scope="sessions", responses=errors(400, 401, 404, 503))
     async def index(
@@ -93,29 +110,53 @@ class SessionEndpoints:
         found = await self.store.list(principal(request.scope).person, limit=limit + 1, before=key)
         return SessionList.page(found, limit, lambda session: SessionAnswer(**_listed(session)))
 
-    @endpoint("GET", "/v1/sessions/{session_id:path}", "Show a session", scope="sessions", responses=errors(400, 401, 404, 503))
+    @endpoint(
+        "GET",
+        _ONE + "/attachments/{attachment_id:path}",
+        "Fetch a file of a session",
+        scope="sessions",
+        responses={200: _FILE, **errors(401, 404, 503)},
+        response_class=Response,
+    )
+    async def attachment(self, request: Request, session_id: str, attachment_id: str) -> Response:
+        """Pictures (PNG, JPEG, GIF, WebP) are answered to be shown, everything else to be saved."""
+        found = None
+        if self.attachments is not None:
+            found = await self.attachments.contents(principal(request.scope).person, known_key(session_id), attachment_id)
+        if found is None:
+            raise NoSuchFile("This session holds no such file.", param="attachment_id")
+        return file_answer(found[0].name, found[1])
+
+    @endpoint("GET", _ONE, "Show a session", scope="sessions", responses=errors(400, 401, 404, 503))
     async def show(
         self,
         request: Request,
         session_id: str,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
         after: Annotated[int, Query(ge=0, le=2**63 - 1)] = 0,
+        before: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
+        latest: bool = False,
     ) -> SessionDetail:
-        """With its messages in order; `after`: the `seq` of the last one of the page before."""
+        """With its messages in order. `after`: the `seq` of the last one of the page before. Backwards: the `latest`, then those `before` the `seq`
+        of the first one that is known; `has_more` then means earlier ones."""
+        if (before is not None or latest) and after:
+            raise InvalidRequest("A page is 'after' one, or 'before' one and 'latest': not both.", param="after")
         owner, key = principal(request.scope).person, known_key(session_id)
         session = await self.store.get(owner, key)
         if session is None:
             raise SessionNotFound(param="session_id")
-        found = await self.store.messages(owner, key, after=after, limit=limit + 1)
-        return SessionDetail(**_listed(session), data=[_message(stored) for stored in found[:limit]], has_more=len(found) > limit)
+        end = before if before is not None else 2**63 - 1 if latest else None
+        found = await self.store.messages(owner, key, after=after, before=end, limit=limit + 1)
+        shown = found[:limit] if end is None else found[-limit:]
+        return SessionDetail(**_listed(session), data=[_message(stored) for stored in shown], has_more=len(found) > limit)
 
-    @endpoint("DELETE", "/v1/sessions/{session_id:path}", "Delete a session", scope="sessions", responses=errors(401, 404, 409, 503))
+    @endpoint("DELETE", _ONE, "Delete a session", scope="sessions", responses=errors(401, 404, 409, 503))
     async def delete(self, request: Request, session_id: str) -> SessionDeleted:
         """With its messages, and the files that no other session holds; after the turns that run in it."""
         await self.turns.delete_session(principal(request.scope).person, known_key(session_id))
         return SessionDeleted(id=session_id)
 
-    @endpoint("POST", "/v1/sessions/{session_id:path}/compact", "Compact a session", scope="sessions", responses=errors(401, 404, 503))
+    @endpoint("POST", _ONE + "/compact", "Compact a session", scope="sessions", responses=errors(401, 404, 503))
     async def compact(self, request: Request, session_id: str) -> SessionCompacted:
         """Sum up all but the last part of it now: the model sees the summary in place of the older messages, which stay stored."""
         task = await self.turns.compact(principal(request.scope).person, known_key(session_id))
@@ -134,19 +175,25 @@ def _listed(session: Session) -> dict[str, Any]:
 
 def _message(stored: StoredMessage) -> StoredMessageAnswer:
     message = stored.message
-    parts = message.parts if isinstance(message, UserMessage) else ()
+    user = message if isinstance(message, UserMessage) else None
     said = message if isinstance(message, AssistantMessage) else None
+    result = message if isinstance(message, ToolMessage) else None
+    texts = [part.text for part in user.parts if isinstance(part, Text) and not part.recalled] if user else []
     return StoredMessageAnswer.model_validate(
         {
             "id": message.id,
             "seq": stored.seq,
             "role": message.role,
             "created": stored.at,
-            "content": "\n".join([part.text for part in parts if isinstance(part, Text) and not part.recalled])
-            if isinstance(message, UserMessage)
-            else message.text,
-            "attachments": [part for part in parts if not isinstance(part, Text)],
+            "content": "\n".join(texts) if isinstance(message, UserMessage) else message.text,
+            "attachments": [part for part in user.parts if not isinstance(part, Text)] if user else result.images if result else (),
             "tool_calls": said.tool_calls if said else (),
             "cut_off": said.cut_off if said else None,
+            "reasoning": said.reasoning if said else "",
+            "model": said.model if said else "",
+            "tool_call_id": result.call_id if result else None,
+            "name": result.name if result else None,
+            "ok": result.ok if result else None,
+            "pending": result.pending.id if result and result.pending else None,
         }
     )

@@ -7,16 +7,20 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final, NamedTuple
 
 from starlette.types import ASGIApp
 
 from assistant import __version__
 from assistant.access.authenticator import Authenticator, KeyWatch
-from assistant.access.principals import auth_mode, build_access
+from assistant.access.browsers import BrowserAccess
+from assistant.access.principals import auth_mode, build_access, shared_secrets
 from assistant.access.recipients import Senders
 from assistant.api.app import ApiServices, create_app
 from assistant.api.body.spool import sweep_spool
+from assistant.api.changes import ChangeFeed
+from assistant.api.configuration import Configured
 from assistant.api.deliveries import Outgoing, Reach
 from assistant.api.files import FileService
 from assistant.api.health import ReadinessCheck
@@ -32,12 +36,14 @@ from assistant.config import Loaded
 from assistant.contracts.channels import CalledChannel, ChannelStatus
 from assistant.contracts.errors import NanobotError
 from assistant.contracts.hooks import Hooks
+from assistant.contracts.messages import Json
 from assistant.contracts.turns import MAIN
 from assistant.delivery.dispatcher import Dispatcher
 from assistant.delivery.reports import DeliveryReports
 from assistant.delivery.supervisor import Supervisors
 from assistant.inbound.continuations import ContinuationService
 from assistant.inbound.files import Fetcher
+from assistant.inbound.pairing import pairing_desk
 from assistant.inbound.replies import Writer
 from assistant.inbound.service import InboundService
 from assistant.inbound.spoken import SpokenReplies
@@ -79,6 +85,7 @@ class Runtime:
             expire_after=timedelta(seconds=services.loaded.config.deliver.expire_after),
         )
         self._gateway = None if services.channels is None else self._open_gateway(services.channels)
+        self.changes = ChangeFeed(services.store.changes, services.store.notifier)
         self._upkeep: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -108,6 +115,7 @@ class Runtime:
         def left(kept: float = 0) -> float:
             return max(0.0, end - loop.time() - kept)
 
+        self.changes.close()
         await self.services.schedules.stop_beginning()
         self.services.workflows.stop_beginning()
         await self.services.tasks.stop_beginning()
@@ -254,6 +262,7 @@ class Runtime:
                 await store.approvals.purge(sent)
                 await store.occurrences.purge(sent)
                 await store.limits.sweep(now)
+                await store.browsers.purge(now)
                 await store.ledger.recover()
                 await store.ledger.purge(now - timedelta(days=config.usage.keep_days))
                 await store.ledger.forget_windows(now - _LONGEST_WINDOW)
@@ -296,23 +305,31 @@ async def open_runtime(
         runtime = Runtime(services)
         try:
             await check_workflow_models(services.workflows, services.workflow_models)
+            store, mode = services.store, auth_mode(config.auth, config.api.api_key)
             authenticator = Authenticator(
-                access=build_access(config.auth, config.api.api_key, services.store.keys, services.store.people.of),
-                limiter=services.store.limits,
+                access=build_access(config.auth, config.api.api_key, store.keys, store.people.of),
+                limiter=store.limits,
                 defaults=config.default_limits,
-                keys=KeyWatch(services.store.keys),
+                keys=KeyWatch(store.keys, store.browsers),
+                browsers=None if chat_only else BrowserAccess(store.browsers, shared_secrets(config.auth, config.api.api_key, mode)),
             )
             api = _api_services(runtime, authenticator)
             if chat_only:
                 from assistant.api.chat_app import create_chat_app  # noqa: PLC0415 - `nanobot serve` does not need it
 
-                local_only = mounted and not trusts_host and auth_mode(config.auth, config.api.api_key) == "none"
+                local_only = mounted and not trusts_host and mode == "none"
                 api = replace(api, authenticator=replace(authenticator, owner_is_here=local_only))
                 yield runtime, create_chat_app(api, mounted=mounted)
             else:
                 yield runtime, create_app(api)
         finally:
             await runtime.close()
+
+
+def _settings(loaded: Loaded) -> Sequence[tuple[str, Json, str]]:
+    from assistant.config.reference import settings_of  # noqa: PLC0415 - it describes the whole configuration; the start need not wait for it
+
+    return settings_of(loaded)
 
 
 def _api_services(runtime: Runtime, authenticator: Authenticator) -> ApiServices:
@@ -345,6 +362,13 @@ def _api_services(runtime: Runtime, authenticator: Authenticator) -> ApiServices
         called=[channel for channel in opened if isinstance(channel, CalledChannel)],
         idempotency=store.idempotency,
         responses=store.responses,
+        keys=store.keys,
+        pairings=pairing_desk(store, config.deliver.expire_after),
+        configured=Configured(
+            file=str(services.loaded.source) if services.loaded.source else None,
+            notices=services.loaded.notices,
+            settings=partial(_settings, services.loaded),
+        ),
         household=Household(people=store.people, links=store.links, channels=services.directory),
         files=FileService(files=store.files, reader=services.reader),
         memory=MemoryResources(store=store, memory=services.memory.service),
@@ -352,6 +376,8 @@ def _api_services(runtime: Runtime, authenticator: Authenticator) -> ApiServices
         workflow_models=services.workflow_models,
         usage=services.reports,
         audit=store.audit,
+        attachments=store.attachments,
+        changes=runtime.changes,
         hears=config.voice.transcriber is not None,
         metrics=services.metrics,
         depths=runtime.depths,

@@ -15,14 +15,14 @@ from assistant.cli.program import fail
 from assistant.cli.shared import ConfigOption, configured, harmless, moment, opened_store, print_list, print_table, with_store
 from assistant.config import Loaded
 from assistant.config.extensions import ConfiguredChannels, unknown_channel
-from assistant.contracts.addresses import Address, address_of
+from assistant.contracts.addresses import address_of
 from assistant.contracts.channels import Channel, ChannelContext, ChannelFailed, SendFailed, Sending, opened_channel
 from assistant.contracts.errors import InvalidAddress, NotFound
 from assistant.contracts.inbox import Pairing
 from assistant.contracts.outbox import Origin, OutboundEvent
-from assistant.contracts.util import derived_id, new_id, replace_surrogates
+from assistant.contracts.util import new_id, replace_surrogates
 from assistant.delivery.sender import part_key
-from assistant.inbound.phrases import LET_IN
+from assistant.inbound.pairing import pairing_desk
 from assistant.store.store import Store
 
 T = TypeVar("T")
@@ -182,32 +182,14 @@ def approve(
     """
     wanted = replace_surrogates(code.strip())
     loaded = configured(config)
-    found = with_store(loaded, lambda store: _approve(store, loaded, wanted, person))
-    if found is None:
-        raise NotFound("There is no open pairing with this code; codes last an hour. nanobot pairing list shows those there are.")
+    known = None if person is None else replace_surrogates(person)
+    found = with_store(loaded, lambda store: pairing_desk(store, loaded.config.deliver.expire_after).approve(wanted, known))
     typer.echo(f"{found.channel} {harmless(found.sender.id)} ({harmless(found.sender.name)}) may write from now on")
 
 
 def _row(found: Pairing) -> tuple[str, ...]:
     state = "approved" if found.code is None else f"open until {found.expires_at:%H:%M}"
     return found.channel, found.sender.id, found.sender.name, state, found.code or "", moment(found.created)
-
-
-async def _approve(store: Store, loaded: Loaded, code: str, person: str | None) -> Pairing | None:
-    """Approve the code and queue a message to the sender; None: there is no such code."""
-    now = datetime.now(UTC)
-    known = None if person is None else (await store.people.find(replace_surrogates(person))).id
-    found = await store.links.approve(code, now, known)
-    if found is not None:
-        told = OutboundEvent(
-            id=derived_id("evt", "let in", found.channel, found.sender.id, found.created.isoformat()),
-            address=Address(channel=found.channel, chat_id=found.chat_id),
-            text=LET_IN,
-            expires_at=now + timedelta(seconds=loaded.config.deliver.expire_after),
-            origin=Origin(kind="pairing", owner=OWNER.id),
-        )
-        await store.outbox.enqueue([told])
-    return found
 
 
 @pairing.command()

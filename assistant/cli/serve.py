@@ -5,9 +5,12 @@ from typing import Annotated
 import typer
 import uvloop
 
+from assistant.access.principals import auth_mode
 from assistant.app.services import Services
 from assistant.app.serving import serve as serve_assistant
 from assistant.cli.shared import ConfigOption, LogLevelOption, ModelOption, WorkspaceOption, begin_logging, configured
+from assistant.cli.web import page_address
+from assistant.config import Loaded
 
 
 def announce(services: Services, port: int) -> None:
@@ -16,6 +19,7 @@ def announce(services: Services, port: int) -> None:
     host = loaded.config.api.host
     lines = [
         f"nanobot serves http://{f'[{host}]' if ':' in host else host}:{port}/v1",
+        *([f"  page           {page_address(host, port)}{_how_to_log_in(loaded)}"] if services.channels else []),  # chat-server has none
         f"  model          {services.choice}",
         f"  configuration  {loaded.source or 'the built-in defaults'}",
         f"  workspace      {loaded.workspace}",
@@ -27,6 +31,11 @@ def announce(services: Services, port: int) -> None:
     else:
         lines += [f"  {notice}" for notice in loaded.notices]
     typer.echo("\n".join(lines))
+
+
+def _how_to_log_in(loaded: Loaded) -> str:
+    open_to_all = auth_mode(loaded.config.auth, loaded.config.api.api_key) == "none"
+    return "" if open_to_all else "  (log in with a key, or by the link of nanobot web)"
 
 
 def _channels(services: Services) -> str:

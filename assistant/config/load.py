@@ -52,6 +52,8 @@ class Loaded:
     """The folder that the assistant may read and write; it may not exist yet."""
     notices: tuple[str, ...]
     """A line for each key that was accepted and has no effect."""
+    origins: Mapping[KeyPath, str] = field(default_factory=dict[KeyPath, str], repr=False, compare=False)
+    """Where each value that is no default came from (the file's path, a variable, "command line"), by its path in the spelling of `plain`."""
 
 
 def load_config(
@@ -78,7 +80,7 @@ def load_config(
     workspace = workspace_folder(config.agent.workspace, home, folder)
     check_workspace(workspace, home, source)
     notices = (*merged.notices, *_unsupported(config), *_misspelt(env))
-    return Loaded(config=config, source=source, folder=folder, home=home, workspace=workspace, notices=notices)
+    return Loaded(config=config, source=source, folder=folder, home=home, workspace=workspace, notices=notices, origins=merged.origins)
 
 
 def _layers(source: Path | None, env: Mapping[str, str], overrides: Mapping[str, Json]) -> Iterator[tuple[str, Mapping[str, Json]]]:

@@ -2,13 +2,14 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from assistant.config.aliases import NANOBOT_KEYS, NANOBOT_SECTIONS, RETIRED
+from assistant.config.aliases import NANOBOT_KEYS, NANOBOT_SECTIONS, RETIRED, KeyPath, plain
 from assistant.config.extensions import all_sections
 from assistant.config.json_schema import leaves, schema_of
+from assistant.config.load import Loaded
 from assistant.config.schema import Config, config_with
 from assistant.contracts.messages import Json
 
@@ -21,6 +22,20 @@ _PASSWORD_IN_URL: Final = re.compile(r"(://[^\s/:@]*:)[^\s/@]+(@)")
 def shown(config: Config) -> dict[str, Json]:
     """The configuration as JSON under its camelCase keys. Secrets, headers' values and passwords in URLs are asterisks."""
     return {name: _masked(name, value) for name, value in config.model_dump(mode="json", by_alias=True).items()}
+
+
+def settings_of(loaded: Loaded) -> list[tuple[str, Json, str]]:
+    """All settings in effect: (key, value, where it came from; empty: the default), secrets as asterisks."""
+    return list(_settings(shown(loaded.config), (), loaded.origins))
+
+
+def _settings(values: Mapping[str, Json], path: tuple[str, ...], origins: Mapping[KeyPath, str]) -> Iterator[tuple[str, Json, str]]:
+    for name, value in values.items():
+        here = (*path, name)
+        if isinstance(value, Mapping) and value:
+            yield from _settings(value, here, origins)
+            continue
+        yield ".".join(here), value, origins.get(tuple(map(plain, here)), "")
 
 
 def defaults_file() -> str:

@@ -29,7 +29,10 @@ them, and routes without a scope."""
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 KEY_MARK: Final = "nbk_"
 """The prefix of every key that this server makes."""
-
+BROWSER_MARK: Final = "nbb_"
+"""The prefix of the secret in a browser's cookie."""
+LINK_MARK: Final = "nbl_"
+"""The prefix of a link's secret, by which a browser logs in."""
 
 Counted = Literal["requests", "tokens"]
 """What a window counts; tokens are those of prompts and answers together."""
@@ -140,6 +143,76 @@ class KeyStore(Protocol):
 
     async def rotate(self, key_id: str, *, digest: str, prefix: str, overlap_until: datetime) -> bool:
         """Give it another secret; the current one stays valid until `overlap_until`, an older one ends now. False: no such valid key."""
+        ...
+
+
+class Holding(Protocol):
+    """What knows which secrets are valid: keys, browsers."""
+
+    async def holding(self, digests: Collection[str]) -> Mapping[str, str]:
+        """Those that are valid now, each with the person that it belongs to. Raises StoreUnavailable."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Browser:
+    """A browser that is logged in, without its secret. It has the rights of the credential that it was logged in with, as long as that holds."""
+
+    id: str
+    """`brw_…`"""
+    name: str
+    """What it says it is: "Firefox on Linux"."""
+    caller: str
+    """The identity for which it speaks: the id of its principal."""
+    scopes: frozenset[Scope] | None
+    """None: all."""
+    models: tuple[str, ...] | None
+    """As of an `ApiKey`."""
+    created: datetime
+    expires: datetime
+    key: str | None = None
+    """The id of the API key that it was logged in with."""
+    proof: str | None = None
+    """With `key`, the digest of the key's secret; else the digest of this browser's secret and the shared one that it was logged in with."""
+    last_used: datetime | None = None
+    """To the minute or so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldBrowser:
+    """A browser whose secret is valid, whose it is, and the limits of its key."""
+
+    browser: Browser
+    person: str
+    limits: Limits
+
+
+class BrowserStore(Protocol):
+    """Where browsers are kept. A `digest` is the SHA-256 of a whole secret, in hex. A browser whose key does not hold is not there. Everything
+    raises StoreUnavailable."""
+
+    async def add(self, browser: Browser, digest: str, *, link: bool = False) -> None:
+        """`link`: it is a link, by which a browser of these rights logs in, once."""
+        ...
+
+    async def redeem(self, link: str, digest: str, *, id: str, name: str, expires: datetime) -> Browser | None:
+        """Make a browser of the link with the digest `link`, in one transaction. None: there is no such link, it was used, or it has ended."""
+        ...
+
+    async def find(self, digest: str) -> HeldBrowser | None: ...
+
+    async def holding(self, digests: Collection[str]) -> Mapping[str, str]:
+        """As `Holding`."""
+        ...
+
+    async def used(self, id: str, at: datetime) -> None: ...
+
+    async def list(self, person: str) -> Sequence[Browser]:
+        """Those of a person, the latest first."""
+        ...
+
+    async def remove(self, person: str, id: str | None = None) -> int:
+        """Log out one browser of the person, or all of them with their links; returns how many there were."""
         ...
 
 

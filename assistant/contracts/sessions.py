@@ -202,8 +202,10 @@ class SessionStore(Protocol):
 
     async def get(self, owner: str | None, key: str) -> Session | None: ...
 
-    async def messages(self, owner: str | None, key: str, *, after: int = 0, limit: int = 1000) -> Sequence[StoredMessage]:
-        """By seq. None for a session that does not exist."""
+    async def messages(
+        self, owner: str | None, key: str, *, after: int = 0, before: int | None = None, limit: int = 1000
+    ) -> Sequence[StoredMessage]:
+        """By seq, the first ones after `after`; with `before`, the last ones before that. None for a session that does not exist."""
         ...
 
     async def start_over(self, owner: str, key: str) -> bool:

@@ -96,6 +96,25 @@ class AttachmentStore:
             return None
         return Upload(name=_attachment(rows[0]).name, path=to, size=rows[0][2], digest=rows[0][-1])
 
+    async def contents(self, owner: str, session: str, attachment_id: str) -> tuple[Attachment, bytes] | None:
+        """The bytes of an attachment as received, else the picture or text that is kept of it; of "att_1/3" a picture of that document. None: the
+        session has none with that id, or nothing is stored of it."""
+        base, slash, number = attachment_id.partition("/")
+        rows = await self._database.select(_ONE, _place(owner, session, base))
+        if not rows:
+            return None
+        digest = rows[0][-1]
+
+        def read() -> bytes | None:
+            if slash:
+                return self._files.pictures(digest).get(int(number)) if number.isdecimal() and len(number) < 10 else None
+            data = self._files.read(digest) or self._files.image(digest)
+            text = None if data else self._files.document(digest)
+            return text.text.encode() if text else data
+
+        data = await asyncio.to_thread(read)
+        return None if data is None else (_attachment(rows[0]), data)
+
     async def images(self, parts: Sequence[Image]) -> dict[str, bytes]:
         """The bytes of those that are still stored, by attachment id."""
         wanted = {part.attachment_id: part.attachment_id.partition("/") for part in parts}

@@ -38,6 +38,7 @@ FORGET: Final = (
     "DELETE FROM limit_uses WHERE owner IN (SELECT identity FROM identities WHERE person = :id)",
     "DELETE FROM link_tries WHERE identity IN (SELECT identity FROM identities WHERE person = :id)",
     "UPDATE api_keys SET revoked = :at WHERE revoked IS NULL AND 'key:' || id IN (SELECT identity FROM identities WHERE person = :id)",
+    "DELETE FROM browsers WHERE caller = :id OR caller IN (SELECT identity FROM identities WHERE person = :id)",
     "DELETE FROM link_codes WHERE person = :id",
     "DELETE FROM chats WHERE identity IN (SELECT identity FROM identities WHERE person = :id)",
     "DELETE FROM identities WHERE person = :id AND identity <> :local AND source <> 'config'",

@@ -12,6 +12,8 @@ _SESSION = (
 SESSION = f"{_SESSION} WHERE owner = :owner AND key = :key"
 SESSION_BY_KEY = f"{_SESSION} WHERE key = :key ORDER BY updated DESC, id DESC LIMIT 1"
 MESSAGES = "SELECT seq, turn_id, at, payload FROM messages WHERE session_id = :id AND seq > :after ORDER BY seq LIMIT :limit"
+MESSAGES_BEFORE = """
+    SELECT seq, turn_id, at, payload FROM messages WHERE session_id = :id AND seq < :before AND seq > :after ORDER BY seq DESC LIMIT :limit"""
 REMOVE_SESSION = "DELETE FROM sessions WHERE id = :id"
 STALE_ONCE = """
     SELECT id, owner, key FROM sessions WHERE substr(key, 1, 5) = 'once:' AND updated < :before

@@ -32,7 +32,7 @@ from assistant.store.line import LEAVE, RESUMED, SessionLine
 from assistant.store.occurrence_rows import end_with_turn
 from assistant.store.outbox_rows import add_events, prepare_event
 from assistant.store.processes import Notifier, Runner, dead_among
-from assistant.store.session_rows import MESSAGES, STALE_ONCE, find_session, remove_session, session_of, sessions_of
+from assistant.store.session_rows import MESSAGES, MESSAGES_BEFORE, STALE_ONCE, find_session, remove_session, session_of, sessions_of
 
 TOUCH_SESSION = """
     UPDATE sessions SET messages = messages + :count, updated = :at, read = read | :read WHERE id = :id
@@ -282,10 +282,15 @@ class Sessions:
         rows = await self._database.read(lambda connection: find_session(connection, owner, key))
         return session_of(rows[0]) if rows else None
 
-    async def messages(self, owner: str | None, key: str, *, after: int = 0, limit: int = 1000) -> Sequence[StoredMessage]:
+    async def messages(
+        self, owner: str | None, key: str, *, after: int = 0, before: int | None = None, limit: int = 1000
+    ) -> Sequence[StoredMessage]:
         def read(connection: Transaction) -> list[SqlRow]:
             found = find_session(connection, owner, key)
-            return connection.execute(MESSAGES, {"id": found[0][0], "after": after, "limit": limit}) if found else []
+            values: dict[str, SqlValue] = {"id": found[0][0] if found else 0, "after": after, "limit": limit}
+            if not found or before is None:
+                return connection.execute(MESSAGES, values) if found else []
+            return connection.execute(MESSAGES_BEFORE, {**values, "before": before})[::-1]
 
         def decoded(row: SqlRow) -> StoredMessage:
             seq, turn, at, payload = row

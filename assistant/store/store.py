@@ -17,6 +17,8 @@ from assistant.store.attachments import AttachmentStore, FileStore
 from assistant.store.audit import AuditStore
 from assistant.store.audit import redact as redact_audit
 from assistant.store.blobs import MediaFolder
+from assistant.store.browsers import Browsers
+from assistant.store.changes import Changes
 from assistant.store.channels import PairingStore, StoredChannelNotes, StoredChannelStates
 from assistant.store.continuations import ContinuationStore
 from assistant.store.database import AttachmentSettings, Database, DatabaseEngine, StoreSettings, Transaction
@@ -44,7 +46,7 @@ from assistant.store.summaries import SummaryStore, redact
 from assistant.store.tasks import TaskStore
 
 _SQLITE = "sqlite:///"
-HEAD = "0019"
+HEAD = "0020"
 """The newest revision in `migrations/versions`."""
 _EXISTS = {
     "sqlite": "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'",
@@ -77,6 +79,7 @@ class Store:
     responses: ResponseStore
     summaries: SummaryStore
     keys: ApiKeys
+    browsers: Browsers
     limits: StoredLimits
     people: PeopleStore
     links: LinkStore
@@ -87,6 +90,7 @@ class Store:
     ledger: LedgerStore
     mcp: McpStore
     audit: AuditStore
+    changes: Changes
     notifier: Notifier
     database: Database
     runner: Runner
@@ -167,6 +171,7 @@ def _stores(
         summaries=SummaryStore(database, notifier, clock=clock),
         idempotency=IdempotencyStore(database, runner, clock=clock),
         keys=ApiKeys(database, clock=clock),
+        browsers=Browsers(database, clock=clock),
         limits=StoredLimits(database, runner, clock=clock),
         people=people,
         links=LinkStore(database, people, clock=clock),
@@ -177,6 +182,7 @@ def _stores(
         ledger=LedgerStore(database, runner, clock=clock),
         mcp=McpStore(database, clock=clock),
         audit=AuditStore(database),
+        changes=Changes(database),
         notifier=notifier,
         database=database,
         runner=runner,

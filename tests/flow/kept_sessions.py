@@ -36,9 +36,12 @@ class KeptSessions:
         found = self._kept.get((owner or "local", key))
         return found[0] if found else None
 
-    async def messages(self, owner: str | None, key: str, *, after: int = 0, limit: int = 1000) -> Sequence[StoredMessage]:
+    async def messages(
+        self, owner: str | None, key: str, *, after: int = 0, before: int | None = None, limit: int = 1000
+    ) -> Sequence[StoredMessage]:
         _, stored = self._kept[owner or "local", key]
-        return [message for message in stored if message.seq > after][:limit]
+        found = [message for message in stored if message.seq > after and (before is None or message.seq < before)]
+        return found[:limit] if before is None else found[-limit:]
 
     async def delete(self, owner: str | None, key: str) -> bool:
         return self._kept.pop((owner or "local", key), None) is not None

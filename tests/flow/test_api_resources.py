@@ -85,7 +85,7 @@ async def test_a_session_is_shown_with_its_messages(api: Running) -> None:
         UserMessage(id="msg_1", parts=(Text(text="one"), image, Text(text="two"), document)),
         AssistantMessage(id="msg_2", tool_calls=(call,)),
         ToolMessage(id="msg_3", call_id="call_1", name="search", text="found"),
-        AssistantMessage(id="msg_4", text="half", cut_off="timeout"),
+        AssistantMessage(id="msg_4", text="half", cut_off="timeout", reasoning="let me see", model="gpt-test-1"),
     )
     session = (await api.client.get("/v1/sessions/a%2Fb%20c")).json()
     assert (session["id"], session["messages"], session["has_more"]) == ("a/b c", 4, False)
@@ -93,6 +93,10 @@ async def test_a_session_is_shown_with_its_messages(api: Running) -> None:
     assert [attachment["name"] for attachment in session["data"][0]["attachments"]] == ["a.png", "b.txt"]
     assert session["data"][1]["tool_calls"] == [{"id": "call_1", "name": "search", "arguments": "{}"}]
     assert session["data"][3]["cut_off"] == "timeout"
+    told = [{name: message[name] for name in ("tool_call_id", "name", "ok", "pending")} for message in session["data"]]
+    assert [(message["reasoning"], message["model"]) for message in session["data"]] == [("", "")] * 3 + [("let me see", "gpt-test-1")]
+    nothing = dict.fromkeys(("tool_call_id", "name", "ok", "pending"))
+    assert told == [nothing, nothing, {"tool_call_id": "call_1", "name": "search", "ok": True, "pending": None}, nothing]
     page = (await api.client.get("/v1/sessions/a%2Fb%20c", params={"after": 1, "limit": 2})).json()
     assert [message["seq"] for message in page["data"]] == [2, 3]
     assert page["has_more"] is True

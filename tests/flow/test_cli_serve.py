@@ -32,6 +32,7 @@ def test_serve_says_what_it_serves_where_with_which_model_and_why(tmp_path: Path
             assert response.status == 200
         assert server.said.splitlines() == [
             f"nanobot serves {server.url}/v1",
+            f"  page           {server.url}/",
             "  model          offline (no provider is configured, no key is in the environment, and no model server answers on this machine)",
             "  configuration  the built-in defaults",
             f"  workspace      {tmp_path}/home/workspace",

@@ -16,6 +16,7 @@ PORTS = {
 }
 BRIDGES = {
     "ApprovalDesk": ("assistant/approvals/desk.py", "assistant/agent/toolbox.py"),
+    "BrowserStore": ("assistant/store/browsers.py", "assistant/access/browsers.py"),
     "ChannelDirectory": ("assistant/config/extensions.py", "assistant/access/recipients.py"),
     "Deliveries": ("assistant/delivery/service.py", "assistant/contracts/tools.py"),
     "Hooks": ("channels/webhook/adapter.py", "assistant/api/hooks.py"),

@@ -10,15 +10,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from assistant.access.authenticator import Authenticator, counted_as, is_loopback
 from assistant.access.principals import Principal
 from assistant.api.middleware.guard import Network, client_of
-from assistant.api.middleware.request import headers_named, state_of
+from assistant.api.middleware.request import header, headers_named, state_of
+from assistant.api.page import PAGE_FOLDER, PAGE_PATHS
 from assistant.contracts.access import UNLIMITED, Admission, NotAdmitted
-from assistant.contracts.errors import MisdirectedHost, Unauthenticated
+from assistant.contracts.errors import ForbiddenOrigin, MisdirectedHost, Unauthenticated
 
-_OPEN_PATHS = frozenset({"/", "/health", "/ready"})
+LOGIN: Final = "/v1/login"
+_OPEN_PATHS = frozenset({"/", "/health", "/ready", LOGIN, *PAGE_PATHS})
 _METRICS = "/metrics"
 """Open to this machine."""
-_OWN_SECRETS = ("/hooks/", "/channels/")
-"""Each path below checks a secret of its own."""
+_OPEN_BELOW = ("/hooks/", "/channels/", PAGE_FOLDER)
+"""Hooks and channels check secrets of their own; the page's files hold none."""
+COOKIE: Final = "nanobot"
+"""The cookie of a browser that is logged in."""
+_READS: Final = frozenset({"GET", "HEAD"})
 _OTHER_HEADERS: Final = (b"x-api-key", b"api-key")
 """For the key, where there is no Authorization: Anthropic's name of it, and Azure's."""
 _IN_ADDRESS: Final = ("api_key", "token")
@@ -27,9 +32,9 @@ _LONGEST_ADDRESS: Final = 8192
 
 
 class AuthMiddleware:
-    """Authenticates and admits every request but OPTIONS, /, /health, /ready, hooks and this machine's to /metrics; unknown paths need the key as
-    well. Where the Host is none of the server's names, all of them need it, and without a right one the answer is MisdirectedHost, whatever is
-    wrong.
+    """Authenticates and admits every request but OPTIONS, the page's files, /health, /ready, /v1/login, hooks and this machine's to
+    /metrics; unknown paths need the key as well. Where the Host is none of the server's names, all of them need it, and without a right one the
+    answer is MisdirectedHost, whatever is wrong. A browser that is logged in is known by its cookie, where no key is sent.
 
     A request whose key expires or is revoked meanwhile is cut off within a second: with 401, or by an error event once the answer has begun.
     A socket's key may be in its address, which is then removed from the scope. An unauthenticated socket is accepted and closed with 1008,
@@ -48,12 +53,13 @@ class AuthMiddleware:
             return
         path: str = scope["path"]
         state = state_of(scope)
-        is_open = path in _OPEN_PATHS or path.startswith(_OWN_SECRETS) or scope["method"] == "OPTIONS"
+        is_open = path in _OPEN_PATHS or path.startswith(_OPEN_BELOW) or scope["method"] == "OPTIONS"
         is_open = is_open or (path == _METRICS and self._is_here(scope))
         if is_open and not state.unlisted_host:
             await self.app(scope, receive, send)
             return
-        who = state.principal = await self._identify(scope, headers_named(scope, b"authorization") or _from_other_header(scope))
+        given = headers_named(scope, b"authorization") or _from_other_header(scope)
+        who = state.principal = (None if given else await self._browser(scope)) or await self._identify(scope, given)
         try:
             admission = state.admission = await self.authenticator.admit(who)
         except NotAdmitted as refused:
@@ -63,6 +69,19 @@ class AuthMiddleware:
             await self._watched(who, admission, scope, receive, send)
         else:
             await self.app(scope, receive, send)
+
+    async def _browser(self, scope: Scope) -> Principal | None:
+        """The browser whose cookie this request has, the only credential that browsers send by themselves: what changes something must come from
+        our own page. Raises ForbiddenOrigin."""
+        state, secret = state_of(scope), _from_cookie(scope)
+        if secret is None or state.unlisted_host or state.cors_origin is not None:
+            return None
+        who = await self.authenticator.identify_browser(client_of(scope, self.proxies)[0], secret)
+        if who is None or scope["method"] in _READS or header(scope, b"origin") is not None:  # HostGuard has checked it
+            return who
+        if header(scope, b"sec-fetch-site") != b"same-origin":
+            raise ForbiddenOrigin("A browser that is logged in changes things from its own page only: the request names no origin.")
+        return who
 
     def _is_here(self, scope: Scope) -> bool:
         """Whether the caller is surely this machine."""
@@ -139,6 +158,14 @@ def _from_other_header(scope: Scope) -> list[bytes]:
         if name in found:
             return found[name]
     return []
+
+
+def _from_cookie(scope: Scope) -> bytes | None:
+    """The secret in the browser's cookie. None: there is none, or there are several, and one of them may be another site's."""
+    name = COOKIE.encode()
+    pairs = [pair.strip().partition(b"=") for value in headers_named(scope, b"cookie") for pair in value.split(b";")]
+    found = [value for key, _, value in pairs if key == name]
+    return found[0] if len(found) == 1 else None
 
 
 def _from_address(scope: Scope) -> list[bytes]:

@@ -122,6 +122,26 @@ CREATE TABLE audit (
 
 CREATE INDEX audit_by_owner ON audit (owner, at);
 
+CREATE TABLE browsers (
+	id VARCHAR NOT NULL,
+	digest VARCHAR NOT NULL,
+	kind VARCHAR NOT NULL,
+	caller VARCHAR NOT NULL,
+	scopes VARCHAR,
+	models VARCHAR,
+	key VARCHAR,
+	proof VARCHAR,
+	name VARCHAR NOT NULL,
+	created BIGINT NOT NULL,
+	expires BIGINT NOT NULL,
+	last_used BIGINT,
+	PRIMARY KEY (id)
+);
+
+CREATE INDEX browsers_by_caller ON browsers (caller);
+
+CREATE UNIQUE INDEX browsers_by_digest ON browsers (digest);
+
 CREATE TABLE budget_windows (
 	subject VARCHAR NOT NULL,
 	period VARCHAR NOT NULL,
@@ -541,6 +561,8 @@ CREATE TABLE sessions (
 	cached_tokens BIGINT NOT NULL,
 	revision INTEGER DEFAULT '0' NOT NULL,
 	read INTEGER DEFAULT '0' NOT NULL,
+	title VARCHAR,
+	opening VARCHAR DEFAULT '' NOT NULL,
 	PRIMARY KEY (id)
 );
 
@@ -756,5 +778,5 @@ CREATE TABLE alembic_version (
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
 
-INSERT INTO alembic_version (version_num) VALUES ('0019');
+INSERT INTO alembic_version (version_num) VALUES ('0020');
 

@@ -123,6 +123,26 @@ CREATE TABLE audit (
 
 CREATE INDEX audit_by_owner ON audit (owner, at);
 
+CREATE TABLE browsers (
+	id VARCHAR NOT NULL,
+	digest VARCHAR NOT NULL,
+	kind VARCHAR NOT NULL,
+	caller VARCHAR NOT NULL,
+	scopes VARCHAR,
+	models VARCHAR,
+	"key" VARCHAR,
+	proof VARCHAR,
+	name VARCHAR NOT NULL,
+	created BIGINT NOT NULL,
+	expires BIGINT NOT NULL,
+	last_used BIGINT,
+	PRIMARY KEY (id)
+);
+
+CREATE INDEX browsers_by_caller ON browsers (caller);
+
+CREATE UNIQUE INDEX browsers_by_digest ON browsers (digest);
+
 CREATE TABLE budget_windows (
 	subject VARCHAR NOT NULL,
 	period VARCHAR NOT NULL,
@@ -540,7 +560,9 @@ CREATE TABLE sessions (
 	completion_tokens BIGINT NOT NULL,
 	cached_tokens BIGINT NOT NULL,
 	revision INTEGER DEFAULT '0' NOT NULL,
-	read INTEGER DEFAULT '0' NOT NULL
+	read INTEGER DEFAULT '0' NOT NULL,
+	title VARCHAR,
+	opening VARCHAR DEFAULT '' NOT NULL
 );
 
 CREATE UNIQUE INDEX sessions_by_owner_and_key ON sessions (owner, "key");
@@ -754,5 +776,5 @@ CREATE TABLE alembic_version (
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
 
-INSERT INTO alembic_version (version_num) VALUES ('0019');
+INSERT INTO alembic_version (version_num) VALUES ('0020');
 

@@ -1,4 +1,4 @@
-"""Keys of the API, limits, repeated requests, files and responses."""
+"""Keys of the API, browsers, limits, repeated requests, files and responses."""
 
 # pyright: reportAssignmentType=false
 # SQLAlchemy declares `__tablename__` as a descriptor; a plain string is what SQLModel documents.
@@ -33,6 +33,32 @@ class ApiKeyRow(SQLModel, table=True):
     expires: int | None = Field(sa_type=BigInteger)
     last_used: int | None = Field(sa_type=BigInteger)
     revoked: int | None = Field(sa_type=BigInteger)
+
+
+class BrowserRow(SQLModel, table=True):
+    """A browser that is logged in (`kind` "browser"), or a link by which one may, once ("link"). It is removed when it is logged out or used. Of
+    its secret there is only `digest`."""
+
+    __tablename__ = "browsers"
+    __table_args__ = (Index("browsers_by_digest", "digest", unique=True), Index("browsers_by_caller", "caller"))
+
+    id: str = Field(primary_key=True)
+    digest: str
+    kind: str
+    caller: str
+    """The identity for which it speaks."""
+    scopes: str | None
+    """JSON: ["chat", …]. NULL: all."""
+    models: str | None
+    """JSON: ["gpt-*", …]. NULL: all."""
+    key: str | None
+    """The API key that it was logged in with: it ends with that key's secret."""
+    proof: str | None
+    """With `key`, the digest of that secret; else, of its own secret and the shared one that it was logged in with. NULL: neither."""
+    name: str
+    created: int = Field(sa_type=BigInteger)
+    expires: int = Field(sa_type=BigInteger)
+    last_used: int | None = Field(sa_type=BigInteger)
 
 
 class LimitUseRow(SQLModel, table=True):

@@ -3,7 +3,7 @@
 # pyright: reportAssignmentType=false
 # SQLAlchemy declares `__tablename__` as a descriptor; a plain string is what SQLModel documents.
 
-from sqlalchemy import BigInteger, Column, Index, Integer
+from sqlalchemy import BigInteger, Column, Index, Integer, String
 from sqlmodel import Field, SQLModel
 
 from assistant.store.tables.columns import seq_column, session_column, where
@@ -34,6 +34,10 @@ class SessionRow(SQLModel, table=True):
     """Raised by what changes how the stored messages are shown to the model: a cut, a redaction, a conversation that is started over."""
     read: int = Field(sa_column=Column(Integer, nullable=False, server_default="0"))
     """Whose words the conversation holds since it was started over, a bit each (`codec.encode_provenances`)."""
+    title: str | None
+    """As the person called it. NULL: after its `opening`."""
+    opening: str = Field(sa_column=Column(String, nullable=False, server_default=""))
+    """The first words of its first message."""
 
 
 class MessageRow(SQLModel, table=True):

@@ -13,7 +13,8 @@ import pytest
 from pydantic import SecretStr
 
 from assistant.access.authenticator import Authenticator, FailedAttempts, KeyWatch
-from assistant.access.principals import build_access, digest_of, new_secret, prefix_of
+from assistant.access.browsers import BrowserAccess
+from assistant.access.principals import auth_mode, build_access, digest_of, new_secret, prefix_of, shared_secrets
 from assistant.access.settings import AuthSettings
 from assistant.api.people import Household
 from assistant.api.settings import ApiSettings
@@ -111,7 +112,11 @@ def opened(tmp_path: Path, url: str) -> Opener:
             attempts=FailedAttempts(seconds),
             limiter=store.limits,
             defaults=Limits.of(requests_per_minute=limits.requests_per_minute, tokens_per_minute=limits.tokens_per_minute),
-            keys=KeyWatch(store.keys),
+            keys=KeyWatch(store.keys, store.browsers),
+            browsers=BrowserAccess(
+                store.browsers,
+                shared_secrets(auth or AuthSettings(), settings.api_key, auth_mode(auth or AuthSettings(), settings.api_key)),
+            ),
             clock=wall,
         )
         household = Household(people=store.people, links=store.links, channels=ConfiguredChannels(ChannelsSettings().by_name()))

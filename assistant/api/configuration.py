@@ -1,0 +1,45 @@
+"""/v1/configuration: what is configured, and where each value came from."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field, JsonValue
+
+from assistant.api.answers import Answer
+from assistant.api.openapi import endpoint, errors
+from assistant.contracts.messages import Json
+
+
+class SettingAnswer(Answer):
+    key: str = Field(description='Its path: "api.port".')
+    value: JsonValue = Field(description="A secret is asterisks.")
+    origin: str = Field(description="The file, the environment variable, or the command line that it came from; empty: the default.")
+
+
+class ConfigurationAnswer(Answer):
+    object: Literal["configuration"] = "configuration"
+    file: str | None = Field(description="null: there is none, and the built-in defaults hold.")
+    notices: list[str] = Field(description="Keys that were accepted and have no effect.")
+    settings: list[SettingAnswer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configured:
+    """The configuration that a server runs with, as it may be shown."""
+
+    file: str | None
+    notices: Sequence[str]
+    settings: Callable[[], Sequence[tuple[str, Json, str]]]
+    """(key, value, origin) of each, secrets masked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigurationEndpoints:
+    configured: Configured
+
+    @endpoint("GET", "/v1/configuration", "Show the configuration", scope="admin", responses=errors(401, 503))
+    async def show(self) -> ConfigurationAnswer:
+        """As this server runs with it, by key."""
+        made = [SettingAnswer(key=key, value=value, origin=origin) for key, value, origin in self.configured.settings()]
+        return ConfigurationAnswer(file=self.configured.file, notices=list(self.configured.notices), settings=made)
