@@ -165,6 +165,8 @@ class PlatformHttp:
             async with asyncio.timeout(_FILE_SECONDS):
                 while url := await self._download(url, into, most_bytes, hosts, headers or {}, may_lead_on=redirects > 0):
                     redirects, headers = redirects - 1, {}
+        except ValueError:
+            raise SendRefused("not_fetched", "The file's address can't be read, so it was not fetched.") from None
         except (aiohttp.ClientError, TimeoutError, OSError, Unreached):
             raise SendLater("network", "The file could not be fetched: the connection broke.", counts=False) from None
 
