@@ -103,6 +103,13 @@ async def test_statuses_tell_what_became_of_a_message(platform: WhatsAppPlatform
     await send(platform)
 
 
+async def test_why_a_message_was_lost_is_told_in_short(platform: WhatsAppPlatform, link: RecordingLink) -> None:
+    failed = {"id": "wamid.1", "status": "failed", "errors": [{"code": 1, "error_data": {"details": "x" * 100_000}}]}
+    await platform.adapter.called(call_of(statuses=(failed,)))
+    [(_, _, words)] = link.lost
+    assert len(words) < 1100
+
+
 async def test_a_status_tells_that_an_unclear_message_arrived(platform: WhatsAppPlatform, link: RecordingLink) -> None:
     platform.fail("lose")
     with pytest.raises(SendUnclear):
