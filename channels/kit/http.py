@@ -70,9 +70,9 @@ class Answered(PlatformError):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         """`body`: the JSON of the answer; None: it is none. `headers`: by lower-case name."""
-        super().__init__(words)
+        self.words = words[:_MOST_WORDS]
+        super().__init__(self.words)
         self.status = status
-        self.words = words
         self.code = code
         self.retry_after = retry_after
         self.body = body
@@ -310,7 +310,7 @@ class PlatformHttp:
             body = None
         wait = seconds_until(answer.headers.get("retry-after"), datetime.now(UTC))
         said = words_in(body).encode("utf-8", "replace").decode().replace("\x00", "").strip()
-        words = self.redact(said or f"status {answer.status}")[:_MOST_WORDS]
+        words = self.redact(said or f"status {answer.status}")
         return Answered(answer.status, words, retry_after=wait, body=body, headers=answer.headers)
 
 
