@@ -22,6 +22,7 @@ from channels.discord.kind import is_snowflake
 from channels.discord.posts import open_post
 from channels.discord.refusals import ARCHIVED, NOT_A_TEXT_CHANNEL, NOT_OURS, UNKNOWN_MESSAGE, blamed, send_failure
 from channels.discord.rest import DiscordRest
+from channels.kit.conversation import PlainWire
 from channels.kit.http import Answered, Unanswered, value_at
 from channels.kit.planning import ButtonRules, MessageRules
 from channels.kit.sender import Post
@@ -74,7 +75,7 @@ def said_by(custom_id: str) -> str | None:
     return text if mark in (_SAID, _GIVEN) and number.isdecimal() and text else None
 
 
-class DiscordWire:
+class DiscordWire(PlainWire):
     """`kit.sender.Posting` and `kit.conversation.ChatWire`."""
 
     platform = "Discord"
@@ -107,9 +108,6 @@ class DiscordWire:
                 return False
             raise
         return True
-
-    async def remove(self, post: Post, message_id: str) -> None:
-        """An edit brings files, too."""
 
     async def earlier(self, sending: Sending) -> str | None:
         """The message of an earlier try, found in the history: our own since then with this content, which is no other part's. Where the bot may

@@ -56,10 +56,7 @@ def sender_of(message: Message) -> Sender | None:
     """The sender; for an anonymous admin or a channel that posts in a group, that chat. None: there is none."""
     if chat := message.sender_chat:
         return Sender(id=str(chat.id), name=shown(chat.effective_name or ""))
-    user = message.from_user
-    if user is None:
-        return None
-    return Sender(id=str(user.id), name=shown(user.full_name))
+    return Sender(id=str(user.id), name=shown(user.full_name)) if (user := message.from_user) else None
 
 
 def forwarded_from(message: Message) -> str | None:

@@ -1,5 +1,6 @@
 """What is sent by WhatsApp: the 24 hours and templates, statuses, buttons and lists, files by kind, the marks of its text."""
 
+import contextlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -198,3 +199,14 @@ async def test_the_typing_indicator_marks_as_read(platform: WhatsAppPlatform, li
 )
 def test_markdown_has_whatsapps_marks(markdown: str, text: str) -> None:
     assert [part.text for part in whatsapp_parts(markdown)] == [text]
+
+
+@pytest.mark.parametrize(
+    "says", [b"", b"null", b"[]", b"{}", b'"x"', b'{"messages": [{"id": ["x"]}]}', b"[" * 100_000, b"\xff"], ids=range(8)
+)
+async def test_whatever_is_answered_a_message_is_sent_once(platform: WhatsAppPlatform, says: bytes) -> None:
+    platform.server.says = says
+    with contextlib.suppress(SendUnclear):
+        [receipt] = await send(platform)
+        assert receipt.message_id is None
+    assert platform.texts() == ["w1"]
