@@ -77,11 +77,13 @@ class DiscordIntake:
             case discord.Interaction():
                 await self._take_interaction(client, arrived, event)
 
-    def _read(self, client: GatewayClient, message: discord.Message, parent: str | None) -> InboundMessage | None:
+    def _read(self, client: GatewayClient, event: discord.Message | discord.Interaction, parent: str | None) -> InboundMessage | None:
         try:
-            return read_message(message, client.me, self._settings, parent, self._hearing)
+            if isinstance(event, discord.Interaction):
+                return read_interaction(event, self._settings, parent)
+            return read_message(event, client.me, self._settings, parent, self._hearing)
         except UNREADABLE as error:
-            log.error("discord.unreadable message=%s error=%s", message.id, traceback_location(error))  # noqa: TRY400 - no words
+            log.error("discord.unreadable event=%s error=%s", event.id, traceback_location(error))  # noqa: TRY400 - no words
             return None
 
     async def _parent(self, client: GatewayClient, channel: object) -> str | None:
@@ -110,12 +112,7 @@ class DiscordIntake:
         if age > self._answerable:
             log.info("discord.interaction_too_late id=%s age=%.1f", interaction.id, age)
             return
-        parent = await self._parent(client, interaction.channel)
-        try:
-            message = read_interaction(interaction, self._settings, parent)
-        except UNREADABLE as error:
-            log.error("discord.unreadable interaction=%s error=%s", interaction.id, traceback_location(error))  # noqa: TRY400 - no words
-            message = None
+        message = self._read(client, interaction, await self._parent(client, interaction.channel))
         words: str | None = "Not here."
         if message is not None:
             words = message.text if message.text.startswith("/") and not message.chosen else None

@@ -24,8 +24,8 @@ UNKNOWN_CHANNEL: Final = "10003"
 _THREADS, _POSTS = (10, 11, 12), (15, 16)
 """Types of channels: threads, and those that hold posts only (forums and media channels)."""
 _FILE_SECONDS: Final = 50.0
-_MOST_WORDS, _DEEPEST = 2000, 8
-"""Of what an error says: characters, and levels of fields in fields."""
+_DEEPEST: Final = 8
+"""Levels of fields in fields of an error that are read."""
 _UNTOLD: Final = timedelta(seconds=2)
 _MOST_REFUSALS, _REFUSALS_WINDOW = 1000, 600.0
 GLOBAL: Final = {"x-ratelimit-scope": "global"}
@@ -191,7 +191,7 @@ class DiscordRest:
         except Answered as error:
             limit.note(error.headers)
             self._note(error.status, error.headers)
-            words = self.http.redact("\n".join([error.words, *_nested(error.at("errors"))]))[:_MOST_WORDS]
+            words = self.http.redact("\n".join([error.words, *_nested(error.at("errors"))]))
             code = str(number_at(error.body, "code") or "")
             wait = retry_after(error) or error.retry_after
             raise Answered(error.status, words, code=code, retry_after=wait, body=error.body, headers=error.headers) from None

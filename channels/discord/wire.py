@@ -15,15 +15,15 @@ from urllib.parse import quote
 from discord.utils import time_snowflake
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import SendFailed, Sending, SendRefused
+from assistant.contracts.channels import Sending, SendRefused
 from assistant.contracts.inbox import InboundFile, InboundMessage
 from assistant.contracts.outbox import Button, ButtonRows
 from channels.discord.kind import is_snowflake
 from channels.discord.posts import open_post
 from channels.discord.refusals import ARCHIVED, NOT_A_TEXT_CHANNEL, NOT_OURS, UNKNOWN_MESSAGE, blamed, send_failure
 from channels.discord.rest import DiscordRest
-from channels.kit.forms import Blame
-from channels.kit.http import Answered, PlatformError, Unanswered, value_at
+from channels.kit.conversation import PlainWire
+from channels.kit.http import Answered, Unanswered, value_at
 from channels.kit.planning import ButtonRules, MessageRules
 from channels.kit.sender import Post
 from channels.kit.values import list_at, objects_at, text_at
@@ -75,10 +75,11 @@ def said_by(custom_id: str) -> str | None:
     return text if mark in (_SAID, _GIVEN) and number.isdecimal() and text else None
 
 
-class DiscordWire:
+class DiscordWire(PlainWire):
     """`kit.sender.Posting` and `kit.conversation.ChatWire`."""
 
     platform = "Discord"
+    blamed, failure = staticmethod(blamed), staticmethod(send_failure)
 
     def __init__(self, rest: DiscordRest) -> None:
         self._rest = rest
@@ -107,15 +108,6 @@ class DiscordWire:
                 return False
             raise
         return True
-
-    async def remove(self, post: Post, message_id: str) -> None:
-        """An edit brings files, too."""
-
-    def blamed(self, error: PlatformError) -> Blame | None:
-        return blamed(error)
-
-    def failure(self, error: PlatformError) -> SendFailed:
-        return send_failure(error)
 
     async def earlier(self, sending: Sending) -> str | None:
         """The message of an earlier try, found in the history: our own since then with this content, which is no other part's. Where the bot may

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 import discord
 
-from assistant.contracts.inbox import FileKind, InboundFile
+from assistant.contracts.inbox import InboundFile
 from assistant.contracts.util import no_address
+from channels.kit.files import inbound_file
 
-_KINDS: Final[dict[str, FileKind]] = {"image": "image", "video": "video", "audio": "audio"}
 _EMOJI: Final = re.compile(r"<a?:(\w{2,32}):\d+>", re.ASCII)
 _STICKERS: Final = {
     discord.StickerFormatType.png: "image/png",
@@ -125,12 +125,10 @@ def _component(component: Any, depth: int) -> Iterator[str]:
 
 
 def _file(attachment: discord.Attachment, message: discord.Message) -> InboundFile:
-    media_type = (attachment.content_type or "application/octet-stream").partition(";")[0].strip()
-    kind = "voice" if attachment.is_voice_message() else _KINDS.get(media_type.partition("/")[0], "document")
+    kind = "voice" if attachment.is_voice_message() else None
     ref = f"{message.channel.id}/{message.id}/{attachment.id} {attachment.url}"
-    return InboundFile(name=attachment.filename, kind=kind, media_type=media_type, size=attachment.size, ref=ref)
+    return inbound_file(attachment.filename, ref, media_type=attachment.content_type or "", size=attachment.size, kind=kind)
 
 
 def _sticker(sticker: discord.StickerItem) -> InboundFile:
-    media_type = _STICKERS.get(sticker.format, "application/octet-stream")
-    return InboundFile(name=sticker.name, kind="sticker", media_type=media_type, size=None, ref=f" {sticker.url}")
+    return inbound_file(sticker.name, f" {sticker.url}", media_type=_STICKERS.get(sticker.format, ""), kind="sticker")

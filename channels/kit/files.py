@@ -1,4 +1,4 @@
-"""Files of a platform: what the assistant is told of them, and the words for those that are too large."""
+"""Files of a platform: what the assistant learns about them, and the words for those that are too large."""
 
 import re
 from collections.abc import Mapping

@@ -70,9 +70,9 @@ class Answered(PlatformError):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         """`body`: the JSON of the answer; None: it is none. `headers`: by lower-case name."""
-        super().__init__(words)
+        self.words = words[:_MOST_WORDS]
+        super().__init__(self.words)
         self.status = status
-        self.words = words
         self.code = code
         self.retry_after = retry_after
         self.body = body
@@ -165,6 +165,8 @@ class PlatformHttp:
             async with asyncio.timeout(_FILE_SECONDS):
                 while url := await self._download(url, into, most_bytes, hosts, headers or {}, may_lead_on=redirects > 0):
                     redirects, headers = redirects - 1, {}
+        except ValueError:
+            raise SendRefused("not_fetched", "The file's address can't be read, so it was not fetched.") from None
         except (aiohttp.ClientError, TimeoutError, OSError, Unreached):
             raise SendLater("network", "The file could not be fetched: the connection broke.", counts=False) from None
 
@@ -308,7 +310,7 @@ class PlatformHttp:
             body = None
         wait = seconds_until(answer.headers.get("retry-after"), datetime.now(UTC))
         said = words_in(body).encode("utf-8", "replace").decode().replace("\x00", "").strip()
-        words = self.redact(said or f"status {answer.status}")[:_MOST_WORDS]
+        words = self.redact(said or f"status {answer.status}")
         return Answered(answer.status, words, retry_after=wait, body=body, headers=answer.headers)
 
 

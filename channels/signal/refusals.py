@@ -14,6 +14,7 @@ from channels.kit.values import list_at, text_at, value_at
 PLATFORM: Final = "Signal"
 _USER: Final = "-1"
 _INTERNAL: Final = "-32603"
+_MOST_TOKEN: Final = 200
 _LONG: Final = 3600.0
 _GONE: Final = ("group not found", "not a group member", "not allowed to send")
 
@@ -63,7 +64,7 @@ def failed_result(results: Sequence[Any]) -> SendFailed | None:
         case "UNREGISTERED_FAILURE":
             return SendRefused("not_registered", "The person is not registered on Signal any more.")
         case "RATE_LIMIT_FAILURE":
-            wait, token = seconds_in(value_at(first, "retryAfterSeconds")), text_at(first, "token")
+            wait, token = seconds_in(value_at(first, "retryAfterSeconds")), text_at(first, "token")[:_MOST_TOKEN]
             words = "Signal asks to wait."
             if token:
                 words += " To go on sooner: solve https://signalcaptchas.org/challenge/generate.html, then run"

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from assistant.contracts.outbox import Media
 from channels.kit.answers import seconds_in
 from channels.kit.http import Answered, PlatformHttp, Unanswered, multipart, value_at
+from channels.kit.values import list_at
 from channels.telegram.settings import TelegramSettings
 
 READ_SECONDS: Final = 20.0
@@ -46,8 +47,7 @@ class TelegramApi:
     async def updates(self, offset: int | None, wait: int) -> list[Any]:
         """Updates as JSON: one that the SDK can't read must not hide the others. `wait`: seconds for Telegram to wait for one."""
         asked = {"offset": offset, "timeout": wait, "limit": 100, "allowed_updates": ALLOWED_UPDATES}
-        updates: object = await self._call(self._polls, "getUpdates", None, wait + READ_SECONDS / 2, asked)
-        return updates if isinstance(updates, list) else []  # pyright: ignore[reportUnknownVariableType] - JSON of the platform
+        return list_at([await self._call(self._polls, "getUpdates", None, wait + READ_SECONDS / 2, asked)], 0)
 
     async def download(self, path: str, into: Path, most_bytes: int) -> None:
         """Raises SendRefused or SendLater."""

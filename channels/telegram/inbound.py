@@ -10,8 +10,9 @@ from telegram import CallbackQuery, Message, MessageEntity, Update, User
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.inbox import FileKind, InboundFile, InboundMessage, Quote, Sender
-from assistant.contracts.util import display_name, replace_surrogates
+from assistant.contracts.util import replace_surrogates
 from channels.kit.commands import addressed_command, pressed
+from channels.kit.files import inbound_file
 from channels.kit.hearing import Hearing, Overheard
 from channels.kit.values import Latest
 from channels.telegram.words import Content, markdown_of, own_words
@@ -48,17 +49,14 @@ def files_of(message: Content) -> Iterator[InboundFile]:
     for kind, file, name, media_type in found:
         if file:
             name, media_type = getattr(file, "file_name", None) or name, getattr(file, "mime_type", None) or media_type
-            yield InboundFile(name=display_name(name, kind), kind=kind, media_type=media_type, size=file.file_size, ref=file.file_id)
+            yield inbound_file(name, file.file_id, media_type=media_type, size=file.file_size, kind=kind, usual=kind)
 
 
 def sender_of(message: Message) -> Sender | None:
     """The sender; for an anonymous admin or a channel that posts in a group, that chat. None: there is none."""
     if chat := message.sender_chat:
         return Sender(id=str(chat.id), name=shown(chat.effective_name or ""))
-    user = message.from_user
-    if user is None:
-        return None
-    return Sender(id=str(user.id), name=shown(user.full_name))
+    return Sender(id=str(user.id), name=shown(user.full_name)) if (user := message.from_user) else None
 
 
 def forwarded_from(message: Message) -> str | None:
@@ -138,8 +136,6 @@ class Reader:
         edited = update.edited_message
         if edited is None or not (edited.text or edited.caption or edited.checklist):
             return None
-        if self._said.get(f"{edited.chat.id}:{edited.message_id}") == _hash(edited):
-            return None
         return self._message([edited], edited=True)
 
     def album(self, messages: Sequence[Message]) -> InboundMessage | None:
@@ -148,11 +144,13 @@ class Reader:
     def _message(self, messages: Sequence[Message], *, edited: bool = False) -> InboundMessage | None:
         first = messages[0]
         sender = None if first.is_automatic_forward else sender_of(first)
-        text = "\n".join(filter(None, (own_words(message) for message in messages)))
+        said = {f"{message.chat.id}:{message.message_id}": own_words(message) for message in messages}
+        unchanged = edited and all(self._said.get(key) == hash(words) for key, words in said.items())
+        for key, words in said.items():
+            self._said[key] = hash(words)
+        text = "\n".join(filter(None, said.values()))
         files = tuple(file for message in messages for file in files_of(message))
-        for message in messages:
-            self._said[f"{message.chat.id}:{message.message_id}"] = _hash(message)
-        if sender is None or not (text or files):
+        if unchanged or sender is None or not (text or files):
             return None
         author = forwarded_from(first)
         quote = Quote(text=text, author=author, kind="forward") if author is not None else quote_of(first, self._me.id)
@@ -221,10 +219,6 @@ class Reader:
             message_id=str(message.message_id),
             at=datetime.now(UTC),
         )
-
-
-def _hash(message: Message) -> int:
-    return hash(own_words(message))
 
 
 def _external_id(messages: Sequence[Message], *, edited: bool) -> str:

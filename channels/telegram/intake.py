@@ -39,7 +39,9 @@ class TelegramIntake:
     def parse(self, raw: Any) -> Update | None:
         """None: it can't be read, which is logged."""
         try:
-            return Update.de_json(raw)
+            update = Update.de_json(raw)
+            _check_ids(update)
+            return update
         except UNREADABLE as error:
             log.warning("telegram.bad_update id=%s place=%s", id_of(raw), traceback_location(error))
             return None
@@ -73,8 +75,23 @@ class TelegramIntake:
             self._moved[str(old)] = str(now)
 
 
+def _check_ids(update: Update) -> None:
+    """Raises TypeError or AttributeError: what chats, people and messages are told apart by is not what Telegram writes."""
+    message, press, user = update.effective_message, update.callback_query, update.effective_user
+    numbers: list[object] = [update.update_id, user.id if user else None, *([message.message_id, message.chat.id] if message else ())]
+    words: list[object] = [press.id if press else None]
+    if isinstance(message, Message):
+        sender = message.sender_chat
+        numbers += [sender.id if sender else None, message.migrate_to_chat_id, message.migrate_from_chat_id]
+        words.append(message.media_group_id)
+    if not all(each is None or (isinstance(each, int) and abs(each) < 1 << 63) for each in numbers):
+        raise TypeError
+    if not all(each is None or (isinstance(each, str) and len(each) < 256 and each.isprintable()) for each in words):
+        raise TypeError
+
+
 def id_of(raw: Any) -> int | None:
-    number: object = raw.get("update_id") if isinstance(raw, dict) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+    number = value_at(raw, "update_id")
     return number if isinstance(number, int) else None
 
 

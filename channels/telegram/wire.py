@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import SendFailed, SendRefused
+from assistant.contracts.channels import SendRefused
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.inbox import InboundFile, InboundMessage
 from assistant.contracts.outbox import Button, ButtonRows, Media
 from assistant.contracts.util import replace_surrogates
 from channels.kit.commands import button_value
-from channels.kit.forms import Blame
+from channels.kit.files import too_large
 from channels.kit.http import Answered, PlatformError, value_at
 from channels.kit.planning import ButtonRules, MessageRules
 from channels.kit.sender import Post
@@ -87,6 +87,7 @@ class TelegramWire:
     """`kit.sender.Posting` and `kit.conversation.ChatWire`. Follows groups that become supergroups."""
 
     platform = "Telegram"
+    blamed, failure = staticmethod(blamed), staticmethod(send_failure)
 
     def __init__(self, api: TelegramApi, settings: TelegramSettings) -> None:
         self._api = api
@@ -129,17 +130,11 @@ class TelegramWire:
             log.info("telegram.preview_stays chat=%s message=%s reason=%s", address.chat_id, message_id, type(error).__name__)
             return False
 
-    def blamed(self, error: PlatformError) -> Blame | None:
-        return blamed(error)
-
-    def failure(self, error: PlatformError) -> SendFailed:
-        return send_failure(error)
-
     async def fetch(self, file: InboundFile, into: Path, most_bytes: int) -> None:
         if file.size is not None and file.size > _FETCH_BYTES and self._settings.api_base == "https://api.telegram.org":
             raise SendRefused("too_large", f"{file.name}: {_TOO_LARGE}.")
         if file.size is not None and file.size > most_bytes:
-            raise SendRefused("too_large", f"{file.name}: it is larger than {most_bytes:,} bytes.")
+            raise too_large(most_bytes)
         try:
             path: object = value_at(await self._api.call("getFile", file_id=file.ref), "file_path")
         except Answered as error:
@@ -202,7 +197,7 @@ class TelegramWire:
 def _where(thread_id: str | None, reply_to: str | None) -> dict[str, Any]:
     """The topic, and the message that is answered."""
     where: dict[str, Any] = {"message_thread_id": int(thread_id)} if thread_id is not None else {}
-    if reply_to is not None and reply_to.isdigit():
+    if reply_to is not None and reply_to.isdecimal():
         where["reply_parameters"] = {"message_id": int(reply_to), "allow_sending_without_reply": True}
     return where
 

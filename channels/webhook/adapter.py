@@ -2,8 +2,6 @@
 
 import asyncio
 import base64
-import hmac
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -30,9 +28,10 @@ from assistant.contracts.inbox import InboundMessage, Sender
 from assistant.contracts.outbox import MediaFiles, OutboundEvent, OutboundPart, Receipt
 from assistant.contracts.proxies import ProxyRoute, UnusableProxy, route_to
 from assistant.contracts.util import new_id
-from channels.kit.calls import MOST_SECONDS, is_recent
-from channels.kit.http import seconds_until
+from channels.kit.answers import seconds_until
+from channels.kit.calls import MOST_SECONDS, hmac_hex, is_recent, same
 from channels.kit.planning import ButtonRules, MessageRules, plan_message
+from channels.kit.values import Latest
 from channels.text.blocks import clean, is_visible
 from channels.text.splitting import FormattedPart
 from channels.webhook.settings import HookSettings, WebhookSettings
@@ -42,12 +41,12 @@ SIGNATURE_HEADER: Final = "x-nanobot-signature"
 
 
 def sign(secret: str, timestamp: str, body: bytes) -> str:
-    return "sha256=" + hmac.new(secret.encode(), timestamp.encode() + b"." + body, sha256).hexdigest()
+    return f"sha256={hmac_hex(secret, timestamp.encode(errors='surrogateescape') + b'.' + body)}"
 
 
 def is_signed(secret: str, timestamp: str, signature: str, body: bytes) -> bool:
     """Whether the signature is right; takes the same time for every wrong one."""
-    return hmac.compare_digest(sign(secret, timestamp, body).encode(), signature.strip().lower().encode())
+    return same(sign(secret, timestamp, body), signature.lower())
 
 
 def read_hook(name: str, hook: HookSettings | None, headers: Mapping[str, str], body: bytes, now: datetime) -> InboundMessage:
@@ -81,8 +80,7 @@ def _authenticate(hook: HookSettings, headers: Mapping[str, str], body: bytes, n
         return timestamp
     if hook.bearer is not None:
         scheme, _, given = headers.get("authorization", "").partition(" ")
-        right = hmac.compare_digest(given.strip().encode(errors="surrogateescape"), hook.bearer.get_secret_value().encode())
-        if scheme.lower() == "bearer" and right:
+        if scheme.lower() == "bearer" and same(hook.bearer.get_secret_value(), given):
             return None
     ways = ["signed (X-Nanobot-Timestamp and X-Nanobot-Signature)"] if hook.secret is not None else []
     ways += ["sent with this hook's secret as 'Authorization: Bearer <secret>'"] if hook.bearer is not None else []
@@ -199,7 +197,7 @@ class WebhookChannel:
         self._link: ChannelLink | None = None
         self._proxy = settings.proxy
         self._sessions: dict[ProxyRoute, aiohttp.ClientSession] = {}
-        self._accepted: OrderedDict[str, None] = OrderedDict()
+        self._accepted: Latest[None] = Latest(_REMEMBERED)
         """The latest ids, to answer a repeat as one. After a restart, a repeat gets its id and is answered as new."""
 
     def limits(self, address: Address) -> Sequence[Limit]:
@@ -228,8 +226,6 @@ class WebhookChannel:
             raise Forbidden("Messages of this hook are not taken in.")
         new = id not in self._accepted
         self._accepted[id] = None
-        if len(self._accepted) > _REMEMBERED:
-            self._accepted.popitem(last=False)
         return HookAccepted(id=id, new=new)
 
     async def send(self, sending: Sending) -> Receipt:

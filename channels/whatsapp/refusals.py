@@ -28,6 +28,7 @@ _REFUSED: Final = {
     130472: "experiment",
     WINDOW_CLOSED: "window_closed",
 }
+_MOST_WORDS: Final = 1000
 _FORMS: Final = frozenset({100, 131008, 131009, 131051})
 _FILES: Final = frozenset({131052, 131053})
 
@@ -38,7 +39,7 @@ def code_of(error: PlatformError) -> int:
 
 
 def words_of(error: PlatformError) -> str:
-    return (text_at(error.body, "error", "error_data", "details") if isinstance(error, Answered) else "") or str(error)
+    return (text_at(error.body, "error", "error_data", "details") if isinstance(error, Answered) else "")[:_MOST_WORDS] or str(error)
 
 
 def blame(error: PlatformError) -> Blame | None:
@@ -62,4 +63,4 @@ def failure(error: PlatformError) -> SendFailed:
 def refused(code: int, words: str) -> SendRefused:
     """A refusal for good, also one that is told later by a status."""
     name = _REFUSED.get(code, str(code))
-    return SendRefused(name, CLOSED_WORDS if code == WINDOW_CLOSED else f"{PLATFORM} refused it: {words}.")
+    return SendRefused(name, CLOSED_WORDS if code == WINDOW_CLOSED else f"{PLATFORM} refused it: {words[:_MOST_WORDS]}.")

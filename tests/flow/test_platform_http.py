@@ -1,12 +1,14 @@
 """`PlatformHttp` sends each request once."""
 
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
 from assistant.contracts.channels import SendLater, SendRefused
-from channels.kit.http import PlatformHttp, Unanswered
+from channels.kit.http import Answered, PlatformHttp, Unanswered
 
 
 async def test_a_put_whose_answer_is_lost_is_sent_once():
@@ -65,4 +67,47 @@ async def test_a_file_is_fetched_where_its_address_leads_without_the_credentials
         assert not (tmp_path / "other").exists()
     finally:
         await http.close()
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["http://[::1", "https://e.org:99999/", "//", "x\ud800", "http://127.0.0.1:x/", "\\\\e.org\\", "data:,x", "file:///etc/passwd"],
+    ids=range(8),
+)
+async def test_a_file_that_leads_to_no_address_is_not_fetched(tmp_path: Path, place: str):
+    async def handle(request: web.Request) -> web.Response:
+        return web.Response(status=302, headers={"Location": place.encode(errors="replace").decode()})
+
+    async with serving(handle) as url:
+        http = PlatformHttp("test", version="1", base=url)
+        for address in ("/x", f"{url}/{place}", place):
+            with pytest.raises((SendRefused, SendLater)):
+                await http.download(address, tmp_path / "in", 100, redirects=2)
+        await http.close()
+
+
+async def test_what_an_error_says_is_short_and_holds_no_secret():
+    async def handle(request: web.Request) -> web.Response:
+        return web.json_response({"error": {"message": "x" * 1990 + "s3cr3t-token" * 1000}}, status=400)
+
+    async with serving(handle) as url:
+        http = PlatformHttp("test", version="1", base=url, secrets=["s3cr3t-token"])
+        with pytest.raises(Answered) as answered:
+            await http.json("POST", "/x", json={})
+        await http.close()
+    assert len(answered.value.words) <= 2000
+    assert "s3cr" not in answered.value.words
+
+
+@asynccontextmanager
+async def serving(handle: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> AsyncGenerator[str]:
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handle)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
         await runner.cleanup()

@@ -125,7 +125,7 @@ class Rest:
         return answer(self._known(request))
 
     async def _patch_channel(self, request: web.Request) -> web.Response:
-        """A thread is opened again by everybody who may write there, unless it is locked."""
+        """A thread is opened again by anyone who may write there, unless it is locked."""
         channel, body = self._visible(request), await _json(request)
         about = channel.get("thread_metadata")
         if about is None or about["locked"]:
@@ -262,10 +262,8 @@ def _check(body: Payload, files: list[tuple[str, bytes]]) -> None:
 
 def _pings(body: Payload) -> bool:
     allowed = body.get("allowed_mentions")
-    nobody = allowed is not None and not (
-        allowed.get("parse") or allowed.get("users") or allowed.get("roles") or allowed.get("replied_user")
-    )
-    return not nobody and bool(_PING.search(body.get("content") or ""))
+    none = allowed is not None and not (allowed.get("parse") or allowed.get("users") or allowed.get("roles") or allowed.get("replied_user"))
+    return not none and bool(_PING.search(body.get("content") or ""))
 
 
 async def _json(request: web.Request) -> Payload:

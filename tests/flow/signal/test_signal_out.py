@@ -53,6 +53,8 @@ def results(*kinds: str, **more: Any) -> Mapping[str, Any]:
         ({"error": {"code": None, "message": None}}, SendRefused, "refused"),
         ({"error": {"code": "-5", "message": ["x"], "data": "x"}}, SendRefused, "refused"),
         ({"error": "no"}, SendRefused, "refused"),
+        ({"error": {"code": -1, "message": "no " * 10_000}}, SendRefused, "refused"),
+        ({"result": results("RATE_LIMIT_FAILURE", token="t" * 10_000)}, SendLater, "flood_wait"),
         ({"error": {"code": -1, "message": "no", "data": {"response": {"results": {"type": 7}}}}}, SendRefused, "refused"),
         ({"result": {"results": [7, None, {"type": ["x"]}]}}, SendRefused, "identity"),
     ],
@@ -67,6 +69,7 @@ async def test_errors(
     with pytest.raises(kind) as failed:
         await send(platform)
     assert failed.value.trouble.code == code
+    assert len(failed.value.trouble.words) < 2500
     if isinstance(failed.value, SendLater):
         assert 0 < (failed.value.retry_after or 0) <= 30 * 86_400
 

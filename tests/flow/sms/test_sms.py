@@ -1,5 +1,6 @@
 """SMS by Twilio: signatures over addresses, carriers' words, states, what was missed, parts and their count."""
 
+import contextlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -199,3 +200,12 @@ def test_messages_of_other_alphabets_are_shorter() -> None:
     assert max(segments(part.text) for part in sms_parts("word " * 1000, 1530)) == 10
     assert max(segments(part.text) for part in sms_parts("слово " * 1000, 1530)) == 10
     assert [segments(text) for text in ("a" * 160, "a" * 161, "€" * 81, "я" * 70, "я" * 71)] == [1, 2, 2, 1, 2]
+
+
+@pytest.mark.parametrize("says", [b"", b"null", b"[]", b"{}", b'"x"', b'{"sid": 7}', b"[" * 100_000, b"\xff"], ids=range(8))
+async def test_whatever_is_answered_a_message_is_sent_once(platform: SmsPlatform, says: bytes) -> None:
+    platform.server.says = says
+    with contextlib.suppress(SendUnclear):
+        [receipt] = await send(platform)
+        assert receipt.message_id is None
+    assert platform.texts() == ["w1"]

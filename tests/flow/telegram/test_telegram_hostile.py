@@ -10,6 +10,7 @@ from aiohttp import ClientSession, web
 
 from assistant.contracts.channels import Channel, SendFailed, SendLater, SendRefused, SendUnclear
 from assistant.contracts.inbox import InboundFile
+from tests.doubles.mutated import mutations
 from tests.doubles.telegram_api.server import TelegramServer
 from tests.flow.telegram.rig import Rig, event
 from tests.flow.telegram.test_telegram_webhook import webhook
@@ -128,7 +129,7 @@ async def test_updates_that_are_told_again_and_again_are_not_asked_for_in_a_tigh
     assert impostor.asked < 10
 
 
-async def test_an_update_nested_too_deep_is_in_nobodys_way(rig: Rig, impostor: Impostor):
+async def test_an_update_nested_too_deep_holds_up_no_other(rig: Rig, impostor: Impostor):
     deep = b'{"message_id": 1, "date": 1, "chat": {"id": 1, "type": "private"}, "reply_to_message": ' * 600 + b"{}" + b"}" * 600
     impostor.answers["getUpdates"] = 200, b'{"ok": true, "result": [{"update_id": 1, "message": ' + deep + b"}]}"
     task = rig.start(opened(rig, impostor))
@@ -136,6 +137,33 @@ async def test_an_update_nested_too_deep_is_in_nobodys_way(rig: Rig, impostor: I
     while impostor.asked < 2:
         assert not task.done()
         await asyncio.sleep(0.01)
+
+
+async def test_an_update_with_any_value_in_any_place_is_taken(rig: Rig, impostor: Impostor):
+    ada: dict[str, Any] = {"id": 11, "is_bot": False, "first_name": "Ada"}
+    said = {"message_id": 5, "date": 1, "chat": {"id": 11, "type": "private"}, "from": ada, "text": "hi"}
+    photo = {"file_id": "f", "file_unique_id": "u", "width": 1, "height": 1, "file_size": 3}
+    album = {**said, "text": None, "caption": "c", "photo": [photo], "media_group_id": "g", "reply_to_message": said}
+    press = {"id": "1", "from": ada, "chat_instance": "x", "data": "say:hi", "message": said}
+    bases: list[dict[str, Any]] = [
+        {"message": said},
+        {"message": album},
+        {"edited_message": {**said, "edit_date": 2}},
+        {"callback_query": press},
+    ]
+    updates = [{"update_id": number, **made} for number, made in enumerate(made for base in bases for made in mutations(base))]
+    updates.append({"update_id": len(updates), "message": {**said, "text": "last"}})
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        offset = (await request.json()).get("offset") or 0
+        return web.json_response({"ok": True, "result": [each for each in updates if each["update_id"] >= offset][:100]})
+
+    impostor.answers["getUpdates"] = answer
+    rig.start(opened(rig, impostor)).add_done_callback(lambda task: task.cancelled() or task.result())
+    await rig.link.until(lambda: any(each.text == "last" for each in rig.link.messages))
+    for message in rig.link.messages:
+        ids = (message.external_id, message.sender.id, message.address.chat_id)
+        assert all(0 < len(each) < 500 and each.isprintable() for each in ids)
 
 
 @pytest.mark.parametrize("path", ["/etc/hostname", "{here}"])

@@ -120,9 +120,12 @@ async def test_the_model_sends_a_voice_message_where_it_is_asked_for_one(
         assert b"It went out in writing alone: what speaks failed." in upstream.bodies[-1]
 
 
-async def test_a_model_that_can_not_speak_is_not_told_of_voices(
-    tmp_path: Path, sqlite: str, upstream: ModelServer, speech: SpeechServer
+@pytest.mark.parametrize("speaks", [True, False], ids=["speaks", "can't speak"])
+async def test_only_a_model_that_can_speak_is_told_of_voices(
+    tmp_path: Path, sqlite: str, upstream: ModelServer, speech: SpeechServer, speaks: bool
 ) -> None:
-    async with voice_house(tmp_path, upstream, sqlite, speech=speech) as house:
-        await house.ledger.chat()
-        assert b"voice message" not in upstream.bodies[-1]
+    more = {"speaker": {"apiBase": speech.url}} if speaks else {}
+    async with voice_house(tmp_path, upstream, sqlite, speech=speech, **more) as house:
+        house.telegram.say(ANNA, "hello")
+        await house.answered(1)
+        assert (b"voice message" in upstream.bodies[-1]) is speaks

@@ -12,8 +12,8 @@ import pytest
 from aiohttp import web
 
 from assistant.contracts.channels import SendFailed, SendLater, SendRefused, SendUnclear
+from channels.kit.answers import seconds_until
 from channels.kit.calls import is_recent
-from channels.kit.http import seconds_until
 from channels.webhook.adapter import is_signed
 from tests.flow.media_folder import MediaFolder
 

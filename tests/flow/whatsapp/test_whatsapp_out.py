@@ -1,5 +1,6 @@
 """What is sent by WhatsApp: the 24 hours and templates, statuses, buttons and lists, files by kind, the marks of its text."""
 
+import contextlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -102,6 +103,13 @@ async def test_statuses_tell_what_became_of_a_message(platform: WhatsAppPlatform
     await send(platform)
 
 
+async def test_why_a_message_was_lost_is_told_in_short(platform: WhatsAppPlatform, link: RecordingLink) -> None:
+    failed = {"id": "wamid.1", "status": "failed", "errors": [{"code": 1, "error_data": {"details": "x" * 100_000}}]}
+    await platform.adapter.called(call_of(statuses=(failed,)))
+    [(_, _, words)] = link.lost
+    assert len(words) < 1100
+
+
 async def test_a_status_tells_that_an_unclear_message_arrived(platform: WhatsAppPlatform, link: RecordingLink) -> None:
     platform.fail("lose")
     with pytest.raises(SendUnclear):
@@ -198,3 +206,14 @@ async def test_the_typing_indicator_marks_as_read(platform: WhatsAppPlatform, li
 )
 def test_markdown_has_whatsapps_marks(markdown: str, text: str) -> None:
     assert [part.text for part in whatsapp_parts(markdown)] == [text]
+
+
+@pytest.mark.parametrize(
+    "says", [b"", b"null", b"[]", b"{}", b'"x"', b'{"messages": [{"id": ["x"]}]}', b"[" * 100_000, b"\xff"], ids=range(8)
+)
+async def test_whatever_is_answered_a_message_is_sent_once(platform: WhatsAppPlatform, says: bytes) -> None:
+    platform.server.says = says
+    with contextlib.suppress(SendUnclear):
+        [receipt] = await send(platform)
+        assert receipt.message_id is None
+    assert platform.texts() == ["w1"]
