@@ -81,3 +81,17 @@ PreviewMode = Annotated[
     Field(validation_alias=AliasChoices("preview", "streaming")),
 ]
 """nanobot's `streaming` (true: "edit") is its old name."""
+
+
+class ChatSettings(ChannelSettings):
+    """Settings of channels whose platform has bots, reactions and edits."""
+
+    allow_bots: bool = False
+    """Whether messages of other bots are read, under the rules for people (`allowFrom` names them by their ids). They are material, not a
+    person's wish. After three in a row, a person has to write to the assistant there first, so that bots never answer each other for ever."""
+    react_emoji: str = "eyes"
+    """The name of the reaction to an accepted message, without colons; empty: none."""
+    preview: PreviewMode = "off"
+    """Whether an answer is shown while it is made, by edits of one message. nanobot's `streaming` (true: `"edit"`) is its old name."""
+    proxy: OptionalText = None
+    """A proxy: `"http://127.0.0.1:3128"`, `"socks5://127.0.0.1:1080"`. null: what the environment says (HTTPS_PROXY, ALL_PROXY, NO_PROXY)."""

@@ -1,9 +1,11 @@
 """Which messages are for the assistant, by one rule for all platforms."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
-from assistant.contracts.inbox import COMMANDS, Command
+from assistant.contracts.addresses import Address
+from assistant.contracts.inbox import COMMANDS, Command, InboundFile, InboundMessage, Quote, Sender
 from channels.kit.bots import BotTurns
 
 
@@ -21,6 +23,35 @@ class Overheard:
     command: Command | None = None
     by_bot: bool = False
     own: bool = False
+
+    def message(
+        self,
+        *,
+        address: Address,
+        sender: Sender,
+        message_id: str,
+        at: datetime,
+        text: str,
+        call: str,
+        quote: Quote | None = None,
+        files: tuple[InboundFile, ...] = (),
+    ) -> InboundMessage | None:
+        """It for the assistant; None: it says nothing. `call`: the text of one that does nothing but mention the assistant."""
+        if not (text or files or quote or self.mentions_me):
+            return None
+        return InboundMessage(
+            external_id=self.external_id,
+            address=address,
+            sender=sender,
+            private=self.private,
+            text=text or ("" if files or quote else call),
+            quote=quote,
+            files=files,
+            command=self.command,
+            trusted=not self.by_bot,
+            message_id=message_id,
+            at=at,
+        )
 
 
 class Hearing:

@@ -58,9 +58,11 @@ class Intake:
         self._tries.pop(key, None)
         return id
 
-    async def keep(self, link: ChannelLink, message: InboundMessage, *, healed: Callable[[], object] | None = None) -> str:
+    async def keep(self, link: ChannelLink, message: InboundMessage | None, *, healed: Callable[[], object] | None = None) -> str:
         """The same for a platform that sends each message once: tried until it is stored, which holds up those behind it. `healed` is called when it
-        is stored after all."""
+        is stored after all. None: what came is not for the assistant."""
+        if message is None:
+            return ""
         return await self.until_stored(link, partial(self.accept, link, message), healed=healed)
 
     async def until_stored(self, link: ChannelLink, work: Callable[[], Awaitable[T]], *, healed: Callable[[], object] | None = None) -> T:

@@ -13,9 +13,9 @@ from channels.kit.files import inbound_file
 from channels.kit.hearing import Hearing, Overheard
 from channels.kit.threads import KnownThread, KnownThreads
 from channels.kit.values import number_at, objects_at, text_at, time_at, value_at
-from channels.mattermost.api import LOOK_SECONDS, MattermostApi, MattermostBot, posts_in
 from channels.mattermost.kind import ID
 from channels.mattermost.settings import MattermostSettings
+from channels.mattermost.wire import LOOK_SECONDS, MattermostBot, MattermostWire, posts_in
 
 SIGNS: Final = "/!"
 """Mattermost's clients keep "/" for themselves."""
@@ -27,9 +27,9 @@ _MOST_QUOTED: Final = 4000
 class MattermostReader:
     """Reads the posts for one bot. What it remembers is bounded."""
 
-    def __init__(self, settings: MattermostSettings, api: MattermostApi, hearing: Hearing, bot: MattermostBot) -> None:
+    def __init__(self, settings: MattermostSettings, wire: MattermostWire, hearing: Hearing, bot: MattermostBot) -> None:
         self._settings = settings
-        self._api = api
+        self._wire = wire
         self._hearing = hearing
         self._bot = bot
         self._threads = KnownThreads(self._look)
@@ -71,21 +71,15 @@ class MattermostReader:
         if thread_id is not None and not private:
             self._threads.asked(chat, thread_id)
         text = "\n".join(filter(None, [own, *(_attached(post) if by_bot else [])]))
-        files, quote = _files(post), await self._quote(post, thread.first)
-        if not (text or files or quote) and not heard.mentions_me:
-            return None
-        return InboundMessage(
-            external_id=heard.external_id,
+        return heard.message(
             address=Address(channel="mattermost", chat_id=chat, thread_id=thread_id),
-            sender=Sender(id=sender, name=sender_name or await self._api.name_of(sender)),
-            private=private,
-            text=text or ("" if files or quote else raw),
-            quote=quote,
-            files=files,
-            command=heard.command,
-            trusted=not by_bot,
+            sender=Sender(id=sender, name=sender_name or await self._wire.name_of(sender)),
             message_id=id,
             at=time_at(written, per_second=1000),
+            text=text,
+            call=raw,
+            quote=await self._quote(post, thread.first),
+            files=_files(post),
         )
 
     async def press(self, call: Any, kind: str) -> InboundMessage | None:
@@ -95,12 +89,12 @@ class MattermostReader:
         allowed = kind == "D" or (self._settings.groups != "off" and self._allowed(chat))
         if found is None or not allowed or not all(ID.fullmatch(each) for each in (chat, sender, id)) or sender == self._bot.id:
             return None
-        root = text_at(await self._api.http.json("GET", f"/posts/{id}", seconds=LOOK_SECONDS), "root_id")
+        root = text_at(await self._wire.http.json("GET", f"/posts/{id}", seconds=LOOK_SECONDS), "root_id")
         press = sha256(text_at(call, "trigger_id").encode()).hexdigest()[:24]
         return InboundMessage(
             external_id=f"{id}:press:{press}",
             address=Address(channel="mattermost", chat_id=chat, thread_id=root if ID.fullmatch(root) else None),
-            sender=Sender(id=sender, name=await self._api.name_of(sender)),
+            sender=Sender(id=sender, name=await self._wire.name_of(sender)),
             private=kind == "D",
             text=found[0],
             command=found[1],
@@ -113,7 +107,7 @@ class MattermostReader:
         return not self._settings.allow_channels or chat in self._settings.allow_channels
 
     async def _look(self, chat: str, root: str) -> KnownThread:
-        posts = posts_in(await self._api.http.json("GET", f"/posts/{root}/thread", seconds=LOOK_SECONDS))
+        posts = posts_in(await self._wire.http.json("GET", f"/posts/{root}/thread", seconds=LOOK_SECONDS))
         mine = any(text_at(each, "user_id") == self._bot.id for each in posts)
         return KnownThread(mine=mine, first=next((each for each in posts if text_at(each, "id") == root), None))
 
@@ -127,7 +121,7 @@ class MattermostReader:
             return None
         return Quote(
             text=words[:_MOST_QUOTED],
-            author=await self._api.name_of(author),
+            author=await self._wire.name_of(author),
             kind="forward" if linked else "reply",
             author_id="" if author == self._bot.id else author,
             files=() if linked else files,

@@ -2,11 +2,11 @@
 
 from pydantic import AliasChoices, Field
 
-from assistant.contracts.channels import ChannelSettings, SenderId
-from channels.settings import GroupPolicy, OptionalText, PreviewMode, SecretText
+from assistant.contracts.channels import SenderId
+from channels.settings import ChatSettings, GroupPolicy, SecretText
 
 
-class MattermostSettings(ChannelSettings):
+class MattermostSettings(ChatSettings):
     """A bot account of a Mattermost server. Senders are known by their user ids (26 letters and digits), never by their names."""
 
     server_url: str = ""
@@ -21,18 +21,9 @@ class MattermostSettings(ChannelSettings):
     name."""
     reply_in_thread: bool = True
     """Whether a message in a channel begins a thread, which the answer goes to and which is a conversation of its own."""
-    allow_bots: bool = False
-    """Whether messages of other bots are read, under the rules for people (`allowFrom` names them by their ids). They are material, not a
-    person's wish. After three in a row, a person has to write to the assistant there first, so that bots never answer each other for ever."""
-    react_emoji: str = "eyes"
-    """The name of the reaction to an accepted message, without colons; empty: none."""
-    preview: PreviewMode = "off"
-    """Whether an answer is shown while it is made, by edits of one message. nanobot's `streaming` (true: `"edit"`) is its old name."""
     callback_url: str = ""
     """Where the Mattermost server reaches this one, for presses of buttons: `"http://nanobot:8900/channels/mattermost"`. Empty: buttons are
     written."""
-    proxy: OptionalText = None
-    """A proxy: `"http://127.0.0.1:3128"`, `"socks5://127.0.0.1:1080"`. null: what the environment says (HTTPS_PROXY, ALL_PROXY, NO_PROXY)."""
 
     @property
     def secret(self) -> str:

@@ -1,26 +1,32 @@
-"""Mattermost's calls that post, edit and show."""
+"""Mattermost's calls: https://developers.mattermost.com/api-documentation/"""
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, cast
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import Sending
+from assistant.contracts.channels import ChannelContext, Sending, SendRefused
 from assistant.contracts.inbox import InboundFile, InboundMessage
 from assistant.contracts.outbox import ButtonRows
+from assistant.contracts.util import no_address
 from channels.kit.calls import hmac_hex
 from channels.kit.commands import button_value
-from channels.kit.http import Answered, Unanswered
+from channels.kit.http import Answered, PlatformError, PlatformHttp, Unanswered
 from channels.kit.planning import ButtonRules, MessageRules
 from channels.kit.refusals import before_post
 from channels.kit.sender import Post
-from channels.kit.values import text_at
-from channels.mattermost.api import PLATFORM, MattermostApi, blame_of, failure_of, posts_in
+from channels.kit.values import Latest, id_at, objects_at, text_at, value_at
+from channels.mattermost.kind import ID
+from channels.mattermost.refusals import PLATFORM, blame_of, failure_of
 from channels.mattermost.settings import MattermostSettings
 from channels.text.markdown import Dialect, markdown_parts
 
+LOOK_SECONDS: Final = 3.0
+"""For what is looked up while a message waits."""
 _DIALECT: Final = Dialect(pings=r"(?<![^\W_])@(?=\w|$)")
 _KEY: Final = "nanobot_key"
 """The prop of a post that holds its key: `pending_post_id` is remembered for 30 seconds only.
@@ -46,23 +52,90 @@ def rules_for(settings: MattermostSettings) -> MessageRules:
     return replace(_RULES, buttons=_BUTTONS if settings.callback_url else None)
 
 
+class MattermostBot(NamedTuple):
+    """The bot's account, and the server's time when it was asked, in milliseconds. `calls`: what mentions it, in lower case."""
+
+    id: str
+    username: str
+    calls: tuple[str, ...]
+    now: int
+
+
 class MattermostWire:
+    """With the bot's token. Every failure is a PlatformError."""
+
     platform = PLATFORM
     blamed = staticmethod(blame_of)
     failure = staticmethod(failure_of)
 
-    def __init__(self, api: MattermostApi, settings: MattermostSettings) -> None:
-        self._api = api
+    def __init__(self, settings: MattermostSettings, context: ChannelContext) -> None:
+        secret, base = settings.secret, f"{settings.server_url.rstrip('/')}/api/v4"
+        headers = {"Authorization": f"Bearer {secret}"}
+        self.http = PlatformHttp("mattermost", version=context.version, proxy=settings.proxy, secrets=[secret], headers=headers, base=base)
         self._settings = settings
+        self._names = Latest[str]()
+        self._chats = Latest[tuple[str, str]]()
+        self._bot: MattermostBot | None = None
+
+    async def bot(self, *, fresh: bool = False) -> MattermostBot:
+        """Raises PlatformError."""
+        if self._bot is None or fresh:
+            answer = await self.http.call("GET", "/users/me")
+            found = answer.json()
+            id, name = text_at(found, "id"), text_at(found, "username")
+            if not (ID.fullmatch(id) and name):
+                raise Unanswered("the answer has no account")
+            keys = text_at(found, "notify_props", "mention_keys").lower().split(",")
+            calls = dict.fromkeys([f"@{name.lower()}", *[key for each in keys if len(key := each.strip()) > 1]])
+            self._bot = MattermostBot(id, name, tuple(calls), _milliseconds(answer.headers.get("date", "")))
+        return self._bot
+
+    async def name_of(self, user_id: str) -> str:
+        """A user's name; the id where it is not known now."""
+
+        async def ask(id: str) -> str:
+            found = await self.http.json("GET", f"/users/{id}", seconds=LOOK_SECONDS)
+            return no_address(text_at(found, "username") or id)[:100]
+
+        try:
+            return await self._names.or_ask(user_id, ask)
+        except PlatformError:
+            return user_id
+
+    async def chat(self, id: str) -> tuple[str, str]:
+        """(the channel's id, its type: "D" direct, "G" group, "O" open, "P" private); of a user's id that of their direct messages. Raises
+        PlatformError."""
+        return await self._chats.or_ask(id, self._chat)
+
+    async def chat_of(self, chat_id: str) -> tuple[str, str]:
+        """The same for a send. Raises PlatformError or SendFailed."""
+        if not ID.fullmatch(chat_id):
+            raise SendRefused("chat_not_found", "There is no such chat.")
+        with before_post(PLATFORM):
+            return await self.chat(chat_id)
+
+    async def _chat(self, id: str) -> tuple[str, str]:
+        try:
+            found = await self.http.json("GET", f"/channels/{id}")
+        except Answered as error:
+            if error.status not in (403, 404):
+                raise
+            try:
+                found = await self.http.json("POST", "/channels/direct", json=[(await self.bot()).id, id])
+            except Answered:
+                raise error from None
+        if not ID.fullmatch(chat := text_at(found, "id")):
+            raise Unanswered("the answer has no channel")
+        return chat, text_at(found, "type")
 
     async def post(self, post: Post) -> str | None:
-        chat, _ = await self._api.chat_of(post.sending.address.chat_id)
+        chat, _ = await self.chat_of(post.sending.address.chat_id)
         if (arrived := await self._arrived(post.sending, chat, post.key)) is not None:
             return arrived
         part = post.form.part
         files = [await self._upload(chat, media.name, post.contents[media.digest]) for media in part.media]
         props = {_KEY: post.key, **self._buttons(part.buttons)}
-        pending = f"{(await self._api.bot()).id}:{post.key}"
+        pending = f"{(await self.bot()).id}:{post.key}"
         words = post.quiet(_DIALECT.quiet)
         return await self._create(chat, post.form.thread_id, words, file_ids=files, props=props, pending_post_id=pending)
 
@@ -70,30 +143,30 @@ class MattermostWire:
         return await self._patch(message_id, post.quiet(_DIALECT.quiet), self._buttons(post.form.part.buttons))
 
     async def remove(self, post: Post, message_id: str) -> None:
-        await self._api.http.call("DELETE", f"/posts/{message_id}")
+        await self.http.call("DELETE", f"/posts/{message_id}")
 
     async def fetch(self, file: InboundFile, into: Path, most_bytes: int) -> None:
         """`ref`: the file's id."""
-        await self._api.http.download(f"/files/{file.ref}", into, most_bytes)
+        await self.http.download(f"/files/{file.ref}", into, most_bytes)
 
     async def react(self, message: InboundMessage, emoji: str) -> None:
-        reaction = {"user_id": (await self._api.bot()).id, "post_id": message.message_id, "emoji_name": emoji}
-        await self._api.http.call("POST", "/reactions", json=reaction)
+        reaction = {"user_id": (await self.bot()).id, "post_id": message.message_id, "emoji_name": emoji}
+        await self.http.call("POST", "/reactions", json=reaction)
 
     async def show_typing(self, address: Address) -> None:
-        chat, _ = await self._api.chat_of(address.chat_id)
+        chat, _ = await self.chat_of(address.chat_id)
         body = {"channel_id": chat, "parent_id": address.thread_id or ""}
-        await self._api.http.call("POST", f"/users/{(await self._api.bot()).id}/typing", json=body)
+        await self.http.call("POST", f"/users/{(await self.bot()).id}/typing", json=body)
 
     async def show(self, address: Address, text: str, *, reply_to: str | None, message_id: str | None) -> str | None:
         if message_id is not None:
             return message_id if await self._patch(message_id, text, {}) else None
-        chat, _ = await self._api.chat_of(address.chat_id)
+        chat, _ = await self.chat_of(address.chat_id)
         return await self._create(chat, address.thread_id, text)
 
     async def _create(self, chat: str, root: str | None, text: str, **more: object) -> str | None:
         body = {"channel_id": chat, "message": text, "root_id": root or "", **more}
-        return text_at(await self._api.http.json("POST", "/posts", json=body), "id") or None
+        return text_at(await self.http.json("POST", "/posts", json=body), "id") or None
 
     async def _arrived(self, sending: Sending, chat: str, key: str) -> str | None:
         """The post that an earlier try of this part made, if it did."""
@@ -101,24 +174,24 @@ class MattermostWire:
             return None
         since = int((sending.again - _BEFORE).timestamp() * 1000)
         with before_post(PLATFORM):
-            answer = await self._api.http.json("GET", f"/channels/{chat}/posts", params={"since": str(since)})
-            me = (await self._api.bot()).id
+            answer = await self.http.json("GET", f"/channels/{chat}/posts", params={"since": str(since)})
+            me = (await self.bot()).id
         own = [post for post in posts_in(answer) if text_at(post, "user_id") == me and text_at(post, "props", _KEY) == key]
         return next(filter(None, [text_at(post, "id") for post in own]), None)
 
     async def _patch(self, message_id: str, text: str, props: Mapping[str, Any]) -> bool:
         """`props` take the place of all that were there."""
         try:
-            await self._api.http.call("PUT", f"/posts/{message_id}/patch", json={"message": text, "props": {"from_bot": "true", **props}})
+            await self.http.call("PUT", f"/posts/{message_id}/patch", json={"message": text, "props": {"from_bot": "true", **props}})
         except Answered as error:
-            if error.status == 404 or "time_limit" in text_at(error.body, "id"):
+            if error.status == 404 or "time_limit" in id_at(error.body, "id"):
                 return False
             raise
         return True
 
     async def _upload(self, chat: str, name: str, content: bytes) -> str:
         with before_post(PLATFORM):
-            answer = await self._api.http.json("POST", "/files", params={"channel_id": chat, "filename": name}, data=content)
+            answer = await self.http.json("POST", "/files", params={"channel_id": chat, "filename": name}, data=content)
             if id := text_at(answer, "file_infos", 0, "id"):
                 return id
             raise Unanswered("the answer has no file")
@@ -136,6 +209,20 @@ class MattermostWire:
             for row, line in enumerate(rows)
         ]
         return {"attachments": [{"actions": line} for line in lines]} if lines else {}
+
+
+def _milliseconds(date: str) -> int:
+    """Of a Date header; of this machine's clock where it is none."""
+    try:
+        return int(parsedate_to_datetime(date).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return int(time.time() * 1000)
+
+
+def posts_in(answer: Any) -> list[dict[str, Any]]:
+    """The posts of a list of them, as they come."""
+    posts = value_at(answer, "posts")
+    return objects_at(list(cast("dict[str, Any]", posts).values())) if isinstance(posts, dict) else []
 
 
 def sign(settings: MattermostSettings, value: str, label: str) -> str:

@@ -176,8 +176,7 @@ class SlackChannel:
 
     async def _catch_up(self, link: ChannelLink, reader: SlackReader, seen: Any) -> None:
         async for event in missed_events(self._api, seen):
-            if (message := await reader.event(event)) is not None:
-                await self._intake.keep(link, message)
+            await self._intake.keep(link, await reader.event(event))
 
 
 def _read_call(body: bytes) -> tuple[str, Any] | None:

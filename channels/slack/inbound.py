@@ -61,19 +61,16 @@ class SlackReader:
             return None
         by_bot = bool(bot_id) or sender == "USLACKBOT"
         raw = text_at(message, "text")
-        command = command_of(re.sub(rf"^\s*{self._mention()}", "", raw), signs=SIGNS)
-        external_id = f"{chat}:{ts}" + (f":{edited}" if edited else "")
-        mentions_me = bool(re.search(self._mention(), raw))
         in_thread = bool(_TS.fullmatch(thread_ts)) and thread_ts != ts
         looked = in_thread and (private or self._settings.groups != "off")
         thread = await self._threads.about(chat, thread_ts) if looked else KnownThread(mine=False)
         heard = Overheard(
             chat_id=chat,
-            external_id=external_id,
+            external_id=f"{chat}:{ts}" + (f":{edited}" if edited else ""),
             private=private,
-            mentions_me=mentions_me,
+            mentions_me=bool(re.search(self._mention(), raw)),
             answers_me=text_at(message, "parent_user_id") == self._me.user_id or thread.mine,
-            command=command,
+            command=command_of(re.sub(rf"^\s*{self._mention()}", "", raw), signs=SIGNS),
             by_bot=by_bot,
         )
         if not self._hearing.hears(heard):
@@ -88,21 +85,15 @@ class SlackReader:
         shared = "\n".join(filter(None, [said(each, names) for each in texts]))
         text = "\n".join(filter(None, [said(raw, names, me=self._me.user_id), shared if by_bot else ""]))
         quote = _quote("" if by_bot else shared, author, said(first, names), files_of(thread.first), names)
-        files = files_of(message)
-        if not (text or files or quote) and not mentions_me:
-            return None
-        return InboundMessage(
-            external_id=external_id,
+        return heard.message(
             address=address,
             sender=Sender(id=sender, name=text_at(message, "username") or names[sender]),
-            private=private,
-            text=text or ("" if files or quote else f"@{self._me.name}"),
-            quote=quote,
-            files=files,
-            command=command,
-            trusted=not by_bot,
             message_id=ts,
             at=_time(edited or ts),
+            text=text,
+            call=f"@{self._me.name}",
+            quote=quote,
+            files=files_of(message),
         )
 
     async def press(self, payload: Any) -> InboundMessage | None:

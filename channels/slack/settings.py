@@ -4,11 +4,11 @@ from typing import Literal
 
 from pydantic import AliasChoices, Field
 
-from assistant.contracts.channels import ChannelSettings, SenderId
-from channels.settings import GroupPolicy, OptionalText, PreviewMode, SecretText
+from assistant.contracts.channels import SenderId
+from channels.settings import ChatSettings, GroupPolicy, SecretText
 
 
-class SlackSettings(ChannelSettings):
+class SlackSettings(ChatSettings):
     """Slack, as the bot of an app of one workspace (https://api.slack.com/apps). Senders are known by their member ids (`U…`)."""
 
     bot_token: SecretText = None
@@ -27,17 +27,8 @@ class SlackSettings(ChannelSettings):
     old name."""
     reply_in_thread: bool = True
     """Whether a message in a channel begins a thread, which the answer goes to and which is a conversation of its own."""
-    allow_bots: bool = False
-    """Whether messages of other bots are read, under the rules for people (`allowFrom` names them by their ids). They are material, not a
-    person's wish. After three in a row, a person has to write to the assistant there first, so that bots never answer each other for ever."""
-    react_emoji: str = "eyes"
-    """The name of the reaction to an accepted message, without colons; empty: none."""
-    preview: PreviewMode = "off"
-    """Whether an answer is shown while it is made, by edits of one message."""
     link_previews: bool = False
     """Whether Slack shows previews of links in messages; it fetches the pages for that, without a click."""
-    proxy: OptionalText = None
-    """A proxy: `"http://127.0.0.1:3128"`, `"socks5://127.0.0.1:1080"`. null: what the environment says (HTTPS_PROXY, ALL_PROXY, NO_PROXY)."""
     api_base: str = "https://slack.com/api"
     """The address of the Web API. For tests."""
 

@@ -42,6 +42,11 @@ class Dialect:
         special = f"[{self.special}]" if self.special else r"(?!)"
         return _outside_urls(text, lambda words: self._silent(re.sub(special, r"\\\g<0>", words)))
 
+    def most_more(self, text: str) -> int:
+        """The most characters that `escape` adds: where a URL begins or ends, there may be one more sign that notifies someone."""
+        special = len(re.findall(f"[{self.special}]", text)) if self.special else 0
+        return special + (len(re.findall(self.pings, text)) + 2 * text.count("://") if self.pings else 0)
+
     def _silent(self, words: str) -> str:
         return re.sub(self.pings, lambda found: found[0][:1] + _GAP + found[0][1:], words) if self.pings else words
 
@@ -79,7 +84,7 @@ class _MarkdownForm(FencedForm):
         if block.kind == "code":
             return Size(utf16(text) + text.count("`"))
         marks = len(marks_of(span.style)) + (block.kind == "heading")
-        written = utf16(text) + text.count("`") * 2 + 6 if span.style.code else utf16(self._dialect.escape(text))
+        written = utf16(text) + (text.count("`") * 2 + 6 if span.style.code else self._dialect.most_more(text))
         link = 2 * utf16(span.style.link) + 9 if span.style.link else 0
         return Size(max(written + 4 * marks + link, super().span(block, span).units))
 

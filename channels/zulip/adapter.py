@@ -27,6 +27,7 @@ _NEWEST: Final = "newest"
 _PAGE: Final = 500
 _MOST_PAGES: Final = 10
 _POLL_SECONDS: Final = 90
+_LONGEST_POLL: Final = 600
 _MORE_SECONDS: Final = 10.0
 """Behind the server's own time for a poll."""
 _ID: Final = re.compile("[0-9]{1,14}(?=:|$)")
@@ -105,7 +106,7 @@ class ZulipChannel:
         if noted is not None:
             await self._missed(link, reader, max([int(noted), *seen]))
         await self._notes.keep(_NEWEST, str(newest))
-        seconds = number_at(found, "event_queue_longpoll_timeout_seconds") or _POLL_SECONDS
+        seconds = min(number_at(found, "event_queue_longpoll_timeout_seconds") or _POLL_SECONDS, _LONGEST_POLL)
         if not (queue := text_at(found, "queue_id")):
             raise ChannelFailed(f"{PLATFORM} gives no queue of events.")
         return _Queue(queue, number_at(found, "last_event_id") or -1, seconds + _MORE_SECONDS)
@@ -129,8 +130,7 @@ class ZulipChannel:
                 message = await self._edited(reader, event)
             case _:
                 message = None
-        if message is not None:
-            await self._intake.keep(link, message)
+        await self._intake.keep(link, message)
 
     async def _edited(self, reader: ZulipReader, event: Mapping[str, Any]) -> Any:
         """An edit of the words; its event does not tell all of the message. https://zulip.com/api/get-events#update_message"""
@@ -150,8 +150,7 @@ class ZulipChannel:
                 "GET", "/messages", anchor=str(after), num_before=0, num_after=_PAGE, include_anchor=False, apply_markdown=False
             )
             for message in objects_at(found, "messages"):
-                if (read := await reader.message(message, list_at(message, "flags"))) is not None:
-                    await self._intake.keep(link, read)
+                await self._intake.keep(link, await reader.message(message, list_at(message, "flags")))
                 after = max(after, number_at(message, "id"))
             if value_at(found, "found_newest") is not False:
                 return

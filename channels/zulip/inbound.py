@@ -52,40 +52,31 @@ class ZulipReader:
             return None
         if address.chat_id.startswith("c") and self._settings.allow_channels and address.chat_id[1:] not in self._settings.allow_channels:
             return None
-        by_bot = await self._wire.is_bot(sender)
         quoted = _QUOTED.match(content)
         raw = content[quoted.end() :] if quoted else content
-        mentions_me = "mentioned" in flags or self._own.search(raw) is not None
         text = _MENTION.sub(_named, self._own.sub("", raw)).strip()
-        command = command_of(text, signs=SIGNS)
-        external_id = f"{id}:{edited}-{crc32(content.encode()):x}" if edited else str(id)
         heard = Overheard(
             chat_id=str(address),
-            external_id=external_id,
+            external_id=f"{id}:{edited}-{crc32(content.encode()):x}" if edited else str(id),
             private=private,
-            mentions_me=mentions_me,
+            mentions_me="mentioned" in flags or self._own.search(raw) is not None,
             answers_me=quoted is not None and quoted[2] == str(self._bot.id),
-            command=command,
-            by_bot=by_bot,
+            command=command_of(text, signs=SIGNS),
+            by_bot=await self._wire.is_bot(sender),
         )
         if not self._hearing.hears(heard):
             return None
         files = tuple(_file(*found.groups()) for found in _UPLOAD.finditer(raw) if ".." not in unquote(found[2]))[:_MOST_FILES]
         text = _UPLOAD.sub("", text).strip() if files else text
-        if not (text or files or quoted or mentions_me):
-            return None
-        return InboundMessage(
-            external_id=external_id,
+        return heard.message(
             address=address,
             sender=Sender(id=str(sender), name=text_at(message, "sender_full_name") or str(sender)),
-            private=private,
-            text=text or ("" if files or quoted else f"@{self._bot.name}"),
-            quote=self._quote(quoted) if quoted else None,
-            files=files,
-            command=command,
-            trusted=not by_bot,
             message_id=str(id),
             at=time_at(edited or time),
+            text=text,
+            call=f"@{self._bot.name}",
+            quote=self._quote(quoted) if quoted else None,
+            files=files,
         )
 
     def _address(self, message: Any) -> tuple[Address | None, bool]:

@@ -103,6 +103,10 @@ class MattermostPlatform(ServedPlatform[MattermostServer, MattermostChannel]):
         call = PlatformCall(method="POST", query={}, headers={}, body=orjson.dumps(press), url=self.settings.callback_url)
         assert (await self.adapter.called(call)).status == 200
 
+    async def close(self) -> None:
+        await asyncio.gather(*self._tasks)
+        await super().close()
+
     def typed(self) -> Sequence[str]:
         return [each["channel_id"] for each in self.server.typed]
 

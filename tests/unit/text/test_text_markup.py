@@ -137,3 +137,17 @@ def test_words_are_not_read_as_marks(words: str) -> None:
 def test_a_dialect_has_headings_or_none_and_pings_no_one() -> None:
     (part,) = markdown_parts("# T\n**b** *i* ~~s~~ @here", 4000, Dialect(headings=False, pings=r"@(?=here\b)"))
     assert part.text == "**T**\n**b** *i* ~~s~~ @\u200bhere"
+
+
+SIGNS = st.sampled_from(
+    ["@", "@all", "https://x/", "https://u", "@_", "*", "_", "**", "`", " ", "a", "\\", "<", "[", "||", "\n", "\U0001f600"]
+)
+
+
+@pytest.mark.parametrize(
+    "dialect", [Dialect(pings=r"(?<![^\W_])@(?=\w|$)"), Dialect(special="", pings=r"@(?=_?\*|$)")], ids=["escapes", "none"]
+)
+@given(text=st.lists(SIGNS, max_size=60).map("".join))
+def test_signs_that_notify_no_one_are_counted(dialect: Dialect, text: str) -> None:
+    for part in markdown_parts(text, 60, dialect):
+        assert len(part.text.encode("utf-16-le")) // 2 <= 60
