@@ -106,7 +106,7 @@ class EmailChannel:
         await self._notes.keep(_CURSOR, json.dumps(cursor))
 
     async def _mark_seen(self, box: ImapMailbox, uid: int) -> None:
-        """A folder that may not be written is read all the same."""
+        """A folder that may not be written is still read."""
         try:
             await box.mark_seen(uid)
         except Answered as error:

@@ -28,6 +28,8 @@ from channels.text.html import html_parts
 PLATFORM: Final = "The mail server"
 _MOST_TEXT: Final = 200_000
 _KEPT_SECONDS: Final = 15.0
+_SHORT: Final = 10_000
+"""Characters of a text that is written within a millisecond or two."""
 _WAIT: Final = re.compile(r"\b(\d{1,5})\s*(s|secs?|seconds?|m|mins?|minutes?)\b", re.IGNORECASE)
 _CLOCK: Final = re.compile(r"\b(\d\d):(\d\d):(\d\d)\b")
 _TOO_FAST: Final = re.compile(r"grey-?list|rate|too (many|fast)|throttl|limit|try again in", re.IGNORECASE)
@@ -80,7 +82,8 @@ class EmailWire(PlainWire):
             thread=thread,
             contents=post.contents,
         )
-        mail = await asyncio.to_thread(composed, draft, self._settings) if form.part.media else composed(draft, self._settings)
+        large = form.part.media or len(form.part.text) > _SHORT
+        mail = await asyncio.to_thread(composed, draft, self._settings) if large else composed(draft, self._settings)
         await self.smtp.deliver(sending.address.chat_id, mail)
         if thread is not None:
             await self._notes.keep(key, replace(thread, ids=ids_of_thread([*thread.ids, message_id])).written())

@@ -18,7 +18,7 @@ from channels.matrix.places import Places
 from channels.matrix.rooms import Rooms
 from channels.matrix.secrecy import Secrecy
 from channels.matrix.settings import MatrixSettings
-from channels.matrix.sync import Syncing, SyncParts
+from channels.matrix.sync import Syncing
 from channels.matrix.wire import RULES, MatrixWire
 from channels.text.blocks import is_visible
 
@@ -44,7 +44,8 @@ class MatrixChannel:
             first_part=lambda text: text if is_visible(text) else "",
             preview_seconds=2.0,
         )
-        self._parts = SyncParts(
+        self._syncing = partial(
+            Syncing,
             api=api,
             rooms=self._rooms,
             places=places,
@@ -71,7 +72,7 @@ class MatrixChannel:
         try:
             with self._api.connecting():
                 login = await self._api.login()
-                await Syncing(self._parts, link).run(login, await self._name(login))
+                await self._syncing(link=link).run(login, await self._name(login))
         finally:
             self._rooms.clear()  # what is known of them grows old from here on
 

@@ -79,8 +79,9 @@ class Places:
     async def forget_direct(self, room: str) -> None:
         """The room is one no more."""
         listed = await self.direct_chats()
-        left = {user: [each for each in texts_at(listed, user) if each != room] for user in listed}
-        await self._keep_direct({user: rooms for user, rooms in left.items() if rooms})
+        if any(room in texts_at(listed, user) for user in listed):
+            left = {user: [each for each in texts_at(listed, user) if each != room] for user in listed}
+            await self._keep_direct({user: rooms for user, rooms in left.items() if rooms})
 
     async def _keep_direct(self, listed: dict[str, Any]) -> None:
         me = (await self._api.login()).user_id

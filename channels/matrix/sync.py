@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Final
 
@@ -45,9 +45,9 @@ def _filter(timeline: int, nonce: str = "") -> str:
     return orjson.dumps({"room": room, "presence": _NOTHING | ({"not_types": [nonce]} if nonce else {}), "account_data": _NOTHING}).decode()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SyncParts:
-    """What the adapter has for every run."""
+@dataclass(kw_only=True)
+class Syncing:
+    """One run of the connection."""
 
     api: MatrixApi
     rooms: Rooms
@@ -59,48 +59,39 @@ class SyncParts:
     notes: ChannelNotes
     intake: Intake
     hearing: Hearing
-
-
-class Syncing:
-    """One run of the connection."""
-
-    def __init__(self, parts: SyncParts, link: ChannelLink) -> None:
-        self._api, self._rooms, self._places, self._secrecy, self._wire = parts.api, parts.rooms, parts.places, parts.secrecy, parts.wire
-        self._settings, self._notes, self._intake, self._hearing = parts.settings, parts.notes, parts.intake, parts.hearing
-        self._invitations = parts.invitations
-        self._link = link
-        self._people = Latest[bool](_MOST_KNOWN)
-        """Those who may write, as far as they did."""
-        self._waiting = Latest[tuple[MatrixRoom, Any]](_MOST_WAITING)
-        """Encrypted events whose key has not come yet."""
-        self._told: Latest[set[str]] = Latest(_MOST_KNOWN)
-        """room → what was said in it of messages that can't be read. The keys that they name are their senders' choice."""
-        self._detail = ""
+    link: ChannelLink
+    _people: Latest[bool] = field(default_factory=lambda: Latest[bool](_MOST_KNOWN))
+    """Those who may write, as far as they did."""
+    _waiting: Latest[tuple[MatrixRoom, Any]] = field(default_factory=lambda: Latest[tuple[MatrixRoom, Any]](_MOST_WAITING))
+    """Encrypted events whose key has not come yet."""
+    _told: Latest[set[str]] = field(default_factory=lambda: Latest[set[str]](_MOST_KNOWN))
+    """room → what was said in it of messages that can't be read. The keys that they name are their senders' choice."""
+    _detail: str = ""
 
     async def run(self, login: Login, name: str) -> None:
         """Raises PlatformError, ChannelFailed, StoreUnavailable."""
         self._me = login.user_id
-        self._reader = MatrixReader(login.user_id, name, self._hearing, self._event)
+        self._reader = MatrixReader(login.user_id, name, self.hearing, self._event)
         note = f"since:{login.user_id}:{login.device_id}"
-        since = await self._notes.get(note)
+        since = await self.notes.get(note)
         now = await self._sync(None, 0)
         for id, news in rooms_in(now, "join"):
-            self._rooms.take(id, news)
-        await self._secrecy.take(now if since is None else {})
-        last = await self._link.last_seen()
-        for room in self._rooms:
+            self.rooms.take(id, news)
+        await self.secrecy.take(now if since is None else {})
+        last = await self.link.last_seen()
+        for room in self.rooms:
             if room.id in last and room.private:
                 self._people.update(dict.fromkeys(room.others, True))
         self._say_connected()
-        await self._invitations.take(self._me, self._people, now)
+        await self.invitations.take(self._me, self._people, now)
         if since is None:
             since = _cursor_of(now)
-            await self._notes.keep(note, since)
+            await self.notes.keep(note, since)
         while True:
             news = await self._sync(since, _POLL_SECONDS)
             await self._take(news, since)
             since = _cursor_of(news)
-            await self._notes.keep(note, since)
+            await self.notes.keep(note, since)
 
     async def _sync(self, since: str | None, wait: int) -> Any:
         """https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3sync"""
@@ -109,27 +100,27 @@ class Syncing:
         )
         while True:
             try:
-                return await self._api.call("GET", path_of("sync"), params=params, seconds=wait + 20.0)
+                return await self.api.call("GET", path_of("sync"), params=params, seconds=wait + 20.0)
             except Answered as error:
                 if errcode(error) != "M_LIMIT_EXCEEDED":
                     raise
                 await asyncio.sleep(wait_of(error) or 5.0)
 
     async def _take(self, news: Any, since: str) -> None:
-        await self._secrecy.take(news)
+        await self.secrecy.take(news)
         if events_in(news, "to_device"):
             await self._read_waiting()
-        await self._invitations.take(self._me, self._people, news)
+        await self.invitations.take(self._me, self._people, news)
         for id, section in rooms_in(news, "join"):
-            was_in = self._rooms.get(id) is not None
-            room = self._rooms.take(id, section)
+            was_in = self.rooms.get(id) is not None
+            room = self.rooms.take(id, section)
             last = ""
             async for event in self._new(room, section, since, was_in):
                 last = await self._event_of(room, event) or last
-            if last and self._settings.read_receipts:
+            if last and self.settings.read_receipts:
                 await self._mark_read(room, last)
         for id, _ in rooms_in(news, "leave"):
-            self._rooms.leave(id)
+            self.rooms.leave(id)
         self._say_connected()
 
     async def _new(self, room: MatrixRoom, section: Any, since: str, was_in: bool) -> AsyncGenerator[Any]:
@@ -150,7 +141,7 @@ class Syncing:
         found: list[Any] = []
         while len(found) < _MOST_MISSED:
             params = {"dir": "b", "from": before, "to": since, "limit": str(_PAGE)}
-            page = await self._api.call("GET", path_of("rooms", room.id, "messages"), params=params)
+            page = await self.api.call("GET", path_of("rooms", room.id, "messages"), params=params)
             chunk = list_at(page, "chunk")
             found += chunk
             before = text_at(page, "end")
@@ -165,14 +156,14 @@ class Syncing:
         if kind == "m.room.tombstone" and value_at(event, "state_key") == "":
             await self._upgraded(room, event)
         elif kind == "m.room.member" and text_at(event, "content", "membership") != "invite":
-            await self._secrecy.changed(room.id)
+            await self.secrecy.changed(room.id)
         elif kind in _MESSAGES and text_at(event, "sender") != self._me:
             return await self._read(room, event)
         return ""
 
     async def _read(self, room: MatrixRoom, event: Any) -> str:
         if text_at(event, "type") == "m.room.encrypted":
-            sealed, event = event, await self._secrecy.opened(room.id, event)
+            sealed, event = event, await self.secrecy.opened(room.id, event)
             if event is None:
                 await self._unreadable(room, sealed)
                 return ""
@@ -181,22 +172,22 @@ class Syncing:
         except (TypeError, ValueError, KeyError, AttributeError) as error:  # a shape that no one thought of; it would come again for ever
             log.error("matrix.event_not_read room=%s at=%s", room.id, traceback_location(error))  # noqa: TRY400 - it may hold words
             return ""
-        if message is None or not await self._intake.keep(self._link, message):
+        if message is None or not await self.intake.keep(self.link, message):
             return ""
         self._people[message.sender.id] = True
-        await self._invitations.let_in(room.id)
+        await self.invitations.let_in(room.id)
         return message.external_id
 
     async def _event(self, room: str, id: str) -> Any:
         """An event of a room, decrypted; None: it can't be read."""
         try:
-            found = await self._api.call("GET", path_of("rooms", room, "event", id))
+            found = await self.api.call("GET", path_of("rooms", room, "event", id))
         except Answered as error:
             if error.status < 500 and error.status not in (401, 429):
                 return None
             raise
         if text_at(found, "type") == "m.room.encrypted":
-            opened: Any = await self._secrecy.opened(room, found)
+            opened: Any = await self.secrecy.opened(room, found)
             return found if opened is None else opened
         return found
 
@@ -205,13 +196,13 @@ class Syncing:
         id = id_at(event, "event_id", most=MOST_ID)
         if not id:
             return
-        why = self._secrecy.why_not
+        why = self.secrecy.why_not
         log.warning("matrix.unreadable room=%s id=%s", room.id, id)
         if not why:
             self._waiting[id] = room, event
         session = "" if why else text_at(event, "content", "session_id")
         told, before = sha256(f"{room.id} {session}".encode()).hexdigest()[:24], self._told.get(room.id) or set()
-        if told in before or len(before) >= _MOST_TOLD or (self._settings.groups == "off" and not room.private):
+        if told in before or len(before) >= _MOST_TOLD or (self.settings.groups == "off" and not room.private):
             return
         self._told[room.id] = before | {told}
         words = (
@@ -222,52 +213,52 @@ class Syncing:
         content: dict[str, Any] = {"msgtype": "m.notice", "body": words, "m.mentions": {}}
         try:
             if why:  # as plain text: there is no other way to say it
-                await self._api.call("PUT", path_of("rooms", room.id, "send", "m.room.message", f"u{told}"), json=content)
+                await self.api.call("PUT", path_of("rooms", room.id, "send", "m.room.message", f"u{told}"), json=content)
             else:
-                await self._wire.put(room.id, content, f"u{told}")
+                await self.wire.put(room.id, content, f"u{told}")
         except (PlatformError, SendFailed) as error:
             log.warning("matrix.unreadable_not_said room=%s reason=%s", room.id, type(error).__name__)
 
     async def _read_waiting(self) -> None:
         for id, (room, event) in list(self._waiting.items()):
-            opened = await self._secrecy.opened(room.id, event)
+            opened = await self.secrecy.opened(room.id, event)
             if opened is not None:
                 del self._waiting[id]
                 await self._read(room, opened)
 
     async def _mark_read(self, room: MatrixRoom, id: str) -> None:
         try:
-            await self._api.call("POST", path_of("rooms", room.id, "receipt", "m.read", id), json={})
+            await self.api.call("POST", path_of("rooms", room.id, "receipt", "m.read", id), json={})
         except PlatformError as error:
             log.info("matrix.not_marked_read room=%s reason=%s", room.id, error)
 
     async def _upgraded(self, room: MatrixRoom, event: Any) -> None:
         """https://spec.matrix.org/latest/client-server-api/#room-upgrades. A room can call itself the successor of none but those that name it."""
         new, server = id_at(event, "content", "replacement_room", most=MOST_ID), text_at(event, "sender").partition(":")[2]
-        if not new or new == room.id or self._settings.join == "off":
+        if not new or new == room.id or self.settings.join == "off":
             return
-        via, was_in = {"via": server, "server_name": server}, self._rooms.get(new) is not None
+        via, was_in = {"via": server, "server_name": server}, self.rooms.get(new) is not None
         try:
             if not was_in:
-                await self._api.call("POST", path_of("join", new), json={}, params=via)
-            made = await self._api.call("GET", path_of("rooms", new, "state", "m.room.create", ""))
+                await self.api.call("POST", path_of("join", new), json={}, params=via)
+            made = await self.api.call("GET", path_of("rooms", new, "state", "m.room.create", ""))
         except Answered as error:
             log.warning("matrix.upgrade_not_followed room=%s reason=%s", room.id, error)
             return
         if text_at(made, "predecessor", "room_id") == room.id:
-            self._places.moved(room.id, new)
-            await self._link.moved(room.id, new)
-            await self._invitations.moved(room.id, new)
+            self.places.moved(room.id, new)
+            await self.link.moved(room.id, new)
+            await self.invitations.moved(room.id, new)
         elif not was_in:
-            await self._invitations.leave(new)
+            await self.invitations.leave(new)
 
     def _say_connected(self) -> None:
-        hidden = sum(room.encrypted for room in self._rooms) if self._secrecy.why_not else 0
-        blind = f"; can't read encrypted rooms ({hidden}): {self._secrecy.why_not}" if hidden else ""
+        hidden = sum(room.encrypted for room in self.rooms) if self.secrecy.why_not else 0
+        blind = f"; can't read encrypted rooms ({hidden}): {self.secrecy.why_not}" if hidden else ""
         detail = f"{self._me}{blind}"
         if detail != self._detail:
             self._detail = detail
-            self._link.connected(detail)
+            self.link.connected(detail)
 
 
 def _cursor_of(news: Any) -> str:
