@@ -53,6 +53,14 @@ class TurnStarter(Protocol):
         """Remove a session after the turns that wait in it. Raises SessionNotFound, SessionBusy."""
         ...
 
+    def stop(self, owner: str, session: str) -> int:
+        """Stop the turns of this process that run or wait in a session; returns how many."""
+        ...
+
+    async def take_back(self, owner: str, session: str, seq: int) -> int:
+        """Remove the messages from `seq` on; returns how many. Raises SessionNotFound, SessionBusy, InvalidRequest."""
+        ...
+
     async def compact(self, owner: str, session: str) -> asyncio.Task[MadeCut] | None:
         """Sum up the older part of a session; None: there is none. Raises SessionNotFound."""
         ...
