@@ -4,7 +4,7 @@ from assistant.contracts.messages import AssistantMessage, Message, Usage
 from assistant.contracts.sessions import Session
 from assistant.store.approval_rows import remove_with_session
 from assistant.store.codec import decode_message, decode_provenances, escape, from_micros, unescape
-from assistant.store.database import SqlRow, Transaction
+from assistant.store.database import SqlRow, SqlValue, Transaction
 from assistant.store.titles import TITLE
 
 _SESSION = f"""
@@ -48,6 +48,15 @@ def find_session(connection: Transaction, owner: str | None, key: str) -> list[S
     if owner is None:
         return connection.execute(SESSION_BY_KEY, {"key": escape(key)})
     return connection.execute(SESSION, {"owner": escape(owner), "key": escape(key)})
+
+
+def messages_of(connection: Transaction, owner: str | None, key: str, *, after: int, before: int | None, limit: int) -> list[SqlRow]:
+    """Messages of a session by seq: the first ones after `after`, or the last ones before `before`."""
+    found = find_session(connection, owner, key)
+    values: dict[str, SqlValue] = {"id": found[0][0] if found else 0, "after": after, "limit": limit}
+    if not found or before is None:
+        return connection.execute(MESSAGES, values) if found else []
+    return connection.execute(MESSAGES_BEFORE, {**values, "before": before})[::-1]
 
 
 def session_of(row: SqlRow) -> Session:

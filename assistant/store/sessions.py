@@ -33,16 +33,7 @@ from assistant.store.line import LEAVE, RESUMED, SessionLine
 from assistant.store.occurrence_rows import end_with_turn
 from assistant.store.outbox_rows import add_events, prepare_event
 from assistant.store.processes import Notifier, Runner, dead_among
-from assistant.store.session_rows import (
-    MESSAGES,
-    MESSAGES_BEFORE,
-    STALE_ONCE,
-    find_session,
-    remove_session,
-    session_of,
-    sessions_of,
-    since_user,
-)
+from assistant.store.session_rows import STALE_ONCE, find_session, messages_of, remove_session, session_of, sessions_of, since_user
 from assistant.store.taking_back import take_back
 from assistant.store.titles import LONGEST_TITLE, SET_OPENING, SET_TITLE, one_line, opening_of
 
@@ -302,18 +293,12 @@ class Sessions:
     async def messages(
         self, owner: str | None, key: str, *, after: int = 0, before: int | None = None, limit: int = 1000
     ) -> Sequence[StoredMessage]:
-        def read(connection: Transaction) -> list[SqlRow]:
-            found = find_session(connection, owner, key)
-            values: dict[str, SqlValue] = {"id": found[0][0] if found else 0, "after": after, "limit": limit}
-            if not found or before is None:
-                return connection.execute(MESSAGES, values) if found else []
-            return connection.execute(MESSAGES_BEFORE, {**values, "before": before})[::-1]
-
         def decoded(row: SqlRow) -> StoredMessage:
             seq, turn, at, payload = row
             return StoredMessage(seq=seq, turn_id=turn, at=from_micros(at), message=decode_message(payload))
 
-        return await _each(decoded, await self._database.read(read))
+        rows = await self._database.read(lambda connection: messages_of(connection, owner, key, after=after, before=before, limit=limit))
+        return await _each(decoded, rows)
 
     async def rename(self, owner: str, key: str, title: str) -> bool:
         called = json_column(one_line(title, LONGEST_TITLE)) or None

@@ -217,6 +217,13 @@ class ChatEndpoint:
                 cancels = True  # the answer is stored nowhere
         if asked.stream:
             chunks = Chunks(turn.id, created=created, model=model, with_usage=asked.include_usage, answers=asked.options.n)
-            return ChatStream(turn, chunks, keep_alive=self.settings.keep_alive_seconds, cancel_on_disconnect=cancels, headers=notice)
+            return ChatStream(
+                turn,
+                chunks,
+                keep_alive=self.settings.keep_alive_seconds,
+                cancel_on_disconnect=cancels,
+                headers=notice,
+                step=chunks.step if asked.include_steps else None,
+            )
         finished = await wait_for_result(turn, request, cancels=cancels)
         return Response(completion(finished, created=created, model=model), media_type="application/json", headers=notice)

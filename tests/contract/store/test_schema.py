@@ -41,10 +41,12 @@ from assistant.store import (
     responses,
     search,
     search_vectors,
+    session_rows,
     sessions,
     spaces,
     summaries,
     tables,
+    taking_back,
     titles,
 )
 from assistant.store.database import SqlRow, Transaction
@@ -74,6 +76,8 @@ STATEMENTS = LISTS + [
     value
     for module in (
         sessions,
+        session_rows,
+        taking_back,
         attachments,
         outbox_rows,
         outbox_reports,
