@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from assistant.contracts.effects import EffectKind, PendingApproval
 from assistant.contracts.errors import NotFound
 from assistant.contracts.messages import FinishReason
-from assistant.contracts.turns import TurnFinished
+from assistant.contracts.turns import ToolFinished, ToolStarted, TurnFinished
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -146,6 +146,33 @@ class OwnAnswer(Answer):
     pending: list[PendingAnswer]
 
 
+class StepAnswer(BaseModel):
+    """A call of a tool: `call` is the same when it begins and when it ends."""
+
+    call: str
+    tool: str
+    state: Literal["started", "finished", "failed"]
+    arguments: str | None = Field(default=None, description="The model's own text, where it began.")
+    pending: PendingAnswer | None = Field(default=None, description="It has not run: it waits for a person's yes.")
+
+
+class StepsAnswer(BaseModel):
+    """In a chunk without choices, where the request asked for it (`stream_options.include_steps`)."""
+
+    step: StepAnswer
+
+
+def step_answer(event: ToolStarted | ToolFinished) -> bytes:
+    """`StepsAnswer` as JSON."""
+    step = StepAnswer(call=event.call_id, tool=event.name, state="started")
+    if isinstance(event, ToolStarted):
+        step.arguments = event.arguments
+    else:
+        step.state = "finished" if event.ok else "failed"
+        step.pending = PendingAnswer.model_validate(event.pending) if event.pending else None
+    return StepsAnswer(step=step).model_dump_json(exclude_none=True).encode()
+
+
 def own_answer(end: TurnFinished) -> bytes:
     """`OwnAnswer` as JSON; empty where there is nothing to tell."""
     return OwnAnswer.model_validate(end).model_dump_json().encode() if end.effects or end.pending else b""
@@ -196,7 +223,7 @@ class ChunkChoice(BaseModel):
 
 class ChatCompletionChunk(BaseModel):
     """The data of one event of a stream. `usage` is there only where the request asked for it; the last chunk then holds it and no choices.
-    `nanobot` is in the last chunk alone."""
+    `nanobot` is in the last chunk alone, and in chunks of steps, where they were asked for."""
 
     id: str
     object: Literal["chat.completion.chunk"]
@@ -204,4 +231,4 @@ class ChatCompletionChunk(BaseModel):
     model: str
     choices: list[ChunkChoice]
     usage: UsageAnswer | None = None
-    nanobot: OwnAnswer | None = None
+    nanobot: OwnAnswer | StepsAnswer | None = None

@@ -50,6 +50,7 @@ from assistant.contracts.channels import CalledChannel, ChannelStatus
 from assistant.contracts.hooks import Hooks
 from assistant.contracts.metrics import Metrics
 from assistant.contracts.models import ModelInfo
+from assistant.contracts.search import NoSearch, Search
 from assistant.contracts.sessions import SessionStore
 from assistant.contracts.turns import MAIN
 from assistant.contracts.workflows import Workflows as WorkflowService
@@ -126,6 +127,8 @@ class ApiServices:
     """For /v1/configuration."""
     attachments: AttachmentStore | None = None
     """For the files of sessions."""
+    search: Search = field(default_factory=NoSearch)
+    """Over what was said, for /v1/sessions."""
     changes: ChangeFeed | None = None
     """For /v1/changes."""
     hears: bool = False
@@ -148,7 +151,7 @@ def create_app(services: ApiServices) -> ASGIApp:
     resources: list[object] = [
         ModelEndpoints(agents=agents, registry=registry, workflows=known.workflows),
         HealthEndpoints(version=services.version, checks=services.ready, channels=services.channels),
-        SessionEndpoints(store=services.sessions, turns=turns, attachments=services.attachments),
+        SessionEndpoints(store=services.sessions, turns=turns, attachments=services.attachments, search=services.search),
         TextEndpoints(registry=registry, direct=direct, known=known, settings=settings),
     ]
     if services.responses is not None and files is not None:

@@ -1,11 +1,11 @@
-"""/v1/sessions: conversations that the server keeps; they can be listed, shown, deleted and compacted. Those of other owners are 404."""
+"""/v1/sessions: conversations that the server keeps: listed, searched, shown, renamed, compacted, deleted. Those of other owners are 404."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import Query, Request
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from assistant.api.answers import Answer, ListAnswer, PageLimit, Seconds
@@ -17,6 +17,7 @@ from assistant.api.middleware.request import principal
 from assistant.api.openapi import FILE, endpoint, errors
 from assistant.contracts.errors import InvalidRequest, NoSuchFile, SessionNotFound
 from assistant.contracts.messages import AssistantMessage, Text, ToolMessage, UserMessage
+from assistant.contracts.search import NoSearch, Search, SearchWish
 from assistant.contracts.sessions import Session, SessionStore, StoredMessage
 from assistant.store.attachments import AttachmentStore
 
@@ -34,6 +35,17 @@ class SessionAnswer(Answer):
     updated: Seconds
     messages: int
     usage: SessionUsage
+    title: str = Field(description="As it was called, else the first words of its first message; one line, perhaps empty.")
+    running: bool = Field(description="A turn runs or waits in it.")
+    context_from: int = Field(
+        description="The `seq` of the first message that the model sees: what was before is summed up, or left behind."
+    )
+
+
+class SessionChange(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    title: Annotated[str, Field(max_length=200)] = Field(description="Empty: the first words of its first message, again.")
 
 
 class SessionList(ListAnswer[SessionAnswer]):
@@ -51,6 +63,17 @@ class SessionCompacted(Answer):
     object: Literal["session.compacted"] = "session.compacted"
     compacted: bool
     """False: there was nothing older to sum up, or the session changed meanwhile."""
+
+
+class SessionStopped(Answer):
+    object: Literal["session.stopped"] = "session.stopped"
+    stopped: int = Field(description="How many turns of this process.")
+
+
+class MessagesRemoved(Answer):
+    id: str
+    object: Literal["session.messages.deleted"] = "session.messages.deleted"
+    deleted: int
 
 
 class StoredAttachment(Answer):
@@ -92,6 +115,7 @@ class SessionDetail(SessionAnswer):
 
 
 _ONE: Final = "/v1/sessions/{session_id:path}"
+_MOST_HITS: Final = 100
 _FILE: Final = {"description": "The file.", "content": {kind: {"schema": FILE} for kind in ("application/octet-stream", *SHOWN)}}
 
 
@@ -100,14 +124,25 @@ class SessionEndpoints:
     store: SessionStore
     turns: TurnStarter
     attachments: AttachmentStore | None = None
+    search: Search = field(default_factory=NoSearch)
+    """Over what was said."""
 
     @endpoint("GET", "/v1/sessions", "List sessions", scope="sessions", responses=errors(400, 401, 404, 503))
     async def index(
-        self, request: Request, limit: PageLimit = 50, before: Annotated[str | None, Query(max_length=300)] = None
+        self,
+        request: Request,
+        limit: PageLimit = 50,
+        before: Annotated[str | None, Query(max_length=300)] = None,
+        search: Annotated[str, Query(max_length=500)] = "",
     ) -> SessionList:
-        """The latest first; `before`: the id of the last one of the page before."""
-        key = None if before is None else known_key(before)
-        found = await self.store.list(principal(request.scope).person, limit=limit + 1, before=key)
+        """The latest first; `before`: the id of the last one of the page before. `search`: those whose title holds these words, and those in which
+        something like them was said."""
+        owner, key, words = principal(request.scope).person, None if before is None else known_key(before), search.strip()
+        said: dict[str, None] = {}
+        if words:
+            hits = await self.search.search(SearchWish(owner=owner, query=words, limit=_MOST_HITS))
+            said = dict.fromkeys([hit.session for hit in hits if hit.session])
+        found = await self.store.list(owner, limit=limit + 1, before=key, words=words, among=[*said])
         return SessionList.page(found, limit, lambda session: SessionAnswer(**_listed(session)))
 
     @endpoint(
@@ -150,17 +185,44 @@ class SessionEndpoints:
         shown = found[:limit] if end is None else found[-limit:]
         return SessionDetail(**_listed(session), data=[_message(stored) for stored in shown], has_more=len(found) > limit)
 
-    @endpoint("DELETE", _ONE, "Delete a session", scope="sessions", responses=errors(401, 404, 409, 503))
-    async def delete(self, request: Request, session_id: str) -> SessionDeleted:
-        """With its messages, and the files that no other session holds; after the turns that run in it."""
-        await self.turns.delete_session(principal(request.scope).person, known_key(session_id))
-        return SessionDeleted(id=session_id)
-
     @endpoint("POST", _ONE + "/compact", "Compact a session", scope="sessions", responses=errors(401, 404, 503))
     async def compact(self, request: Request, session_id: str) -> SessionCompacted:
         """Sum up all but the last part of it now: the model sees the summary in place of the older messages, which stay stored."""
         task = await self.turns.compact(principal(request.scope).person, known_key(session_id))
         return SessionCompacted(id=session_id, compacted=task is not None and (await asyncio.shield(task)).stored)
+
+    @endpoint("POST", _ONE + "/stop", "Stop what runs in a session", scope="sessions", responses=errors(401, 404, 503))
+    async def stop(self, request: Request, session_id: str) -> SessionStopped:
+        """The turns of this process that run or wait in it: each ends with what it said so far."""
+        owner, key = principal(request.scope).person, known_key(session_id)
+        stopped = self.turns.stop(owner, key)
+        if not stopped and await self.store.get(owner, key) is None:
+            raise SessionNotFound(param="session_id")
+        return SessionStopped(stopped=stopped)
+
+    @endpoint("POST", _ONE, "Rename a session", scope="sessions", responses=errors(400, 401, 404, 503))
+    async def rename(self, request: Request, session_id: str, change: SessionChange) -> SessionAnswer:
+        owner, key = principal(request.scope).person, known_key(session_id)
+        renamed = await self.store.rename(owner, key, change.title)
+        session = await self.store.get(owner, key) if renamed else None
+        if session is None:
+            raise SessionNotFound(param="session_id")
+        return SessionAnswer(**_listed(session))
+
+    @endpoint("DELETE", _ONE + "/messages", "Take messages back", scope="sessions", responses=errors(400, 401, 404, 409, 503))
+    async def take_back(
+        self, request: Request, session_id: str, first: Annotated[int, Query(alias="from", ge=1, le=2**31 - 1)]
+    ) -> MessagesRemoved:
+        """Remove the messages from the `seq` in `from` on, a message of the person's, to ask it anew. What was remembered of them stays, and so does
+        what was done. Refused (409) while a turn runs, and for what was summed up (400): `context_from` is the first that can be taken back."""
+        removed = await self.turns.take_back(principal(request.scope).person, known_key(session_id), first)
+        return MessagesRemoved(id=session_id, deleted=removed)
+
+    @endpoint("DELETE", _ONE, "Delete a session", scope="sessions", responses=errors(401, 404, 409, 503))
+    async def delete(self, request: Request, session_id: str) -> SessionDeleted:
+        """With its messages, and the files that no other session holds; after the turns that run in it."""
+        await self.turns.delete_session(principal(request.scope).person, known_key(session_id))
+        return SessionDeleted(id=session_id)
 
 
 def _listed(session: Session) -> dict[str, Any]:
@@ -170,6 +232,9 @@ def _listed(session: Session) -> dict[str, Any]:
         "updated": session.updated,
         "messages": session.messages,
         "usage": usage(session.usage),
+        "title": session.title,
+        "running": session.running,
+        "context_from": session.context_from,
     }
 
 

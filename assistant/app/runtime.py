@@ -47,6 +47,7 @@ from assistant.inbound.pairing import pairing_desk
 from assistant.inbound.replies import Writer
 from assistant.inbound.service import InboundService
 from assistant.inbound.spoken import SpokenReplies
+from assistant.memory.search import StoredSearch
 from assistant.providers.registry import preload as preload_provider
 from assistant.tasks.command import TaskCommand
 from tools.files.space import sweep as sweep_trash
@@ -377,6 +378,7 @@ def _api_services(runtime: Runtime, authenticator: Authenticator) -> ApiServices
         usage=services.reports,
         audit=store.audit,
         attachments=store.attachments,
+        search=StoredSearch(store.database, store.history, store.people),
         changes=runtime.changes,
         hears=config.voice.transcriber is not None,
         metrics=services.metrics,

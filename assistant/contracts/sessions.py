@@ -35,6 +35,10 @@ class Session:
     """Whose words its conversation holds beside the person's, since it was started over; of those in UNTRUSTED. A summary forgets none."""
     context_from: int = 1
     """The seq of the first message that the model sees: behind what was summed up, or said before it was started over."""
+    title: str = ""
+    """As the person called it, else the first words of the first message; one line."""
+    running: bool = False
+    """Whether a turn runs or waits in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +147,8 @@ ONCE: Final = "once:"
 
 
 class SessionStore(Protocol):
-    """Sessions by (owner, key); messages are append-only. Each write is one transaction, durable when the call returns.
+    """Sessions by (owner, key); messages are added at the end, and taken back from there. Each write is one transaction, durable when the call
+    returns.
 
     Any Unicode but lone surrogates comes back as it was. Every method may raise StoreUnavailable. Cancelling a call does not undo it.
     `owner` None means any owner's (the command line).
@@ -196,8 +201,15 @@ class SessionStore(Protocol):
         """
         ...
 
-    async def list(self, owner: str | None, *, limit: int = 50, before: str | None = None) -> Sequence[Session]:
-        """The latest first, without those of one request (`ONCE`). `before`: the key of the last session of the previous page."""
+    async def list(
+        self, owner: str | None, *, limit: int = 50, before: str | None = None, words: str = "", among: Sequence[str] = ()
+    ) -> Sequence[Session]:
+        """The latest first, without those of one request (`ONCE`). `before`: the key of the last session of the previous page. `words`: only those
+        whose title holds them, in any case of letters, and those whose keys are `among`."""
+        ...
+
+    async def rename(self, owner: str, key: str, title: str) -> bool:
+        """Call a session so, on one line; empty: after its first words again. Returns False if there is no such session."""
         ...
 
     async def get(self, owner: str | None, key: str) -> Session | None: ...
@@ -215,6 +227,12 @@ class SessionStore(Protocol):
     async def delete(self, owner: str | None, key: str) -> bool:
         """Remove the session, its messages, turns and attachments, behind the turns that other processes run in it (at once for `owner` None).
         Returns False if there is no such session."""
+        ...
+
+    async def take_back(self, owner: str, key: str, seq: int) -> int | None:
+        """Remove the messages from `seq` on, with what was made of them: a person takes back what they said, and what was answered. Returns how
+        many; None if there is no such session. Raises SessionBusy while a turn runs or is owed, InvalidRequest where `seq` is no message of the
+        person's, or one that the model sees no more."""
         ...
 
     async def purge(self, before: datetime) -> int:

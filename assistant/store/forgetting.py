@@ -14,6 +14,7 @@ from assistant.store.codec import json_column, to_micros, unescape
 from assistant.store.database import Database, SqlValue, Transaction
 from assistant.store.memories import BY_ID, COLUMNS, memory, profile_line
 from assistant.store.processes import Notifier
+from assistant.store.titles import renew_opening
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,7 @@ RECALLED = """
     SELECT m.session_id, m.seq, m.payload FROM messages AS m JOIN sessions AS s ON s.id = m.session_id
     WHERE s.owner = :owner AND m.role = 'user' AND m.payload LIKE :mark"""
 CHANGE_MESSAGE = "UPDATE messages SET payload = :payload WHERE session_id = :session AND seq = :seq"
+CHANGE_TITLE = "UPDATE sessions SET title = :title WHERE id = :id"
 EDITED = "UPDATE sessions SET revision = revision + 1 WHERE id = :session"
 UNKEEP_ANSWERS = """
     UPDATE answers SET state = 'not_kept', status = NULL, headers = NULL, body = NULL
@@ -145,6 +147,7 @@ def _change(connection: Transaction, session: int, seq: int, payload: str) -> No
     values: dict[str, SqlValue] = {"session": session, "seq": seq, "payload": payload}
     connection.execute(CHANGE_MESSAGE, values)
     connection.execute(EDITED, values)
+    renew_opening(connection, session)
     search.remove_message(connection, session, seq)
     for space, at, role in connection.execute(MARKED, values):
         if words := search.words_of(role, payload):
@@ -162,6 +165,10 @@ def _black_out(connection: Transaction, owner: str, texts: Sequence[str], sessio
     for row, seq, payload in connection.execute(words, {**values, **found}):
         if (changed := redacted(payload, texts)) != payload:
             _change(connection, row, seq, changed)
+    titles = f"SELECT id, title FROM sessions WHERE owner = :owner{one} AND {likely('title')}"  # noqa: S608 - as above
+    for row, title in connection.execute(titles, {**values, **found}):
+        if (changed := without(unescape(title), texts, FORGOTTEN)) != unescape(title):
+            connection.execute(CHANGE_TITLE, {"id": row, "title": json_column(changed)})
     for table, columns in _PAYLOADS.items() if session is None else ():
         for column in columns:
             rows = f"SELECT {_KEY[table]}, {column} FROM {table} WHERE owner = :owner AND {_OVER[table]} AND {likely(column)}"  # noqa: S608 - names of ours

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, TypeVar
 
-from assistant.contracts.errors import StoreUnavailable
+from assistant.contracts.errors import SessionBusy, StoreUnavailable
 from assistant.contracts.util import Clock, backoff, new_id
 from assistant.store.codec import to_micros
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
@@ -90,6 +90,17 @@ class SessionLine:
                 async with asyncio.timeout(backoff(tries, first=0.05, longest=_LONGEST_WAIT)):
                     await freed.wait()
         return done[0]
+
+    async def only(self, owner: str, key: str, work: InLine[T]) -> T:
+        """Run `work` in a write while nothing runs or waits in the session. Raises SessionBusy where something does, in any process."""
+
+        def attempt(connection: Transaction) -> T:
+            rows = connection.execute(OPEN_TURNS, {"owner": owner, "key": key})
+            if len(rows) > 1 and not self._is_first(connection, sorted(rows[1:], key=_in_line), new_id("turn")):
+                raise SessionBusy("A turn runs in this session: stop it, or wait for its answer.", retry_after=1)
+            return work(connection, rows[0][1] if rows else None)
+
+        return await self._database.write(attempt)
 
     async def last(self, owner: str, key: str, work: InLine[T]) -> T:
         """Run `work` in a write behind all turns that run or wait in the session. One that is cancelled meanwhile leaves its place at once."""

@@ -23,6 +23,7 @@ from assistant.store.codec import (
     escape,
     from_micros,
     identity,
+    json_column,
     optional,
     to_micros,
 )
@@ -32,21 +33,20 @@ from assistant.store.line import LEAVE, RESUMED, SessionLine
 from assistant.store.occurrence_rows import end_with_turn
 from assistant.store.outbox_rows import add_events, prepare_event
 from assistant.store.processes import Notifier, Runner, dead_among
-from assistant.store.session_rows import MESSAGES, MESSAGES_BEFORE, STALE_ONCE, find_session, remove_session, session_of, sessions_of
+from assistant.store.session_rows import STALE_ONCE, find_session, messages_of, remove_session, session_of, sessions_of, since_user
+from assistant.store.taking_back import take_back
+from assistant.store.titles import LONGEST_TITLE, SET_OPENING, SET_TITLE, one_line, opening_of
 
 TOUCH_SESSION = """
     UPDATE sessions SET messages = messages + :count, updated = :at, read = read | :read WHERE id = :id
     RETURNING id, messages, context_from, revision"""
 ADD_SESSION = """
-    INSERT INTO sessions (owner, key, created, updated, messages, context_from, prompt_tokens, completion_tokens, cached_tokens, read)
-    VALUES (:owner, :key, :at, :at, :seq, 1, 0, 0, 0, :read) RETURNING id, messages, context_from, revision"""
+    INSERT INTO sessions (owner, key, created, updated, messages, context_from, prompt_tokens, completion_tokens, cached_tokens, read,
+        opening)
+    VALUES (:owner, :key, :at, :at, :seq, 1, 0, 0, 0, :read, :opening) RETURNING id, messages, context_from, revision"""
 ADD_MESSAGE = "INSERT INTO messages (session_id, seq, turn_id, at, role, payload) VALUES (:id, :seq, :turn, :at, :role, :payload)"
 ADD_TURN = "INSERT INTO turns (id, session_id, state, runner, started, lease) VALUES (:turn, :id, 'running', :runner, :at, :lease)"
 HISTORY = "SELECT payload FROM messages WHERE session_id = :id AND seq >= :start AND seq < :end ORDER BY seq"
-SINCE_USER = """
-    SELECT role, payload FROM messages WHERE session_id = :id AND seq >= (SELECT context_from FROM sessions WHERE id = :id)
-    ORDER BY seq DESC LIMIT 200"""
-"""A step has 128 calls at most where a client says so, and few otherwise."""
 RUNNING_TURN = "SELECT session_id FROM turns WHERE id = :turn AND state = 'running' AND runner = :runner"
 TURNS_OF_OTHERS = f"""
     SELECT id, runner, state FROM turns WHERE ended IS NULL AND runner <> :runner AND id NOT IN ({RESUMED})
@@ -167,17 +167,20 @@ class Sessions:
             said: Said = asked
             used = attachments
             if turn.results:
-                before = _behind_user(turn.history) if session is None else _since_user(connection, session)
+                before = _behind_user(turn.history) if session is None else since_user(connection, session)
                 said = (*accepted(turn, before), *asked)
             if session is not None:
                 found = connection.execute(TOUCH_SESSION, {**values, "id": session, "count": len(said)})
             else:
-                found = connection.execute(ADD_SESSION, {**values, "seq": len(turn.history) + len(said)})
+                opening = opening_of((*turn.history, *said))
+                found = connection.execute(ADD_SESSION, {**values, "seq": len(turn.history) + len(said), "opening": opening})
                 used = earlier_attachments + attachments
                 for place, (message, payload) in enumerate(zip(turn.history, earlier, strict=True), 1):
                     connection.execute(ADD_MESSAGE, {**values, "id": found[0][0], "seq": place, "role": message.role, "payload": payload})
             row, last, context_from, revision = found[0]
             first = last - len(said) + 1
+            if first == 1 and session is not None:  # all that was said before was taken back
+                connection.execute(SET_OPENING, {"id": row, "opening": opening_of(said)})
             for seq, message in enumerate(said, first):
                 added: dict[str, SqlValue] = {"id": row, "seq": seq, "role": message.role, "payload": encode_message(message)}
                 connection.execute(ADD_MESSAGE, {**values, **added})
@@ -271,9 +274,14 @@ class Sessions:
 
         return await self._database.write(settle)
 
-    async def list(self, owner: str | None, *, limit: int = 50, before: str | None = None) -> Sequence[Session]:
+    async def list(
+        self, owner: str | None, *, limit: int = 50, before: str | None = None, words: str = "", among: Sequence[str] = ()
+    ) -> Sequence[Session]:
         values: dict[str, SqlValue] = {"owner": optional(escape, owner), "limit": limit}
-        wanted = sessions_of(everybody=owner is None, before=before is not None)
+        if words:
+            values["words"] = f"%{json_column(words).replace('!', '!!').replace('%', '!%').replace('_', '!_')}%"
+            values |= {f"key{number}": escape(key) for number, key in enumerate(among)}
+        wanted = sessions_of(everybody=owner is None, before=before is not None, among=len(among) if words else None)
         if before is not None:
             values["before"] = escape(before)
         return [session_of(row) for row in await self._database.select(wanted, values)]
@@ -285,18 +293,16 @@ class Sessions:
     async def messages(
         self, owner: str | None, key: str, *, after: int = 0, before: int | None = None, limit: int = 1000
     ) -> Sequence[StoredMessage]:
-        def read(connection: Transaction) -> list[SqlRow]:
-            found = find_session(connection, owner, key)
-            values: dict[str, SqlValue] = {"id": found[0][0] if found else 0, "after": after, "limit": limit}
-            if not found or before is None:
-                return connection.execute(MESSAGES, values) if found else []
-            return connection.execute(MESSAGES_BEFORE, {**values, "before": before})[::-1]
-
         def decoded(row: SqlRow) -> StoredMessage:
             seq, turn, at, payload = row
             return StoredMessage(seq=seq, turn_id=turn, at=from_micros(at), message=decode_message(payload))
 
-        return await _each(decoded, await self._database.read(read))
+        rows = await self._database.read(lambda connection: messages_of(connection, owner, key, after=after, before=before, limit=limit))
+        return await _each(decoded, rows)
+
+    async def rename(self, owner: str, key: str, title: str) -> bool:
+        called = json_column(one_line(title, LONGEST_TITLE)) or None
+        return bool(await self._database.execute(SET_TITLE, {"owner": escape(owner), "key": escape(key), "title": called}))
 
     async def start_over(self, owner: str, key: str) -> bool:
         return await self._database.write(lambda connection: start_over_in(connection, escape(owner), escape(key)))
@@ -310,6 +316,15 @@ class Sessions:
         if digests:
             await self._collect(digests)
         return digests is not None
+
+    async def take_back(self, owner: str, key: str, seq: int) -> int | None:
+        def take(connection: Transaction, session: int | None) -> tuple[int, list[str]] | None:
+            return None if session is None else take_back(connection, session, seq, self._now())
+
+        taken = await self.line.only(*identity(owner, key), take)
+        if taken and taken[1]:
+            await self._collect(taken[1])
+        return taken and taken[0]
 
     async def purge(self, before: datetime) -> int:
         def remove(connection: Transaction) -> tuple[int, list[str]]:
@@ -338,18 +353,6 @@ class Sessions:
 def _attachments(message: Message) -> list[str]:
     held = [part.heard if part.kind == "text" else part.attachment_id for part in message.parts] if message.role == "user" else []
     return [attachment for attachment in held if attachment]
-
-
-def _since_user(connection: Transaction, session: int) -> list[Message]:
-    """What the model sees of a session behind its last user message, in order: the last step alone, unless a turn was cut off behind it."""
-    found: list[Message] = []
-    for role, payload in connection.execute(SINCE_USER, {"id": session}):
-        if role == "user":
-            break
-        found.append(step := decode_message(payload))
-        if isinstance(step, AssistantMessage) and step.cut_off is None and (len(found) == 1 or found[0].role == "tool"):
-            break
-    return found[::-1]
 
 
 def _behind_user(history: Sequence[Message]) -> list[Message]:

@@ -72,6 +72,10 @@ class Lanes:
         elif was_first:
             lane[0].call()
 
+    def is_free(self, key: Hashable) -> bool:
+        """Whether no place in the lane is taken."""
+        return key not in self._lanes
+
     def __len__(self) -> int:
         return len(self._lanes)
 
@@ -110,6 +114,8 @@ class RunningTurn:
         self._unsaid: list[str] = []
         self.stopped: StopCause | None = None
         """Why it was told to stop, if it was."""
+        self.lane: Hashable = None
+        """The key of the lane that it is in."""
         self.task: asyncio.Task[None] | None = None
         self.awake = False
         """Whether its task has begun to run: a task cancelled before that never runs, and would not settle the turn."""
@@ -206,11 +212,20 @@ class RunningTurns:
         if self._closing:
             raise errors.ShuttingDown(retry_after=1)
 
-    def begin(self, turn: RunningTurn, run: Coroutine[Any, Any, None]) -> RunningTurn:
+    def begin(self, turn: RunningTurn, run: Coroutine[Any, Any, None], lane: Hashable = None) -> RunningTurn:
+        """`lane`: the key of the lane that it is in."""
+        turn.lane = lane
         turn.task = asyncio.create_task(run, name=turn.id)
         self._turns[turn.task] = turn
         turn.task.add_done_callback(self._turns.pop)
         return turn
+
+    def stop(self, lane: Hashable) -> int:
+        """Stop the turns that run or wait in a lane; returns how many."""
+        here = [turn for turn in self._turns.values() if turn.lane == lane and turn.stopped is None and not turn.sealed]
+        for turn in here:
+            turn.cancel()
+        return len(here)
 
     async def close(self, grace: float) -> None:
         """Take no new turns, wait `grace` seconds for those that run, and interrupt the rest."""

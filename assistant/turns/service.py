@@ -14,6 +14,7 @@ from assistant.contracts.causes import Payer
 from assistant.contracts.errors import (
     ModelNotFound,
     NanobotError,
+    SessionBusy,
     SessionNotFound,
     StoreUnavailable,
     drop_traceback,
@@ -92,7 +93,7 @@ class Turns:
         self._known(request.agent)
         place = self._lanes.take((request.owner, request.session))
         turn = RunningTurn(request.id, admission or UNLIMITED)
-        return self._running.begin(turn, self._run(request, turn, place, meters=admission is None))
+        return self._running.begin(turn, self._run(request, turn, place, meters=admission is None), place.key)
 
     def facts(self, agent: str) -> AgentFacts:
         """An agent's provider and tools. Raises ModelNotFound."""
@@ -114,6 +115,25 @@ class Turns:
                 raise SessionNotFound(param="session_id")
         finally:
             self._lanes.leave(place)
+
+    def stop(self, owner: str, session: str) -> int:
+        """Stop the turns of this process that run or wait in a session; returns how many."""
+        return self._running.stop((owner, session))
+
+    async def take_back(self, owner: str, session: str, seq: int) -> int:
+        """Remove the messages of a session from `seq` on, a message of the person's; returns how many. Raises SessionNotFound, SessionBusy while a
+        turn runs or waits, InvalidRequest."""
+        if not self._lanes.is_free((owner, session)):
+            raise SessionBusy("A turn runs in this session: stop it, or wait for its answer.", retry_after=1)
+        place = self._lanes.take((owner, session))
+        try:
+            self._transcripts.forget(owner, session)
+            removed = await self._sessions.take_back(owner, session, seq)
+        finally:
+            self._lanes.leave(place)
+        if removed is None:
+            raise SessionNotFound(param="session_id")
+        return removed
 
     async def start_over(self, owner: str, session: str) -> bool:
         """Hide everything said so far, and by a turn that runs now, from later turns. False: there is no such session."""

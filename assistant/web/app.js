@@ -118,7 +118,7 @@ function Page({ me, onLogOut }) {
   useEffect(() => {
     document.title = `${shown.title()} · nanobot`;
   }, [shown.name]);
-  const given = { me, rest: place.rest, onLogOut, navigation: html`<${Navigation} views=${views} now=${shown.name} />`, foot: html`<${Foot} me=${me} />`, drawer, setDrawer };
+  const given = { me, rest: place.name === shown.name ? place.rest : "", onLogOut, navigation: html`<${Navigation} views=${views} now=${shown.name} />`, foot: html`<${Foot} me=${me} />`, drawer, setDrawer };
   return html`
     <a class="skip" href="#main" onClick=${(event) => (event.preventDefault(), document.getElementById("main").focus())}>${t("Skip to the content")}</a>
     ${!connected && html`<p class="offline" role="status">${t("No connection to the server. What you see may be old; it is loaded again as soon as the server is back.")}</p>`}

@@ -101,6 +101,21 @@ class PlayedTurns:
         if not await self.sessions.delete(owner, session):
             raise SessionNotFound(param="session_id")
 
+    def stop(self, owner: str, session: str) -> int:
+        here = [
+            turn for turn, request in zip(self.turns, self.requests, strict=True) if (request.owner, request.session) == (owner, session)
+        ]
+        running = [turn for turn in here if turn.task is not None and not turn.task.done()]
+        for turn in running:
+            turn.cancel()
+        return len(running)
+
+    async def take_back(self, owner: str, session: str, seq: int) -> int:
+        removed = await self.sessions.take_back(owner, session, seq)
+        if removed is None:
+            raise SessionNotFound(param="session_id")
+        return removed
+
     async def compact(self, owner: str, session: str) -> asyncio.Task[MadeCut] | None:
         if await self.sessions.get(owner, session) is None:
             raise SessionNotFound(param="session_id")

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from assistant.contracts.causes import Payer
-from assistant.contracts.errors import StoreUnavailable
+from assistant.contracts.errors import InvalidRequest, StoreUnavailable
 from assistant.contracts.messages import AssistantMessage, Message, ToolMessage, Usage
 from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.sessions import CachedUpTo, History, NewTurn, Session, StoredMessage, TurnState
@@ -24,9 +24,12 @@ class KeptSessions:
         session = Session(key=key, owner=owner, created=at, updated=at, messages=len(stored), usage=usage or Usage())
         self._kept[owner, key] = session, stored
 
-    async def list(self, owner: str | None, *, limit: int = 50, before: str | None = None) -> Sequence[Session]:
+    async def list(
+        self, owner: str | None, *, limit: int = 50, before: str | None = None, words: str = "", among: Sequence[str] = ()
+    ) -> Sequence[Session]:
         self._check()
         found = sorted((s for s, _ in self._kept.values() if owner in (None, s.owner)), key=lambda s: s.updated, reverse=True)
+        found = [session for session in found if words.lower() in session.title.lower() or session.key in among]
         keys = [session.key for session in found]
         first = keys.index(before) + 1 if before in keys else 0
         return [replace(session) for session in found[first : first + limit]]
@@ -42,6 +45,22 @@ class KeptSessions:
         _, stored = self._kept[owner or "local", key]
         found = [message for message in stored if message.seq > after and (before is None or message.seq < before)]
         return found[:limit] if before is None else found[-limit:]
+
+    async def rename(self, owner: str, key: str, title: str) -> bool:
+        if (owner, key) not in self._kept:
+            return False
+        session, stored = self._kept[owner, key]
+        self._kept[owner, key] = replace(session, title=title), stored
+        return True
+
+    async def take_back(self, owner: str, key: str, seq: int) -> int | None:
+        if (owner, key) not in self._kept:
+            return None
+        session, stored = self._kept[owner, key]
+        if not 1 <= seq <= len(stored) or stored[seq - 1].message.role != "user":
+            raise InvalidRequest("There is no message of yours at this place.", param="from")
+        self._kept[owner, key] = replace(session, messages=seq - 1), stored[: seq - 1]
+        return len(stored) - seq + 1
 
     async def delete(self, owner: str | None, key: str) -> bool:
         return self._kept.pop((owner or "local", key), None) is not None

@@ -53,6 +53,14 @@ class TurnStarter(Protocol):
         """Remove a session after the turns that wait in it. Raises SessionNotFound, SessionBusy."""
         ...
 
+    def stop(self, owner: str, session: str) -> int:
+        """Stop the turns of this process that run or wait in a session; returns how many."""
+        ...
+
+    async def take_back(self, owner: str, session: str, seq: int) -> int:
+        """Remove the messages from `seq` on; returns how many. Raises SessionNotFound, SessionBusy, InvalidRequest."""
+        ...
+
     async def compact(self, owner: str, session: str) -> asyncio.Task[MadeCut] | None:
         """Sum up the older part of a session; None: there is none. Raises SessionNotFound."""
         ...
@@ -209,6 +217,13 @@ class ChatEndpoint:
                 cancels = True  # the answer is stored nowhere
         if asked.stream:
             chunks = Chunks(turn.id, created=created, model=model, with_usage=asked.include_usage, answers=asked.options.n)
-            return ChatStream(turn, chunks, keep_alive=self.settings.keep_alive_seconds, cancel_on_disconnect=cancels, headers=notice)
+            return ChatStream(
+                turn,
+                chunks,
+                keep_alive=self.settings.keep_alive_seconds,
+                cancel_on_disconnect=cancels,
+                headers=notice,
+                step=chunks.step if asked.include_steps else None,
+            )
         finished = await wait_for_result(turn, request, cancels=cancels)
         return Response(completion(finished, created=created, model=model), media_type="application/json", headers=notice)

@@ -272,6 +272,8 @@ class ChatInput:
     include_usage: bool
     options: ModelOptions
     """For a registered model; of them an agent takes those of the client's tools."""
+    include_steps: bool = False
+    """Whether a stream tells which tools are called, as it happens."""
 
 
 _HANDLED: Final = frozenset(ChatRequest.model_fields) - {"user"}
@@ -322,6 +324,7 @@ async def read_chat(scope: Scope, receive: Receive, spool: Spool, known: AgentCa
         stream=options.stream is True,
         include_usage=options.stream_options is not None and options.stream_options.include_usage is True,
         options=model_options,
+        include_steps=options.stream_options is not None and options.stream_options.include_steps is True,
     )
 
 

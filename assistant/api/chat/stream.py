@@ -1,21 +1,21 @@
 """Chat completions as JSON, whole and in chunks, and the stream of a turn's events."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from assistant.api.answers import own_answer
+from assistant.api.answers import own_answer, step_answer
 from assistant.api.middleware.errors import FailedAfterActing
 from assistant.api.middleware.request import state_of
 from assistant.api.sse import DONE, EventStream, disconnected, error_event
 from assistant.contracts.errors import NanobotError, ShuttingDown
 from assistant.contracts.messages import AssistantMessage, ToolCall, Usage
 from assistant.contracts.models import Scored
-from assistant.contracts.turns import ReasoningDelta, TextDelta, TurnEvent, TurnFailed, TurnFinished
+from assistant.contracts.turns import ReasoningDelta, TextDelta, ToolFinished, ToolStarted, TurnEvent, TurnFailed, TurnFinished
 from assistant.turns.handle import RunningTurn
 
 _ID = "chatcmpl-"
@@ -68,6 +68,11 @@ class Chunks:
 
     def thought(self, text: str, index: int = 0) -> bytes:
         return self._thinks[index] + orjson.dumps(text) + self._after
+
+    def step(self, event: ToolStarted | ToolFinished) -> bytes:
+        """A call of a tool that begins or ends, in a chunk without choices."""
+        rest = (b',"usage":null' if self._with_usage else b"") + b',"nanobot":' + step_answer(event)
+        return self._head + b',"choices":[]' + rest + b"}\n\n"
 
     def end(self, finished: TurnFinished) -> bytes:
         """Calls of the client's tools, log probabilities, the finish reason, the usage (if requested), and [DONE]. What the turn did is in the last
@@ -163,6 +168,9 @@ class EventEncoder(Protocol):
         ...
 
 
+Step = Callable[[ToolStarted | ToolFinished], bytes]
+
+
 class ChatStream(Response):
     """The events of a turn, each batch of them in one write.
 
@@ -181,9 +189,11 @@ class ChatStream(Response):
         keep_alive: float,
         cancel_on_disconnect: bool,
         headers: Mapping[str, str] | None = None,
+        step: Step | None = None,
     ) -> None:
-        """`headers`: in addition to those of every stream."""
+        """`headers`: in addition to those of every stream. `step`: encodes calls of tools; None: they are not told."""
         super().__init__()
+        self.step = step
         self.more_headers = [(name.encode("ascii"), value.encode("ascii")) for name, value in (headers or {}).items()]
         self.turn = turn
         self.chunks = chunks
@@ -214,6 +224,8 @@ class ChatStream(Response):
                     written.append(self.chunks.text(event.text, event.index))
                 case ReasoningDelta():
                     written.append(self.chunks.thought(event.text, event.index))
+                case ToolStarted() | ToolFinished() if self.step is not None:
+                    written.append(self.step(event))
                 case TurnFinished():
                     written.append(self.chunks.end(event))
                 case TurnFailed() if not stream.started and not written:

@@ -127,6 +127,7 @@ class ChatMessage(WireModel):
 
 class StreamOptions(WireModel):
     include_usage: bool | None = Field(default=None, description="Ends the stream with a chunk that holds the usage.")
+    include_steps: bool | None = Field(default=None, description="Of an agent: a chunk for each call of a tool, as it begins and ends.")
 
 
 class JsonSchemaFormat(WireModel):

@@ -41,7 +41,7 @@ class SessionRow(SQLModel, table=True):
 
 
 class MessageRow(SQLModel, table=True):
-    """A message, as JSON (see `codec`). Only ever added."""
+    """A message, as JSON (see `codec`). Added behind the others, and taken back from the end (see `taking_back`)."""
 
     __tablename__ = "messages"
 

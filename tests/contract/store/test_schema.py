@@ -20,6 +20,8 @@ from assistant.contracts.messages import Text, UserMessage
 from assistant.store import (
     api_keys,
     attachments,
+    browsers,
+    changes,
     channels,
     forgetting,
     history,
@@ -39,10 +41,13 @@ from assistant.store import (
     responses,
     search,
     search_vectors,
+    session_rows,
     sessions,
     spaces,
     summaries,
     tables,
+    taking_back,
+    titles,
 )
 from assistant.store.database import SqlRow, Transaction
 from assistant.store.migrate import configuration, newest_revision, snapshot, upgrade
@@ -57,6 +62,7 @@ ROOT = Path(__file__).parents[3]
 REVISIONS = [script.revision for script in ScriptDirectory.from_config(configuration()).walk_revisions()]
 LISTS = [
     *[sessions.sessions_of(everybody=everybody, before=before) for everybody in (True, False) for before in (True, False)],
+    *[sessions.sessions_of(everybody=everybody, before=True, among=many) for everybody in (True, False) for many in (0, 2)],
     *[outbox_rows.deliveries_of(owner=asked, state=asked, channel=asked, before=asked) for asked in (True, False)],
     outbox_rows.next_yielding(2),
     *[memories.memories_of(everybody=asked, history=asked, before=not asked) for asked in (True, False)],
@@ -70,6 +76,8 @@ STATEMENTS = LISTS + [
     value
     for module in (
         sessions,
+        session_rows,
+        taking_back,
         attachments,
         outbox_rows,
         outbox_reports,
@@ -77,6 +85,9 @@ STATEMENTS = LISTS + [
         channels,
         jobs,
         api_keys,
+        browsers,
+        changes,
+        titles,
         ledger,
         limits,
         idempotency,
@@ -235,6 +246,8 @@ async def test_a_migration_keeps_what_was_stored(open_again: Opener, url: str) -
     store = await open_again()
     (kept,) = await store.sessions.messages("anna", "api:one")
     assert kept.message == UserMessage(id="msg_1", parts=(Text(text="from before"),))
+    (listed,) = await store.sessions.list("anna")
+    assert listed.title == "from before"
     assert await store.sessions.resume_turn("turn_1", None) is not None
     assert await store.sessions.end_turn("turn_1", "finished", [answer("and now")], outbound=[event("new")]) == 2
     assert (await claimed(store)).event.text == "new"

@@ -109,3 +109,34 @@ async def test_a_file_of_another_person_is_not_there(start: Start) -> None:
     path = f"/v1/sessions/mine/attachments/{held['id']}"
     assert (await live.client.get(path, headers=headers)).content == b"words"
     assert (await live.client.get(path)).status_code == 401
+
+
+async def test_sessions_are_named_found_and_renamed(live: Live) -> None:
+    await live.ask("Which mushrooms grow in autumn?", "forest")
+    await live.ask("How do I clean a drain?", "bath")
+    path = f"/v1/sessions/{live.id_of('bath')}"
+
+    async def found(words: str) -> list[str]:
+        listed = (await live.client.get("/v1/sessions", params={"search": words})).json()["data"]
+        return [each["id"] for each in listed if each["id"].startswith(live.prefix)]
+
+    assert (await page(live, "bath"))["title"] == "How do I clean a drain?"
+    assert (await page(live, "bath"))["running"] is False
+    renamed = await live.client.post(path, json={"title": "Übung \n<b>macht</b>\x00"})
+    assert (renamed.status_code, renamed.json()["title"]) == (200, "Übung <b>macht</b>")
+    assert await found("macht") == [live.id_of("bath")]
+    assert await found("MUSHROOM grows") == [live.id_of("forest")], "it was said"
+    assert await found("drain") == [live.id_of("bath")], "still, whatever it is called"
+    assert await found("%") == []
+    assert set(await found(" ")) == {live.id_of("bath"), live.id_of("forest")}
+    assert (await live.client.post(path, json={"title": ""})).json()["title"] == "How do I clean a drain?"
+
+
+@pytest.mark.parametrize("body", [{}, {"title": None}, {"title": 1}, {"title": "x" * 201}, {"title": "x", "more": 1}, [], "x"])
+async def test_a_rename_that_is_none_is_refused(live: Live, body: object) -> None:
+    await live.ask("hi")
+    assert (await live.client.post(f"/v1/sessions/{live.id_of('s')}", json=body)).status_code == 400
+
+
+async def test_what_is_not_there_is_not_renamed(live: Live) -> None:
+    assert (await live.client.post(f"/v1/sessions/{live.id_of('none')}", json={"title": "x"})).status_code == 404

@@ -66,7 +66,8 @@ class Visit:
         return self.page
 
     async def say(self, text: str) -> None:
-        """Write a message and send it."""
+        """Write a message and send it, once nothing is at work."""
+        await self.page.locator("article.live").wait_for(state="detached")
         await self.page.get_by_role("textbox", name="Message", exact=True).fill(text)
         await self.page.keyboard.press("Enter")
 

@@ -32,6 +32,7 @@ async def test_a_server_that_is_killed_and_started_again_goes_on(tmp_path: Path)
                     await visit.say("ECHO again")
                     await visit.answered("again")
                     await page.locator(".said", has_text="a long story").wait_for()
+                    await page.close()
                 visit.wrong.clear()
 
 

@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
+from assistant.store.codec import decode_message
 from assistant.store.migrations import columns
 from assistant.store.titles import opening_of
 
@@ -37,5 +38,8 @@ def _fill_openings() -> None:
     bind, last = op.get_bind(), 0
     while rows := bind.execute(sa.text(FIRST_SAID), {"after": last}).all():
         for session, payload in rows:
-            bind.execute(sa.text("UPDATE sessions SET opening = :opening WHERE id = :id"), {"id": session, "opening": opening_of(payload)})
+            bind.execute(
+                sa.text("UPDATE sessions SET opening = :opening WHERE id = :id"),
+                {"id": session, "opening": opening_of([decode_message(payload)])},
+            )
         last = rows[-1][0]

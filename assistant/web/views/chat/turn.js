@@ -26,6 +26,7 @@ export function useThread(id, isNew) {
   const [problem, setProblem] = useState(null);
   const here = useRef(true);
   const listening = useRef(null);
+  const stored = useRef(!isNew); // whether the server has, or may have, something of it
   const draft = useRef(null); // the last message that was not accepted, and its key
 
   useEffect(() => () => ((here.current = false), listening.current?.abort()), []);
@@ -53,7 +54,7 @@ export function useThread(id, isNew) {
   }, []);
   useChanges(["sessions", "connection"], (change) => {
     if (listening.current || (change.sessions && !change.sessions.includes(id))) return;
-    if (!isNew || page.messages.length || page.running) again();
+    if (stored.current) again();
   });
 
   const older = async () => {
@@ -90,7 +91,7 @@ export function useThread(id, isNew) {
     };
     try {
       const response = await request("v1/chat/completions", { method: "POST", body, signal: abort.signal, headers: { "idempotency-key": key } });
-      begun = true;
+      begun = stored.current = true;
       if (isNew && here.current && location.hash !== `#/chat/${id}`) history.replaceState(null, "", `#/chat/${encodeURIComponent(id)}`);
       for await (const chunk of events(response)) {
         if (chunk.error) throw new ApiError(200, chunk.error.message, chunk.error.code);
