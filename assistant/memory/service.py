@@ -45,16 +45,15 @@ class MemoryService:
         self._search = search
         self._idle = idle
         self._clock = clock
-        self._has: dict[str, bool] = {}
-        """Whether an owner has memories, as far as it is known."""
-        self._changes = 0
+        self._has: dict[str, object] = {}
+        """Whether an owner has memories, as far as it is known; neither True nor False: it is being asked."""
         self._unsaid: dict[str, list[str]] = {}
         """What a running turn forgets everywhere."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     def listen(self) -> None:
         """Take notice of what other processes remember."""
-        self._store.notifier.listen(self._changed)
+        self._store.notifier.listen(self._has.clear)
 
     async def close(self) -> None:
         """Finish what turns that ended left to do."""
@@ -65,16 +64,18 @@ class MemoryService:
         owner = request.owner
         if self._tasks:  # the turn before may have words to take back
             await asyncio.wait(self._tasks)
-        has = self._has.get(owner)
-        if has is False or request.cause.kind == "job":
+        known = self._has.get(owner)
+        if known is False or request.cause.kind == "job":
             return "", message
         try:
-            if has is None:
-                changes = self._changes
-                has = await self._store.memories.any(owner)
-                if changes == self._changes and len(self._has) < _MOST_KNOWN:
-                    self._has[owner] = has
-            if not has:
+            if known is not True:
+                if len(self._has) >= _MOST_KNOWN:
+                    self._has.clear()
+                asked = self._has[owner] = object()
+                known = await self._store.memories.any(owner)
+                if self._has.get(owner) is asked:  # else something was remembered meanwhile
+                    self._has[owner] = known
+            if not known:
                 return "", message
             profile = await self._store.memories.profile(owner, request.session, keep=not request.session.startswith(ONCE))
             return profile, message and await self._with_recalled(owner, message, profile)
@@ -105,7 +106,7 @@ class MemoryService:
     async def keep(self, owner: str, statement: Statement, *, explicit: bool) -> Memory:
         """Keep a statement, for the next turn to know. Raises ForgottenOnce, as `MemoryStore.add`."""
         kept = await self._store.memories.add(owner, statement, explicit=explicit)
-        self._changed()
+        self._has.clear()
         return kept
 
     async def recall(self, ctx: ToolContext, query: str, limit: int) -> Sequence[Memory]:
@@ -177,10 +178,6 @@ class MemoryService:
             await self._store.forgetting.black_out(request.owner, request.session, texts)
         except NanobotError as error:
             log.warning("memory.not_blacked_out turn=%s code=%s", request.id, error.code)
-
-    def _changed(self) -> None:
-        self._changes += 1
-        self._has.clear()
 
 
 def _allowed(verdict: Verdict, what: str, ctx: ToolContext) -> Verdict:

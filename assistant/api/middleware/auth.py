@@ -59,7 +59,9 @@ class AuthMiddleware:
             await self.app(scope, receive, send)
             return
         given = headers_named(scope, b"authorization") or _from_other_header(scope)
-        who = state.principal = (None if given else await self._browser(scope)) or await self._identify(scope, given)
+        cookies: list[bytes] = [] if given else [value for name, value in scope["headers"] if name == b"cookie"]
+        browser = await self._browser(scope, cookies) if cookies else None
+        who = state.principal = browser or await self._identify(scope, given)
         try:
             admission = state.admission = await self.authenticator.admit(who)
         except NotAdmitted as refused:
@@ -70,10 +72,10 @@ class AuthMiddleware:
         else:
             await self.app(scope, receive, send)
 
-    async def _browser(self, scope: Scope) -> Principal | None:
+    async def _browser(self, scope: Scope, cookies: list[bytes]) -> Principal | None:
         """The browser whose cookie this request has, the only credential that browsers send by themselves: what changes something must come from
         our own page. Raises ForbiddenOrigin."""
-        state, secret = state_of(scope), _from_cookie(scope)
+        state, secret = state_of(scope), _from_cookies(cookies)
         if secret is None or state.unlisted_host or state.cors_origin is not None:
             return None
         who = await self.authenticator.identify_browser(client_of(scope, self.proxies)[0], secret)
@@ -160,10 +162,10 @@ def _from_other_header(scope: Scope) -> list[bytes]:
     return []
 
 
-def _from_cookie(scope: Scope) -> bytes | None:
+def _from_cookies(cookies: list[bytes]) -> bytes | None:
     """The secret in the browser's cookie. None: there is none, or there are several, and one of them may be another site's."""
     name = COOKIE.encode()
-    pairs = [pair.strip().partition(b"=") for value in headers_named(scope, b"cookie") for pair in value.split(b";")]
+    pairs = [pair.strip().partition(b"=") for value in cookies for pair in value.split(b";")]
     found = [value for key, _, value in pairs if key == name]
     return found[0] if len(found) == 1 else None
 
