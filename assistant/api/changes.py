@@ -194,25 +194,25 @@ class _ChangeStream(Response):
 
     def __init__(self, feed: ChangeFeed, who: Principal, keep_alive: float) -> None:
         super().__init__()
+        self._feed = feed
         self._who = who
         self._keep_alive = keep_alive
-        self._listener, self._leave = feed.listen(who.person, admin=who.may("admin"))
 
     async def __call__(self, scope: RequestScope, receive: Receive, send: Send) -> None:
+        listener, leave = self._feed.listen(self._who.person, admin=self._who.may("admin"))
         await state_of(scope).admission.end()  # it is counted, and takes no place among those at once
         gone = asyncio.create_task(disconnected(receive))
-        gone.add_done_callback(lambda _: self._listener.awake.set())
+        gone.add_done_callback(lambda _: listener.awake.set())
         try:
             with EventStream(send, keep_alive=self._keep_alive) as stream:
-                await self._tell(stream, gone, scope)
+                await self._tell(listener, stream, gone, scope)
         except ClientDisconnect:
             return
         finally:
             gone.cancel()
-            self._leave()
+            leave()
 
-    async def _tell(self, stream: EventStream, gone: "asyncio.Task[None]", scope: RequestScope) -> None:
-        listener = self._listener
+    async def _tell(self, listener: Listener, stream: EventStream, gone: "asyncio.Task[None]", scope: RequestScope) -> None:
         try:
             while True:
                 await listener.awake.wait()
