@@ -31,6 +31,8 @@ MOST_STREAMS: Final = 16
 _LOOK_SECONDS: Final = 1.0
 _GATHER_SECONDS: Final = 0.1
 """What changes within this time is one event."""
+_REST: Final = 20.0
+"""It rests this many times as long as a look took, where that is longer: where much is kept, looks are rarer."""
 _MOST_SESSIONS: Final = 50
 _NEEDS: Final[Mapping[Topic, Scope | None]] = {
     **{topic: topic for topic in ("sessions", "deliveries", "approvals", "tasks", "schedules", "usage")},
@@ -121,17 +123,20 @@ class ChangeFeed:
             watch.rung.set()
 
     async def _watch(self, person: str, admin: bool, watch: "_Watch") -> None:
+        loop = asyncio.get_running_loop()
         while True:
+            began = loop.time()
             try:
                 watch.look(await self._changes.look(person, admin=admin))
             except StoreUnavailable as error:
                 log.warning("changes.not_seen code=%s", error.code)
+            rest = _REST * (loop.time() - began)
             try:
-                async with asyncio.timeout(_LOOK_SECONDS):
+                async with asyncio.timeout(max(_LOOK_SECONDS, rest)):
                     await watch.rung.wait()
+                    await asyncio.sleep(max(_GATHER_SECONDS, rest))
             except TimeoutError:
-                continue
-            await asyncio.sleep(_GATHER_SECONDS)
+                pass
             watch.rung.clear()
 
 
@@ -189,24 +194,25 @@ class _ChangeStream(Response):
 
     def __init__(self, feed: ChangeFeed, who: Principal, keep_alive: float) -> None:
         super().__init__()
+        self._feed = feed
         self._who = who
         self._keep_alive = keep_alive
-        self._listener, self._leave = feed.listen(who.person, admin=who.may("admin"))
 
     async def __call__(self, scope: RequestScope, receive: Receive, send: Send) -> None:
+        listener, leave = self._feed.listen(self._who.person, admin=self._who.may("admin"))
+        await state_of(scope).admission.end()  # it is counted, and takes no place among those at once
         gone = asyncio.create_task(disconnected(receive))
-        gone.add_done_callback(lambda _: self._listener.awake.set())
+        gone.add_done_callback(lambda _: listener.awake.set())
         try:
             with EventStream(send, keep_alive=self._keep_alive) as stream:
-                await self._tell(stream, gone, scope)
+                await self._tell(listener, stream, gone, scope)
         except ClientDisconnect:
             return
         finally:
             gone.cancel()
-            self._leave()
+            leave()
 
-    async def _tell(self, stream: EventStream, gone: "asyncio.Task[None]", scope: RequestScope) -> None:
-        listener = self._listener
+    async def _tell(self, listener: Listener, stream: EventStream, gone: "asyncio.Task[None]", scope: RequestScope) -> None:
         try:
             while True:
                 await listener.awake.wait()

@@ -236,7 +236,7 @@ async def test_a_path_that_is_not_there_is_404(api: Running) -> None:
     [
         ("GET", "/v1/chat/completions", "OPTIONS, POST"),
         ("POST", "/v1/models", "GET, HEAD, OPTIONS"),
-        ("POST", "/v1/sessions/mine", "DELETE, GET, HEAD, OPTIONS"),
+        ("PUT", "/v1/sessions/mine", "DELETE, GET, HEAD, OPTIONS, POST"),
         ("TRACE", "/health", "GET, HEAD, OPTIONS"),
     ],
 )
@@ -252,5 +252,5 @@ async def test_a_method_that_a_path_does_not_take_is_405_with_those_that_it_does
 async def test_options_tells_the_methods(api: Running) -> None:
     response = await api.client.options("/v1/sessions/mine")
     assert response.status_code == 204
-    assert response.headers["allow"] == "DELETE, GET, HEAD, OPTIONS"
+    assert response.headers["allow"] == "DELETE, GET, HEAD, OPTIONS, POST"
     assert response.content == b""

@@ -69,7 +69,7 @@ async def say(asks: httpx2.AsyncClient, session: str, text: str = "hi") -> None:
 
 async def test_changes_are_told_to_their_person_by_every_process(nanobot: Nanobot, servers: tuple[LiveServer, LiveServer]) -> None:
     mine = nanobot("keys", "create", "Anna", "--scope", "admin").stdout.strip()
-    others = nanobot("keys", "create", "Bert", "--scope", "chat,sessions").stdout.strip()
+    others = nanobot("keys", "create", "Bert", "--scope", "chat,sessions", "--parallel", "1").stdout.strip()
     async with (
         client(servers[0], mine) as here,
         client(servers[1], mine) as there,

@@ -7,6 +7,7 @@ import pytest
 
 from assistant.contracts.documents import ReadDocument
 from assistant.contracts.errors import InvalidRequest, SessionBusy
+from assistant.contracts.memory import Statement
 from assistant.contracts.messages import Document
 from assistant.contracts.search import SearchWish
 from assistant.contracts.sessions import CachedUpTo, SessionCut
@@ -142,3 +143,15 @@ async def test_what_waits_for_a_yes_is_void_with_its_message(store: Store, clock
     await store.approvals.add(asked, None)
     assert await store.sessions.take_back("anna", "api:one", 3) == 2
     assert (await store.approvals.get("anna", asked.id)).state == "void"
+
+
+async def test_what_is_taken_back_is_not_learned_and_what_follows_is(store: Store) -> None:
+    await talk(store, "walnut", "hazelnut")
+    claimed = await store.learned.claim("anna", "api:one")
+    assert claimed is not None
+    await store.sessions.take_back("anna", "api:one", 3)
+    assert await store.learned.looked_at("anna", claimed, [(Statement(text="likes hazelnut"), claimed.said[0][1])]) == []
+    await talk(store, "pecan")
+    again = await store.learned.claim("anna", "api:one")
+    assert again is not None
+    assert [seq for seq, _, _ in again.said] == [1, 3]

@@ -7,6 +7,7 @@ import hmac
 import json
 import time
 from collections.abc import AsyncGenerator
+from datetime import datetime
 from typing import Any
 
 import jwt
@@ -276,6 +277,21 @@ async def test_at_the_front_door_users_have_their_own_sessions_and_the_owner_kee
         assert response.status_code == 503
         assert error_of(response)["code"] == "access_unavailable"
         assert response.headers["retry-after"]
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+async def test_a_browser_that_came_by_a_token_is_its_users_until_the_token_ends(opened: Opener, project: Project) -> None:
+    auth = AuthSettings.model_validate({"mode": "supabase", "supabase": {"url": project.url, "key": "publishable"}})
+    async with opened(ApiSettings.model_validate({"apiKey": "owners"}), auth) as keyed:
+        ends = int(time.time()) + 1_800
+        origin = {"origin": f"http://127.0.0.1:{keyed.api.port}"}
+        made = await keyed.api.client.post("/v1/login", json={"key": project.secret_token(sub="anna", exp=ends)}, headers=origin)
+        assert made.status_code == 201, made.text
+        assert datetime.fromisoformat(made.json()["expires_at"]).timestamp() == ends
+        assert (await keyed.chat(origin)).status_code == 200, "the client sends the cookie"
+        assert keyed.api.turns.only.owner == "supabase:anna"
+        expired = project.secret_token(sub="anna", exp=ends - 3_600)
+        assert (await keyed.api.client.post("/v1/login", json={"key": expired}, headers=origin)).status_code == 401
 
 
 async def waits(turn: RunningTurn, request: TurnRequest) -> None:
