@@ -14,13 +14,14 @@ import orjson
 
 from assistant.app.schedules import open_later
 from assistant.config import ConfigError, Loaded
+from assistant.config.aliases import without_effect
 from assistant.config.changes import ConfigChanges, previewed, write_changes
 from assistant.config.extensions import ConfiguredChannels
 from assistant.config.file import read_file
 from assistant.contracts.addresses import Address, parse_address
 from assistant.contracts.documents import DocumentReader, ReadImage
 from assistant.contracts.errors import InvalidAddress, NanobotError
-from assistant.contracts.messages import AssistantMessage, Image, Part, Text, UserMessage
+from assistant.contracts.messages import AssistantMessage, Image, Json, Part, Text, UserMessage
 from assistant.contracts.schedules import NewSchedule, ScheduleNotFound
 from assistant.contracts.statements import normal
 from assistant.contracts.turns import Upload
@@ -86,6 +87,7 @@ class Importer:
         self._owner = owner
         self._reader = reader
         self._files = workspace / "imported" / source.name
+        self._suggested = loaded.home / "imported" / f"{source.name}-memories.jsonl"
         self._channels = ConfiguredChannels(loaded.config.channels.by_name())
         self._book = open_later(store, self._channels, store.people).book
 
@@ -159,13 +161,12 @@ class Importer:
         return done
 
     async def memories(self) -> tuple[Path, int]:
-        """Write the suggestions; (the file that `nanobot memory import` reads, how many there are in it)"""
+        """Add to the suggestions; (the file that `nanobot memory import` reads, how many are new in it)"""
         suggestions, _ = await self._suggestions()
-        file = self._loaded.home / "imported" / f"{self._source.name}-memories.jsonl"
-        if suggestions:
-            file.parent.mkdir(mode=0o700, exist_ok=True)
-            file.write_bytes(b"".join(orjson.dumps(each) + b"\n" for each in suggestions))
-        return file, len(suggestions)
+        self._suggested.parent.mkdir(mode=0o700, exist_ok=True)
+        with self._suggested.open("ab") as file:
+            file.writelines(orjson.dumps(each) + b"\n" for each in suggestions)
+        return self._suggested, len(suggestions)
 
     def files(self) -> int:
         done = 0
@@ -190,7 +191,7 @@ class Importer:
         """The settings that nothing is said of here yet, as far as they are valid here."""
         found = self._source.settings()
         here = read_file(self._loaded.source) if self._loaded.source is not None else {}
-        values = {path: value for path, value in found.values.items() if not _is_set(here, path)}
+        values = {path: value for path, value in found.values.items() if not _is_set(here, path) and _has_effect(path, value)}
         changes = ConfigChanges(values)
         while changes:
             used = orjson.dumps(list(changes.values.values())).decode()
@@ -281,8 +282,10 @@ class Importer:
         return size
 
     async def _suggestions(self) -> tuple[Sequence[dict[str, str]], int]:
-        """(What is not remembered yet, in the lines of `nanobot memory import`; how many statements there are)"""
+        """(What is neither remembered nor suggested yet, in the lines of `nanobot memory import`; how many statements there are)"""
         remembered = {normal(each.text) for each in await self._store.memories.list(self._owner, history=True, limit=100_000)}
+        lines = self._suggested.read_bytes().splitlines() if self._suggested.exists() else []
+        remembered |= {normal(str(orjson.loads(line)["text"])) for line in lines}
         found: dict[str, dict[str, str]] = {}
         for each in self._source.memories():
             seen: datetime = each.at or utc_now()
@@ -318,6 +321,12 @@ def _is_set(here: object, path: Sequence[str]) -> bool:
             return False
         here = here[name]  # pyright: ignore[reportUnknownVariableType]
     return True
+
+
+def _has_effect(path: Sequence[str], value: Json) -> bool:
+    for name in reversed(path):
+        value = {name: value}
+    return isinstance(value, dict) and bool(without_effect(value, frozenset(), {}))
 
 
 def _meet(path: Sequence[str], wrong: Sequence[str]) -> bool:

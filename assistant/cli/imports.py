@@ -1,8 +1,9 @@
 """`nanobot import`: what another assistant has, planned, shown and taken over."""
 
 import asyncio
+import json
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -15,6 +16,8 @@ from assistant.cli.program import fail
 from assistant.cli.shared import INTERRUPTED, ConfigOption, configured, harmless, opened_store, owner_of, print_table
 from assistant.config import Loaded
 from assistant.config.folders import make_workspace
+from assistant.config.writing import ConfigPath
+from assistant.contracts.messages import Json
 from assistant.contracts.people import OWNER_ID
 from assistant.contracts.util import expand_home
 from assistant.documents.reader import ChildReader
@@ -26,14 +29,16 @@ commands = typer.Typer()
 _FORMATS: Final = {
     "chatgpt": ("chatgpt", "ChatGptExport"),
     "claude": ("claude", "ClaudeExport"),
+    "nanobot": ("nanobot", "NanobotFolder"),
+    "openclaw": ("openclaw", "OpenClawFolder"),
 }
 _SHOWN: Final = 40
 
 
 @commands.command("import")
 def import_from(
-    product: Annotated[str, typer.Argument(metavar="PRODUCT", help="chatgpt or claude.")],
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="Its export: the zip file, its folder, or conversations.json alone.")],
+    product: Annotated[str, typer.Argument(metavar="PRODUCT", help="chatgpt, claude, nanobot (nanobot-ai) or openclaw.")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="Its export or its folder: a zip file, a folder, conversations.json.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, and write nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     person: Annotated[str, typer.Option("--for", metavar="PERSON", help="Whose it becomes: a person's id, name or identity.")] = OWNER_ID,
@@ -80,7 +85,7 @@ async def _run(loaded: Loaded, source: Source, person: str, *, dry_run: bool, ye
             importer = Importer(loaded, store, source, owner, reader=cached, workspace=folder_of(loaded.workspace, owner))
             with _progress("looking through", None) as step:
                 plan = await importer.plan(step)
-            _show(plan, source)
+            _show(plan, importer.changes().values, source)
             told = len(source.skips.lines)
             if dry_run or not plan.anything:
                 typer.echo("Nothing was written." if dry_run else "Nothing is new.")
@@ -110,8 +115,10 @@ async def _take_over(importer: Importer, plan: ImportPlan) -> None:
         typer.echo(f"{count:,} statements wait for your yes. Look through {file}, then: nanobot memory import {file}")
 
 
-def _show(plan: ImportPlan, source: Source) -> None:
+def _show(plan: ImportPlan, settings: Mapping[ConfigPath, Json], source: Source) -> None:
     print_table(("WHAT", "FOUND>", "NEW>"), plan.rows())
+    for path, value in settings.items():
+        typer.echo(f"  {harmless('.'.join(path))} = {harmless(json.dumps(value, ensure_ascii=False))[:120]}")
     if off := source.settings().off:
         typer.echo(f"Switched off until you say so (channels.NAME.enabled): {', '.join(off)}. Stop the other server first.")
     _tell_skipped(source)

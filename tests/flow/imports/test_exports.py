@@ -29,7 +29,7 @@ def exported(nanobot: Nanobot, key: str) -> list[dict[str, Any]]:
 
 def plan(shown: str) -> dict[str, list[str]]:
     """(found, new) by kind."""
-    return {line[:16].strip(): line.split()[-2:] for line in shown.splitlines() if line[-1:].isdigit()}
+    return {line[:16].strip(): line.split()[-2:] for line in shown.splitlines() if line[-1:].isdigit() and not line.startswith(" ")}
 
 
 def test_chatgpts_conversations_come_with_their_times_files_and_model(nanobot: Nanobot, tmp_path: Path) -> None:
