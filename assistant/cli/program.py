@@ -14,7 +14,7 @@ from assistant.contracts.errors import NanobotError
 from assistant.providers.choice import NoSuchProvider
 
 _NAMES: Final = (
-    *("init", "serve", "chat-server", "chat", "send", "deliveries", "channels", "pairing", "people", "keys", "budgets", "usage"),
+    *("init", "serve", "reload", "chat-server", "chat", "send", "deliveries", "channels", "pairing", "people", "keys", "budgets", "usage"),
     *("sessions", "memory", "skills", "mcp", "mcp-server", "schedule", "tasks", "workflows"),
     *("approvals", "permissions", "audit", "doctor", "config", "import"),
 )
