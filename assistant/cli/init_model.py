@@ -98,7 +98,7 @@ def _read(answer: str, offered: Sequence[Offer], changes: ConfigChanges) -> tupl
         changes.values["providers", name, "apiBase"] = answer
         return name, "", ()
     written, _, model = answer.partition("/")
-    name = provider_name(written)
+    name = written.lower() if written.lower() in PRESETS else provider_name(written)
     if name not in PRESETS:
         raise NotChosen(f"{harmless(written)!r} is no provider: give a number or a name of the list, a URL, or offline")
     local = next((each.models for each in offered if each.provider == name), ())
