@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from assistant import __version__
@@ -28,7 +29,7 @@ from assistant.contracts.channels import ChannelDirectory
 from assistant.contracts.documents import DocumentReader
 from assistant.contracts.errors import traceback_location
 from assistant.contracts.metrics import Metrics
-from assistant.contracts.models import Sampling
+from assistant.contracts.models import ModelProvider, Sampling
 from assistant.contracts.outbox import Deliveries
 from assistant.contracts.sandbox import Sandbox
 from assistant.contracts.skills import Skills
@@ -104,20 +105,7 @@ async def build_turns(parts: AgentParts, opened: AsyncExitStack, traces: "Traces
             gate=open_gate(settings, store, parts.directory),
             desk=desk,
         )
-        instructions = Instructions(settings.instructions or INSTRUCTIONS, loaded.workspace)
-        return Agent(
-            model=model,
-            toolbox=toolbox,
-            context=Context(
-                settings.context_window_tokens or model.info.context_tokens,
-                instructions,
-                toolbox.specs,
-                model=model,
-            ),
-            max_steps=settings.max_tool_iterations,
-            claim_check=settings.claim_check,
-            sampling=Sampling(temperature=settings.temperature, max_tokens=settings.max_tokens, reasoning_effort=settings.reasoning_effort),
-        )
+        return agent_of(settings, model, toolbox, loaded.workspace)
 
     turns = make_turns(
         agents={name: agent(name, settings) for name, settings in agents.items()},
@@ -139,6 +127,19 @@ async def build_turns(parts: AgentParts, opened: AsyncExitStack, traces: "Traces
     )
     opened.push_async_callback(turns.close, grace=0)
     return turns
+
+
+def agent_of(settings: AgentSettings, model: ModelProvider, toolbox: Toolbox, workspace: Path) -> Agent:
+    """An agent with these tools, which stay as they are where its other settings change."""
+    instructions = Instructions(settings.instructions or INSTRUCTIONS, workspace)
+    return Agent(
+        model=model,
+        toolbox=toolbox,
+        context=Context(settings.context_window_tokens or model.info.context_tokens, instructions, toolbox.specs, model=model),
+        max_steps=settings.max_tool_iterations,
+        claim_check=settings.claim_check,
+        sampling=Sampling(temperature=settings.temperature, max_tokens=settings.max_tokens, reasoning_effort=settings.reasoning_effort),
+    )
 
 
 def tool_services(name: str, agent: AgentSettings, parts: AgentParts) -> ToolServices:

@@ -1,7 +1,7 @@
 """Opens the models: one for each agent, and the registry of those that requests can name."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from assistant.config import Config, ConfigError, Loaded
@@ -9,8 +9,9 @@ from assistant.config.agents import AgentSettings
 from assistant.config.errors import ConfigProblem
 from assistant.contracts.errors import ProviderFailed
 from assistant.contracts.ledger import Metering
-from assistant.contracts.models import ModelProvider
+from assistant.contracts.models import ModelInfo, ModelProvider
 from assistant.contracts.turns import MAIN
+from assistant.providers.chain import ReplaceableModel
 from assistant.providers.choice import OFFLINE, ChosenModel, NoSuchProvider, choose, reach
 from assistant.providers.listing import ListedModels, ListModels
 from assistant.providers.registry import ModelRegistry, list_models, open_provider
@@ -19,11 +20,46 @@ from assistant.providers.registry import ModelRegistry, list_models, open_provid
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenModel:
     choice: ChosenModel
+    provider: ReplaceableModel
+
+
+class AgentModels(Mapping[str, ModelInfo]):
+    """The facts about each agent's model, as they are now."""
+
+    def __init__(self, models: Mapping[str, OpenModel]) -> None:
+        self._models = models
+
+    def __getitem__(self, name: str) -> ModelInfo:
+        return self._models[name].provider.info
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._models)
+
+    def __len__(self) -> int:
+        return len(self._models)
+
+
+async def open_models(config: Config, meter: Metering) -> dict[str, OpenModel]:
+    """The model of each agent, the default agent's first; an agent that chooses no model shares it. Raises ConfigError."""
+    return {
+        name: OpenModel(choice=each.choice, provider=ReplaceableModel(each.provider)) for name, each in (await _open(config, meter)).items()
+    }
+
+
+async def replace_models(models: dict[str, OpenModel], config: Config, meter: Metering) -> None:
+    """Put the models of another configuration, with the same agents, in the place of these. Raises ConfigError, and nothing is replaced."""
+    for name, new in (await _open(config, meter)).items():
+        models[name].provider.replace(new.provider)
+        models[name] = OpenModel(choice=new.choice, provider=models[name].provider)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Opened:
+    choice: ChosenModel
     provider: ModelProvider
 
 
-async def open_models(config: Config, meter: Metering) -> Mapping[str, OpenModel]:
-    """The model of each agent, the default agent's first; an agent that chooses no model shares it. Raises ConfigError."""
+async def _open(config: Config, meter: Metering) -> Mapping[str, _Opened]:
     models = {MAIN: await _open_model(config, config.agent, meter)}
     for name, settings in config.named_agents.items():
         own = config.agents.named[name]
@@ -32,7 +68,7 @@ async def open_models(config: Config, meter: Metering) -> Mapping[str, OpenModel
     return models
 
 
-async def _open_model(config: Config, agent: AgentSettings, meter: Metering) -> OpenModel:
+async def _open_model(config: Config, agent: AgentSettings, meter: Metering) -> _Opened:
     try:
         choices = [await _choose(config, agent.model, agent.provider)]
         choices += [await _choose(config, fallback.model, fallback.provider) for fallback in config.fallbacks(agent)]
@@ -44,7 +80,7 @@ async def _open_model(config: Config, agent: AgentSettings, meter: Metering) -> 
         reason = first.reason
         first, *fallbacks = fallbacks
         first = replace(first, reason=f"{first.reason}; {reason}")
-    return OpenModel(choice=first, provider=open_provider(first, fallbacks=fallbacks, meter=meter))
+    return _Opened(choice=first, provider=open_provider(first, fallbacks=fallbacks, meter=meter))
 
 
 async def _choose(config: Config, model: str | None, provider: str) -> ChosenModel:

@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -33,7 +33,7 @@ from assistant.app.ledger import BudgetNotices, UsageCommand
 from assistant.app.services import OpenChannels, Services, open_services
 from assistant.app.workflows import check_workflow_models
 from assistant.config import Loaded
-from assistant.contracts.channels import CalledChannel, ChannelStatus
+from assistant.contracts.channels import CalledChannel, ChannelSettings, ChannelStatus
 from assistant.contracts.errors import NanobotError
 from assistant.contracts.hooks import Hooks
 from assistant.contracts.messages import Json
@@ -85,14 +85,22 @@ class Runtime:
             turns=services.turns,
             expire_after=timedelta(seconds=services.loaded.config.deliver.expire_after),
         )
+        self._enabled = dict(services.loaded.config.enabled_channels)
         self._gateway = None if services.channels is None else self._open_gateway(services.channels)
         self.changes = ChangeFeed(services.store.changes, services.store.notifier)
         self._upkeep: list[asyncio.Task[None]] = []
 
+    async def let_in(self, channels: Mapping[str, ChannelSettings]) -> None:
+        """Go by these settings of channels that run: who may write, and who is the owner. Raises StoreUnavailable."""
+        if self._gateway is not None:
+            await self._follow_owners({**self._enabled, **channels})
+            self._enabled |= channels
+            self.services.directory.renew(channels)
+
     async def start(self) -> None:
         """Start to send before anything is received; each part first recovers what a dead process left. Raises StoreUnavailable."""
         if self._gateway is not None:
-            await self._follow_owners()
+            await self._follow_owners(self._enabled)
             self._gateway.dispatcher.start()
             await self._gateway.inbound.start()
             self._gateway.supervisors.start()
@@ -166,9 +174,8 @@ class Runtime:
         waiting = sorted((where, count) for where, count in counts.items() if where[1] != "sent" and count)
         return lines + [f"Deliveries on {channel}, {state}: {count}" for (channel, state), count in waiting]
 
-    async def _follow_owners(self) -> None:
+    async def _follow_owners(self, enabled: Mapping[str, ChannelSettings]) -> None:
         """The senders that the enabled channels name as owners are the owner. Those of channels that this process lacks stay as they are."""
-        enabled = self.services.loaded.config.enabled_channels
         named = [f"{name}:{sender}" for name, settings in enabled.items() if not settings.let_in_by_secret for sender in settings.owners]
         await self.services.store.links.follow(named, list(enabled))
         await self.services.store.links.settle()
@@ -188,7 +195,7 @@ class Runtime:
 
     def _open_gateway(self, channels: OpenChannels) -> _Gateway:
         services, store, config = self.services, self.services.store, self.services.loaded.config
-        enabled = config.enabled_channels
+        enabled = self._enabled
         inbound = InboundService(
             store=store,
             turns=services.turns,

@@ -14,7 +14,7 @@ from assistant.app.approvals import Approvals, open_approvals
 from assistant.app.ledger import build_meter
 from assistant.app.mcp import build_mcp
 from assistant.app.memory import OpenMemory, build_memory
-from assistant.app.models import OpenModel, open_models, open_registry
+from assistant.app.models import AgentModels, OpenModel, open_models, open_registry
 from assistant.app.sandbox import build_sandbox
 from assistant.app.schedules import Later, build_schedules, open_later
 from assistant.app.voice import build_voice
@@ -25,7 +25,7 @@ from assistant.config.errors import ConfigProblem
 from assistant.config.extensions import ConfiguredChannels
 from assistant.config.folders import make_home, make_workspace, shipped_workspace
 from assistant.config.schema import Config, TraceSettings
-from assistant.contracts.channels import Channel, ChannelContext, ChannelDirectory, ChannelFailed, opened_channel
+from assistant.contracts.channels import Channel, ChannelContext, ChannelFailed, opened_channel
 from assistant.contracts.documents import DocumentReader
 from assistant.contracts.errors import traceback_location
 from assistant.contracts.ledger import Metering
@@ -76,15 +76,15 @@ class Services:
     """What the server, the terminal's chat and `nanobot workflows` run on."""
 
     loaded: Loaded
-    models: Mapping[str, OpenModel]
-    """By agent, MAIN first."""
+    models: dict[str, OpenModel]
+    """By agent, MAIN first. A reload replaces them."""
     registry: ModelRegistry
     """The models that requests can name besides the agents; `direct` calls them."""
     direct: Direct
     store: Store
     memory: OpenMemory
     turns: Turns
-    directory: ChannelDirectory
+    directory: ConfiguredChannels
     deliveries: Deliveries
     later: Later
     reader: DocumentReader
@@ -97,6 +97,8 @@ class Services:
     channels: OpenChannels | None
     """None: this process only writes to the outbox, and a server on the same store sends."""
     meter: Meter
+    metering: Metering
+    """In front of each model: the meter, and traces where there are some."""
     reports: UsageReports
     metrics: Metrics
     skills: SkillShelf
@@ -109,7 +111,7 @@ class Services:
     @property
     def agents(self) -> Mapping[str, ModelInfo]:
         """The model of each agent, MAIN first."""
-        return {name: model.provider.info for name, model in self.models.items()}
+        return AgentModels(self.models)
 
     @property
     def spool(self) -> Path:
@@ -123,12 +125,11 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
     enabled channels; `Runtime` starts and closes them. Raises ConfigError and StoreUnavailable."""
     skills, offers = await asyncio.to_thread(_open_folders, loaded)
     async with AsyncExitStack() as opened:
-        sandbox = _probed_sandbox(loaded, opened)
-        directory = ConfiguredChannels(loaded.config.channels.by_name())
+        sandbox, directory = _probed_sandbox(loaded, opened), ConfiguredChannels(loaded.config.channels.by_name())
         store = await _open_store(loaded, directory, opened)
-        meter = build_meter(loaded.config, store, store.people, metrics := Metrics())
         traces = await _open_traces(loaded.config.traces, opened)
-        models, registry = await _open_models(loaded, traces.metering(meter) if traces else meter, opened)
+        metrics, meter, metering = _open_meter(loaded.config, store, traces)
+        models, registry = await _open_models(loaded, metering, opened)
         files, reader = _open_readers(loaded.config, store, opened)
         channels, deliveries = _open_delivery(loaded, directory, store, metrics, with_channels=with_channels)
         later = open_later(store, directory, store.people)
@@ -173,6 +174,7 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
             approvals=open_approvals(loaded, store, turns),
             channels=channels,
             meter=meter,
+            metering=metering,
             reports=UsageReports(store=store.ledger, budgets=meter.budgets, people=store.people),
             metrics=metrics,
             skills=skills,
@@ -250,7 +252,7 @@ def _probed_sandbox(loaded: Loaded, opened: AsyncExitStack) -> MachineSandbox:
     return sandbox
 
 
-async def _open_models(loaded: Loaded, metering: Metering, opened: AsyncExitStack) -> tuple[Mapping[str, OpenModel], ModelRegistry]:
+async def _open_models(loaded: Loaded, metering: Metering, opened: AsyncExitStack) -> tuple[dict[str, OpenModel], ModelRegistry]:
     """The models of the agents and those that requests can name, each behind the meter."""
     models = await open_models(loaded.config, metering)
     for model in models.values():
@@ -258,6 +260,11 @@ async def _open_models(loaded: Loaded, metering: Metering, opened: AsyncExitStac
     registry = open_registry(loaded, models[MAIN].choice, metering)
     opened.push_async_callback(registry.close)
     return models, registry
+
+
+def _open_meter(config: Config, store: Store, traces: "Traces | None") -> tuple[Metrics, Meter, Metering]:
+    meter = build_meter(config, store, store.people, metrics := Metrics())
+    return metrics, meter, traces.metering(meter) if traces else meter
 
 
 async def _open_traces(settings: TraceSettings, opened: AsyncExitStack) -> "Traces | None":

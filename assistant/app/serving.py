@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import resource
 import signal
 import socket
@@ -12,15 +13,24 @@ from contextlib import ExitStack, contextmanager
 from assistant.api.server.bind import bind, check_exposure
 from assistant.api.server.serve import serve as serve_api
 from assistant.api.settings import ApiSettings
-from assistant.app.runtime import FOR_TURNS, open_runtime
+from assistant.app.reload import Reloader
+from assistant.app.runtime import FOR_TURNS, Runtime, open_runtime
+from assistant.app.server_file import announced
 from assistant.app.services import Services
 from assistant.config import Loaded
 
 
-async def serve(loaded: Loaded, on_listening: Callable[[Services, int], None], *, chat_only: bool = False) -> None:
+async def serve(
+    loaded: Loaded,
+    on_listening: Callable[[Services, int], None],
+    *,
+    chat_only: bool = False,
+    read: Callable[[], Loaded] | None = None,
+) -> None:
     """Serve until SIGTERM or SIGINT; then let running turns end within `shutdown.grace`. `on_listening`: called once, with the port.
 
     `chat_only`: chat completions and models, and no channels: what the assistant sends waits for a server that has them.
+    `read`: gives the configuration anew, for SIGHUP; None: there is no reload.
     Raises CannotServe (a port in use, a bind that would expose it), ConfigError, StoreUnavailable.
     """
     settings = loaded.config.api
@@ -31,15 +41,17 @@ async def serve(loaded: Loaded, on_listening: Callable[[Services, int], None], *
         async with open_runtime(loaded, chat_only=chat_only) as (runtime, app):
             await runtime.start()
             _tune_interpreter()
-            await serve_api(
-                app,
-                settings,
-                stop=_stop_signal(),
-                grace=grace,
-                sockets=sockets,
-                on_listening=lambda port: on_listening(runtime.services, port),
-                finish=lambda: runtime.stop(grace * FOR_TURNS),
-            )
+            stop = _stop_signal()
+            with _reloading(runtime, read, stop):
+                await serve_api(
+                    app,
+                    settings,
+                    stop=stop,
+                    grace=grace,
+                    sockets=sockets,
+                    on_listening=lambda port: on_listening(runtime.services, port),
+                    finish=lambda: runtime.stop(grace * FOR_TURNS),
+                )
 
 
 @contextmanager
@@ -62,6 +74,37 @@ def _stop_signal() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end)
     return stop
+
+
+@contextmanager
+def _reloading(runtime: Runtime, read: Callable[[], Loaded] | None, stop: asyncio.Event) -> Generator[None]:
+    """SIGHUP reloads, one after the other; where it says that the terminal is gone, it ends the server as it always did."""
+    if read is None:
+        yield
+        return
+    loop, lock, on_terminal = asyncio.get_running_loop(), asyncio.Lock(), os.isatty(0)
+    running: set[asyncio.Task[None]] = set()
+    with announced(runtime.services.loaded.home) as reports:
+        reloader = Reloader(runtime, read)
+
+        async def reload() -> None:
+            async with lock:
+                reports.write(await reloader.reload())
+
+        def hung_up() -> None:
+            if on_terminal and not os.isatty(0):
+                stop.set()
+                return
+            running.add(task := asyncio.create_task(reload()))
+            task.add_done_callback(running.discard)
+
+        loop.add_signal_handler(signal.SIGHUP, hung_up)
+        try:
+            yield
+        finally:
+            loop.remove_signal_handler(signal.SIGHUP)
+            for task in running:
+                task.cancel()
 
 
 def _tune_interpreter() -> None:

@@ -1,8 +1,8 @@
 """`nanobot channels status | login | test`, and `nanobot pairing list | approve | revoke`: which strangers the owner lets write."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, TypeVar
 
@@ -119,6 +119,12 @@ def try_out(
 
 def sent_to(loaded: Loaded, name: str, chat_id: str, text: str) -> str:
     """Send a message now, past the outbox; returns its receipt in words. A failure of the platform is one line and exit code 1."""
+    with _failing(name):
+        return send_now(loaded, name, chat_id, text)
+
+
+def send_now(loaded: Loaded, name: str, chat_id: str, text: str) -> str:
+    """As `sent_to`. Raises ChannelFailed, SendFailed."""
     event = OutboundEvent(
         id=new_id("evt"),
         address=ConfiguredChannels(loaded.config.channels.by_name()).check(address_of(name, chat_id)),
@@ -126,7 +132,7 @@ def sent_to(loaded: Loaded, name: str, chat_id: str, text: str) -> str:
         expires_at=datetime.now(UTC) + timedelta(minutes=1),
         origin=Origin(kind="cli", owner=OWNER.id),
     )
-    return with_channel(loaded, name, lambda channel: _sent(channel, event))
+    return use_channel(loaded, name, lambda channel: _sent(channel, event))
 
 
 async def _sent(channel: Channel, event: OutboundEvent) -> str:
@@ -142,13 +148,24 @@ async def _sent(channel: Channel, event: OutboundEvent) -> str:
 
 def with_channel(loaded: Loaded, name: str, use: Callable[[Channel], Awaitable[T]]) -> T:
     """Run `use` with the adapter and return its result; a failure of the platform is one line and exit code 1."""
+    with _failing(name):
+        return use_channel(loaded, name, use)
+
+
+def use_channel(loaded: Loaded, name: str, use: Callable[[Channel], Awaitable[T]]) -> T:
+    """As `with_channel`. Raises ChannelFailed, and what `use` raises."""
 
     async def run() -> T:
         async with opened(loaded, name) as channel:
             return await use(channel)
 
+    return asyncio.run(run())
+
+
+@contextmanager
+def _failing(name: str) -> Generator[None]:
     try:
-        return asyncio.run(run())
+        yield
     except (ChannelFailed, SendFailed) as error:
         fail(f"{name}: {harmless(str(error))}")
 

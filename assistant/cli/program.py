@@ -14,9 +14,10 @@ from assistant.contracts.errors import NanobotError
 from assistant.providers.choice import NoSuchProvider
 
 _NAMES: Final = (
-    *("serve", "chat-server", "chat", "send", "deliveries", "channels", "pairing", "people", "keys", "web", "budgets", "usage"),
+    *("init", "serve", "reload", "chat-server", "chat", "send", "deliveries", "channels", "pairing", "people", "keys", "web"),
+    *("budgets", "usage"),
     *("sessions", "memory", "skills", "mcp", "mcp-server", "schedule", "tasks", "workflows"),
-    *("approvals", "permissions", "audit", "doctor", "config"),
+    *("approvals", "permissions", "audit", "doctor", "config", "import"),
 )
 _MODULES: Final = {
     "chat-server": "chat_server",
@@ -24,6 +25,7 @@ _MODULES: Final = {
     "channels": "channel_setup",
     "pairing": "channel_setup",
     "mcp-server": "mcp_server",
+    "import": "imports",
 }
 """Of the commands that have no module of their name."""
 

@@ -1,5 +1,6 @@
 """`nanobot serve`, and what it prints when it is ready."""
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -11,6 +12,7 @@ from assistant.app.serving import serve as serve_assistant
 from assistant.cli.shared import ConfigOption, LogLevelOption, ModelOption, WorkspaceOption, begin_logging, configured
 from assistant.cli.web import page_address
 from assistant.config import Loaded
+from assistant.contracts.messages import Json
 
 
 def announce(services: Services, port: int) -> None:
@@ -65,12 +67,15 @@ def serve(
 ) -> None:
     """Serve the API until Ctrl-C or SIGTERM.
 
-    Then running turns are answered first, for shutdown.grace seconds at most; a second Ctrl-C ends at once.
+    Then running turns are answered first, for shutdown.grace seconds at most; a second Ctrl-C ends at once. SIGHUP, or nanobot reload, reads
+    the configuration anew.
 
     Example: nanobot serve
 
     Example: nanobot serve --port 9000 --model anthropic/claude-sonnet-5
     """
-    loaded = configured(config, workspace=workspace, model=model, more={"api.host": host, "api.port": port, "log.level": log_level})
+    more: dict[str, Json] = {"api.host": host, "api.port": port, "log.level": log_level}
+    loaded = configured(config, workspace=workspace, model=model, more=more)
     begin_logging(loaded)
-    uvloop.run(serve_assistant(loaded, announce))
+    read = partial(configured, config, workspace=workspace, model=model, more=more)
+    uvloop.run(serve_assistant(loaded, announce, read=read))

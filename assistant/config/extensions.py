@@ -142,6 +142,10 @@ class ConfiguredChannels:
         self._settings = channels
         self._kinds: dict[str, ChannelKind] = {}
 
+    def renew(self, channels: Mapping[str, ChannelSettings]) -> None:
+        """Go by these settings of channels that are there already."""
+        self._settings = {**self._settings, **channels}
+
     @property
     def names(self) -> Sequence[str]:
         return tuple(self._settings)

@@ -125,3 +125,28 @@ class ModelChain:
     async def close(self) -> None:
         for link in self._links:
             await link.wire.model.close()
+
+
+class ReplaceableModel:
+    """A ModelProvider that stands for another, which may be replaced while calls run: they end with the one that they began with."""
+
+    def __init__(self, model: ModelProvider) -> None:
+        self._model = model
+        self._replaced: list[ModelProvider] = []
+        self.complete = model.complete
+
+    @property
+    def info(self) -> ModelInfo:
+        return self._model.info
+
+    async def probe(self) -> None:
+        await self._model.probe()
+
+    def replace(self, model: ModelProvider) -> None:
+        """Later calls are the new one's. The old one stays open for those that run, and is closed with this."""
+        self._replaced.append(self._model)
+        self._model, self.complete = model, model.complete
+
+    async def close(self) -> None:
+        for model in (self._model, *self._replaced):
+            await model.close()

@@ -116,6 +116,7 @@ class ModelRegistry:
         self._stand_ins = {name: listed for name, listed in _STAND_INS.items() if offline and name not in models}
         self._headers: dict[str, GgufHeader] = {}
         self._opened: dict[str, OpenedModel] = {}
+        self._replaced: list[OpenedModel] = []
         self._unsure = 0
         self._opening = asyncio.Lock()
 
@@ -129,9 +130,15 @@ class ModelRegistry:
         """Raises ModelNotFound, or ProviderFailed with the reason why a known model is unavailable."""
         return self._opened.get(model_id) or await self._open(model_id)
 
+    def take_over(self, new: "ModelRegistry") -> None:
+        """Be as `new`, of which nothing was opened yet. Calls that run end with the models that they began with."""
+        self._replaced += self._opened.values()
+        self._models, self._lists, self._choose, self._default = new._models, new._lists, new._choose, new._default
+        self._stand_ins, self._headers, self._opened, self._unsure = new._stand_ins, {}, {}, 0
+
     async def close(self) -> None:
         """Close all opened models. Safe to call twice."""
-        for opened in self._opened.values():
+        for opened in (*self._opened.values(), *self._replaced):
             for provider in (opened.writes, opened.embeds):
                 if provider is not None:
                     await provider.close()

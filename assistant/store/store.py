@@ -25,6 +25,7 @@ from assistant.store.database import AttachmentSettings, Database, DatabaseEngin
 from assistant.store.forgetting import Forgetting
 from assistant.store.history import HistoryIndex
 from assistant.store.idempotency import IdempotencyStore
+from assistant.store.imported import ImportedSessions
 from assistant.store.inbox import InboxStore
 from assistant.store.jobs import JobStore
 from assistant.store.learned import LearnedStore
@@ -84,6 +85,7 @@ class Store:
     people: PeopleStore
     links: LinkStore
     history: HistoryIndex
+    imported: ImportedSessions
     memories: MemoryStore
     forgetting: Forgetting
     learned: LearnedStore
@@ -179,6 +181,7 @@ def _stores(
         forgetting=Forgetting(database, notifier, redact=(redact, redact_audit), clock=clock),
         learned=LearnedStore(database, notifier, clock=clock),
         history=sessions.history,
+        imported=ImportedSessions(database),
         ledger=LedgerStore(database, runner, clock=clock),
         mcp=McpStore(database, clock=clock),
         audit=AuditStore(database),

@@ -70,6 +70,7 @@ class Turns:
         session. `allowance`: the limits of turns that start without an admission. `compaction`: sums up what outgrows a context.
         `memory`: what outlives a session; None: nothing does."""
         self.agents = agents
+        """May be replaced: each turn takes its agent as it begins."""
         self.allowance = allowance
         self._people = people
         self._compaction = compaction

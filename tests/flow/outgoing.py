@@ -62,8 +62,9 @@ class Outbox:
 
 @asynccontextmanager
 async def open_outbox(folder: Path, *enabled: str) -> AsyncGenerator[Outbox]:
+    """`enabled`: the channels that people are reached on; none: any, and nothing is delivered here."""
     delivered, watch = set(enabled), Watch()
-    store = await open_store(StoreSettings(), folder / "state", offers=lambda address: address.channel in delivered)
+    store = await open_store(StoreSettings(), folder / "state", offers=lambda address: not enabled or address.channel in delivered)
     try:
         yield Outbox(
             store=store,

@@ -277,7 +277,7 @@ async def test_a_cancellation_that_comes_again_is_told_that_it_was_done(tmp_path
 
 
 async def test_a_message_to_a_person_goes_to_their_chat_and_says_whom_it_is_for(tmp_path: Path) -> None:
-    async with open_outbox(tmp_path, "telegram") as outbox:
+    async with open_outbox(tmp_path) as outbox:
         on = ConfiguredChannels({**ChannelsSettings().by_name(), "telegram": TelegramSettings(enabled=True)})
         outbox = replace(outbox, channels=on)
         await outbox.store.people.of("telegram:42", "Anna")
