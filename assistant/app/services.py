@@ -45,6 +45,7 @@ from assistant.sandbox.service import MachineSandbox
 from assistant.schedule.service import ScheduleService
 from assistant.skills.files import OWN
 from assistant.skills.shelf import SkillShelf, open_shelf
+from assistant.store.freezes import Freeze
 from assistant.store.store import Store, open_store
 from assistant.tasks.book import TaskBook
 from assistant.tasks.runs import CommandRuns
@@ -101,6 +102,8 @@ class Services:
     metrics: Metrics
     skills: SkillShelf
     voice: VoiceMessages
+    freeze: Freeze | None
+    """The store was restored when it was opened, and not resumed: see `Runtime.start`."""
 
     @property
     def choice(self) -> ChosenModel:
@@ -177,6 +180,7 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
             metrics=metrics,
             skills=skills,
             voice=parts.voice.messages,
+            freeze=await store.freezes.get(),
         )
 
 

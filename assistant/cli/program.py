@@ -16,7 +16,7 @@ from assistant.providers.choice import NoSuchProvider
 _NAMES: Final = (
     *("serve", "chat-server", "chat", "send", "deliveries", "channels", "pairing", "people", "keys", "budgets", "usage"),
     *("sessions", "memory", "skills", "mcp", "mcp-server", "schedule", "tasks", "workflows"),
-    *("approvals", "permissions", "audit", "doctor", "config"),
+    *("approvals", "permissions", "audit", "doctor", "config", "backup", "restore", "resume"),
 )
 _MODULES: Final = {
     "chat-server": "chat_server",
@@ -24,6 +24,8 @@ _MODULES: Final = {
     "channels": "channel_setup",
     "pairing": "channel_setup",
     "mcp-server": "mcp_server",
+    "restore": "backup",
+    "resume": "backup",
 }
 """Of the commands that have no module of their name."""
 

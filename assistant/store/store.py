@@ -21,6 +21,7 @@ from assistant.store.channels import PairingStore, StoredChannelNotes, StoredCha
 from assistant.store.continuations import ContinuationStore
 from assistant.store.database import AttachmentSettings, Database, DatabaseEngine, StoreSettings, Transaction
 from assistant.store.forgetting import Forgetting
+from assistant.store.freezes import FreezeStore
 from assistant.store.history import HistoryIndex
 from assistant.store.idempotency import IdempotencyStore
 from assistant.store.inbox import InboxStore
@@ -40,11 +41,12 @@ from assistant.store.responses import ResponseStore
 from assistant.store.schedules import ScheduleStore
 from assistant.store.sessions import Sessions
 from assistant.store.sqlite import SqliteEngine
+from assistant.store.staging import settle
 from assistant.store.summaries import SummaryStore, redact
 from assistant.store.tasks import TaskStore
 
 _SQLITE = "sqlite:///"
-HEAD = "0019"
+HEAD = "0020"
 """The newest revision in `migrations/versions`."""
 _EXISTS = {
     "sqlite": "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'",
@@ -87,6 +89,7 @@ class Store:
     ledger: LedgerStore
     mcp: McpStore
     audit: AuditStore
+    freezes: FreezeStore
     notifier: Notifier
     database: Database
     runner: Runner
@@ -119,16 +122,37 @@ async def open_store(
     SQLite is in `state_folder` unless `settings.url` names another database; the files of attachments and media always are. Nothing is recovered,
     swept or purged: the server does that.
     """
-    url = settings.url or f"{_SQLITE}{(state_folder / 'nanobot.db').absolute()}"
+    url = store_url(settings, state_folder)
     engine, runner, notifier_on = await asyncio.to_thread(_parts, url)
     database = Database(engine)
     store = _stores(database, runner, notifier_on(database), state_folder, attachments, zone=zone, offers=offers, clock=clock)
     try:
         await bring_up_to_date(database, url)
+        await settle(database, state_folder)
     except BaseException:
         await store.close()
         raise
     return store
+
+
+def store_url(settings: StoreSettings, state_folder: Path) -> str:
+    """Where the database is."""
+    return settings.url or f"{_SQLITE}{(state_folder / 'nanobot.db').absolute()}"
+
+
+def sqlite_path(url: str) -> Path | None:
+    """The file of a SQLite database; None: it is another kind."""
+    return Path(url.removeprefix(_SQLITE)).absolute() if url.startswith(_SQLITE) else None
+
+
+def open_engine(url: str, *, writer_setup: str = "") -> DatabaseEngine:
+    """For connections of one's own: `Database` has those of the server. `writer_setup`: as in `PostgresEngine`."""
+    path = sqlite_path(url)
+    if path is not None:
+        return SqliteEngine(path)
+    from assistant.store.postgres import PostgresEngine  # noqa: PLC0415 - psycopg is an extra, and slow to import
+
+    return PostgresEngine(url, writer_setup=writer_setup)
 
 
 def _stores(
@@ -177,6 +201,7 @@ def _stores(
         ledger=LedgerStore(database, runner, clock=clock),
         mcp=McpStore(database, clock=clock),
         audit=AuditStore(database),
+        freezes=FreezeStore(database, notifier, clock=clock),
         notifier=notifier,
         database=database,
         runner=runner,
@@ -185,33 +210,34 @@ def _stores(
 
 def _parts(url: str) -> tuple[DatabaseEngine, Runner, Callable[[Database], Notifier]]:
     """What depends on the kind of database."""
-    if not url.startswith(_SQLITE):
-        from assistant.store.postgres import PostgresEngine, PostgresNotifier  # noqa: PLC0415 - psycopg is an extra, and slow to import
+    path = sqlite_path(url)
+    if path is None:
+        from assistant.store.postgres import PostgresNotifier  # noqa: PLC0415 - psycopg is an extra, and slow to import
 
         lock = SessionLockRunner()
-        return PostgresEngine(url, writer_setup=lock.setup), lock, lambda database: PostgresNotifier(url, lock.id, database)
-    path = Path(url.removeprefix(_SQLITE)).absolute()
+        return open_engine(url, writer_setup=lock.setup), lock, lambda database: PostgresNotifier(url, lock.id, database)
     folder = path.with_name(f"{path.name}-runners")
     try:
         runner = FileRunner(folder)
     except OSError as error:
         raise StoreUnavailable(f"The store can't be opened: {error.strerror}.") from error
-    return SqliteEngine(path), runner, lambda _: PipeNotifier(folder, runner.id)
+    return open_engine(url), runner, lambda _: PipeNotifier(folder, runner.id)
 
 
 async def bring_up_to_date(database: Database, url: str) -> None:
     """Bring the database to revision `HEAD`. Raises StoreUnavailable if that fails, as after a downgrade."""
-    found = await database.write(_make_or_look)
+    found = await database.write(make_or_look)
     if found == HEAD:
         return
     log.info("store.migrating from=%s to=%s", found, HEAD)
-    await _migrate(url)
+    await migrate(url)
     if await database.read(_look) != HEAD:
         raise StoreUnavailable("The store could not be brought to this version's schema.")
     log.info("store.migrated to=%s", HEAD)
 
 
-def _make_or_look(connection: Transaction) -> str:
+def make_or_look(connection: Transaction) -> str:
+    """Make the newest schema in an empty database. Returns the revision that there is."""
     if not connection.execute(_EXISTS[connection.dialect]):
         for statement in (Path(__file__).parent / "migrations" / f"{connection.dialect}.sql").read_text(encoding="utf-8").split(";\n"):
             if statement.strip():
@@ -224,11 +250,12 @@ def _look(connection: Transaction) -> str:
     return rows[0][0] if rows else "none"
 
 
-async def _migrate(url: str) -> None:
+async def migrate(url: str, revision: str = "head") -> None:
+    """Apply the revisions that are missing, in a process of their own. All or none are applied. Raises StoreUnavailable."""
     child = await asyncio.create_subprocess_exec(sys.executable, "-m", "assistant.store.migrate", stdin=PIPE, stdout=DEVNULL, stderr=PIPE)
     try:
         async with asyncio.timeout(600):
-            _, said = await child.communicate(url.encode())
+            _, said = await child.communicate(f"{url}\n{revision}".encode())
     except TimeoutError:
         child.kill()
         await child.wait()
