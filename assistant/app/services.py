@@ -122,13 +122,12 @@ class Services:
 
 @asynccontextmanager
 async def open_services(loaded: Loaded, *, with_channels: bool = False) -> AsyncGenerator[Services]:
-    """Build everything; at the end, or where that fails, stop the turns that still run and close what was opened. `with_channels`: open the
-    enabled channels; `Runtime` starts and closes them. Raises ConfigError and StoreUnavailable."""
+    """Build everything; at the end, or on failure, stop running turns and close what was opened. `with_channels`: open the enabled ones, which
+    `Runtime` starts. Raises ConfigError and StoreUnavailable."""
     skills, offers = await asyncio.to_thread(_open_folders, loaded)
     async with AsyncExitStack() as opened:
         sandbox = _probed_sandbox(loaded, opened)
-        directory = ConfiguredChannels(loaded.config.channels.by_name())
-        store = await _open_store(loaded, directory, opened)
+        store = await _open_store(loaded, directory := ConfiguredChannels(loaded.config.channels.by_name()), opened)
         meter = build_meter(loaded.config, store, store.people, metrics := Metrics())
         traces = await _open_traces(loaded.config.traces, opened)
         models, registry = await _open_models(loaded, traces.metering(meter) if traces else meter, opened)

@@ -40,7 +40,7 @@ class BackupRefused(NanobotError, status=409, code="backup_refused"):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
+class ArchiveMember:
     """A file or a folder of the archive, its name with slashes."""
 
     name: str
@@ -86,9 +86,9 @@ class ArchiveWriter:
         self._sums.close()
 
     def add_bytes(self, name: str, contents: bytes) -> None:
-        self.add(Member(name=name, size=len(contents)), BytesIO(contents))
+        self.add(ArchiveMember(name=name, size=len(contents)), BytesIO(contents))
 
-    def add(self, member: Member, source: BinaryIO | None = None) -> None:
+    def add(self, member: ArchiveMember, source: BinaryIO | None = None) -> None:
         """`source`: of a file, with `member.size` bytes at least. Raises OSError where it ends before."""
         found = tarfile.TarInfo(member.name)
         found.size, found.mode, found.mtime = member.size, member.mode, int(member.at)
@@ -114,7 +114,7 @@ class ArchiveWriter:
         self._gzip.close()
 
 
-Take = Callable[[Member, BinaryIO], None]
+Take = Callable[[ArchiveMember, BinaryIO], None]
 
 
 def read_archive(source: BinaryIO, begin: Callable[[dict[str, Any]], None], take: Take) -> dict[str, Any]:
@@ -208,7 +208,7 @@ def _stream(tar: tarfile.TarFile, found: tarfile.TarInfo) -> BinaryIO:
     return cast("BinaryIO", tar.extractfile(found) or BytesIO()) if found.type == tarfile.REGTYPE else BytesIO()
 
 
-def _checked(found: tarfile.TarInfo) -> Member:
+def _checked(found: tarfile.TarInfo) -> ArchiveMember:
     """A member that can't leave its place. Raises BackupBroken."""
     path = PurePosixPath(found.name)
     plain = found.type in (tarfile.REGTYPE, tarfile.DIRTYPE)
@@ -216,7 +216,7 @@ def _checked(found: tarfile.TarInfo) -> Member:
     if not plain or not safe or path.parts[0] not in _PLACES:
         raise BackupBroken(f"The backup holds {found.name[:200]!r}, which no backup of nanobot does. Nothing of it was used.")
     folder = found.type == tarfile.DIRTYPE
-    return Member(name=str(path), size=found.size, mode=found.mode & 0o700, at=float(found.mtime), folder=folder)
+    return ArchiveMember(name=str(path), size=found.size, mode=found.mode & 0o700, at=float(found.mtime), folder=folder)
 
 
 def _object(text: bytes) -> dict[str, Any]:

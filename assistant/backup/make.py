@@ -15,7 +15,7 @@ from typing import BinaryIO, Final, cast
 import apsw
 
 from assistant import __version__
-from assistant.backup.archive import ArchiveWriter, BackupRefused, Member
+from assistant.backup.archive import ArchiveMember, ArchiveWriter, BackupRefused
 from assistant.backup.rows import kept_tables, read_pages, sequences
 from assistant.contracts.messages import Json
 from assistant.store.blobs import removals_held
@@ -134,7 +134,7 @@ class _Files:
     scratch: Path | None
 
     def write(self, name: str, folder: Path) -> None:
-        self.archive.add(Member(name=name, mode=0o700, folder=True))
+        self.archive.add(ArchiveMember(name=name, mode=0o700, folder=True))
         for entry, relative in _walk(folder, () if self.scratch else _NOT_KEPT):
             try:
                 self._write(entry, f"{name}/{relative}")
@@ -147,13 +147,13 @@ class _Files:
         found = entry.stat(follow_symlinks=False)
         mode, at = found.st_mode & 0o700, found.st_mtime
         if entry.is_dir(follow_symlinks=False):
-            self.archive.add(Member(name=name, mode=mode, at=at, folder=True))
+            self.archive.add(ArchiveMember(name=name, mode=mode, at=at, folder=True))
         elif not _is_file(entry):
             if len(self.made.left_out) < _MOST_NAMED:
                 self.made.left_out.append(entry.path)
         elif not os.path.samestat(found, self.own) and not _beside_sqlite(entry.path):
             with open(entry.path, "rb") as opened, self._still(opened) as (source, size):
-                self.archive.add(Member(name=name, size=size, mode=mode, at=at), source)
+                self.archive.add(ArchiveMember(name=name, size=size, mode=mode, at=at), source)
             self.made.files += 1
             self.made.size += size
             self.advance(size)

@@ -22,7 +22,7 @@ from assistant.store.store import bring_up_to_date, migrate, open_engine, sqlite
 
 _PASSING: Final = frozenset({"pulse", "channel_states", "limit_uses"})
 """Tables that say nothing of whether a store is in use."""
-_RUNS: Final = "A server uses this store. Stop it, and restore then."
+_RUNS: Final = "A server uses this store. Stop it first."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ def what_is_there(target: RestoreTarget) -> str:
     if path is None or path.exists():
         link = open_engine(target.url).connect(writes=True)
         try:
-            _refuse_if_used(link, path)
+            refuse_if_used(link, path)
             link.begin()
             rows = _counted(link)
             link.rollback()
@@ -109,7 +109,7 @@ def _replace_rows(source: DatabaseEngine, target: DatabaseEngine, found: Unpacke
     try:
         if writing.dialect == "postgresql":
             writing.execute("SET idle_in_transaction_session_timeout = 0")
-        _refuse_if_used(writing, path)
+        refuse_if_used(writing, path)
         reading.begin()
         writing.begin()
         tables = kept_tables()
@@ -128,7 +128,7 @@ def _replace_rows(source: DatabaseEngine, target: DatabaseEngine, found: Unpacke
         writing.close()
 
 
-def _refuse_if_used(link: DatabaseLink, path: Path | None) -> None:
+def refuse_if_used(link: DatabaseLink, path: Path | None) -> None:
     """Between transactions. A connection that was closed just now is seen for a moment."""
     for wait in (0.05, 0.2, 0.5, 1.0, 0.0):
         if not others_alive(link, path):

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Final, cast
 
 import apsw
 
-from assistant.backup.archive import BackupBroken, BackupRefused, Member, read_archive
+from assistant.backup.archive import ArchiveMember, BackupBroken, BackupRefused, read_archive
 from assistant.backup.rows import MOST_PAGE, add_rows, continue_sequences, kept_tables, unpack_page
 from assistant.contracts.errors import StoreUnavailable
 from assistant.store.database import DatabaseLink
@@ -86,7 +86,7 @@ class _Checking:
     def __init__(self, head: BackupHead) -> None:
         self.found = Unpacked(head)
 
-    def take(self, member: Member, stream: BinaryIO) -> None:
+    def take(self, member: ArchiveMember, stream: BinaryIO) -> None:
         place, _, rest = member.name.partition("/")
         if place == "rows":
             table, _, number = rest.partition("/")
@@ -107,7 +107,7 @@ class _Checking:
 
     def take_rows(self, table: str, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None: ...
 
-    def take_file(self, member: Member, stream: BinaryIO) -> None: ...
+    def take_file(self, member: ArchiveMember, stream: BinaryIO) -> None: ...
 
     def end(self, manifest: Mapping[str, Any]) -> None: ...
 
@@ -153,7 +153,7 @@ class _Unpacking(_Checking):
         except apsw.Error as error:
             raise BackupBroken(f"The backup is damaged: its rows of {table!r} do not fit together ({type(error).__name__}).") from None
 
-    def take_file(self, member: Member, stream: BinaryIO) -> None:
+    def take_file(self, member: ArchiveMember, stream: BinaryIO) -> None:
         path = self._folder / member.name
         try:
             if member.folder:

@@ -71,7 +71,7 @@ class StoredSchedules:
         )
 
     async def skip_due(self) -> int:
-        """Leave out what is due by the rules of active schedules: they go on with their next instant, and those without one are cancelled. Returns
+        """Leave out what is due by the rules of active schedules: their next instant follows, and those without one are cancelled. Returns
         how many there were."""
         now, skipped = self._clock(), 0
 

@@ -19,7 +19,7 @@ THAW: Final = "DELETE FROM freezes RETURNING id"
 _WAITING: Final = {
     "deliveries": "outbox WHERE state IN ('queued', 'sending') AND created <= :made",
     "messages to answer": "inbox WHERE state IN ('waiting', 'taken') AND at <= :made",
-    "turns to go on with": "continuations WHERE state IN ('waiting', 'taken') AND at <= :made",
+    "turns to run": "continuations WHERE state IN ('waiting', 'taken') AND at <= :made",
     "tasks": "tasks WHERE state IN ('waiting', 'running') AND created <= :made",
     "jobs": "jobs WHERE ended IS NULL AND created <= :made",
     "occurrences of schedules": "occurrences WHERE state = 'claimed' OR (state = 'waiting' AND instant <= :now)",
@@ -46,7 +46,7 @@ _WHY: Final = "it waited in a backup that was restored, and its owner cancelled 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Freeze:
-    """That the store was restored, and nothing that waits is begun."""
+    """That the store was restored, and nothing that waits is started."""
 
     id: str
     made: datetime

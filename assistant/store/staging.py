@@ -1,6 +1,6 @@
 """The files of a restore: they lie beside the state until the database is the restored one, then they take the places of those that were there.
 
-The restore's id is in the plan and, in the transaction that replaces the rows, in the table `freezes`. So whoever opens the store after a crash
+The restore's id is in the plan and, in the transaction that replaces the rows, in the table `freezes`. So what opens the store after a crash
 sees which of the two states is the whole one, and completes it.
 """
 

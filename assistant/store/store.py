@@ -40,6 +40,7 @@ from assistant.store.reaching import Offers
 from assistant.store.responses import ResponseStore
 from assistant.store.schedules import ScheduleStore
 from assistant.store.sessions import Sessions
+from assistant.store.snapshots import keep_snapshot
 from assistant.store.sqlite import SqliteEngine
 from assistant.store.staging import settle
 from assistant.store.summaries import SummaryStore, redact
@@ -225,10 +226,21 @@ def _parts(url: str) -> tuple[DatabaseEngine, Runner, Callable[[Database], Notif
 
 
 async def bring_up_to_date(database: Database, url: str) -> None:
-    """Bring the database to revision `HEAD`. Raises StoreUnavailable if that fails, as after a downgrade."""
+    """Bring the database to revision `HEAD`, with a copy of it kept before (SQLite; `assistant.store.snapshots`). Raises StoreUnavailable if that
+    fails, as after a downgrade; the database is as it was then."""
     found = await database.write(make_or_look)
     if found == HEAD:
         return
+    if found.isdigit() and found > HEAD:
+        raise StoreUnavailable(
+            f"The store was written by a newer version of nanobot (its revision is {found}, this version's is {HEAD}). Start that version, or bring "
+            "back the store of this one: nanobot rollback."
+        )
+    path = sqlite_path(url)
+    if path is not None and found.isdigit():
+        await asyncio.to_thread(keep_snapshot, path, found)
+    elif path is None:
+        log.warning("store.no_snapshot: on PostgreSQL, pg_dump before an upgrade is the way back")
     log.info("store.migrating from=%s to=%s", found, HEAD)
     await migrate(url)
     if await database.read(_look) != HEAD:
@@ -265,5 +277,6 @@ async def migrate(url: str, revision: str = "head") -> None:
         kind = said.decode(errors="replace").strip().rpartition("\n")[2].partition(":")[0]
         log.error("store.migration_failed code=%s error=%s", child.returncode, kind)
         raise StoreUnavailable(
-            "The store could not be brought to this version's schema; was it written by a newer version? The log has the kind of error."
+            "The store could not be brought to this version's schema, and is as it was. Start the version of nanobot that you had before. "
+            "The log has the kind of error."
         )

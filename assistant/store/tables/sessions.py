@@ -108,7 +108,7 @@ class PulseRow(SQLModel, table=True):
 
 
 class FreezeRow(SQLModel, table=True):
-    """One row after a restore, until `nanobot resume`: meanwhile nothing goes out, and nothing that waits is begun. A backup leaves it out.
+    """One row after a restore, until `nanobot resume`: meanwhile nothing goes out, and nothing that waits is started. A backup leaves it out.
 
     `id`: the restore's, by which its files are known (`assistant.store.staging`). `made`: when the backup was made.
     """

@@ -45,7 +45,7 @@ async def test_what_waited_is_ended_and_what_came_since_stays(store: Store, cloc
     await let_wait(store, book, clock, "old")
     await claimed(store, "telegram:old")
     found = await freeze(store, clock)
-    assert (await store.freezes.waiting(found)) == {"deliveries": 1, "messages to answer": 1, "turns to go on with": 1, "jobs": 1}
+    assert (await store.freezes.waiting(found)) == {"deliveries": 1, "messages to answer": 1, "turns to run": 1, "jobs": 1}
     clock.turn(timedelta(days=2))
     await let_wait(store, book, clock, "new")
     assert (await store.freezes.waiting(found))["schedules that became due"] == 2

@@ -156,7 +156,7 @@ def test_what_would_be_lost_is_named_and_a_server_that_runs_is_left_alone(tmp_pa
     with nanobot.serving():
         before = stored(nanobot), files_of(nanobot.home)
         refused = nanobot("restore", "file", "--force")
-        assert (refused.returncode, "Stop it, and restore then." in refused.stderr) == (1, True)
+        assert (refused.returncode, "Stop it first." in refused.stderr) == (1, True)
         assert (stored(nanobot), files_of(nanobot.home)) == before
 
 
