@@ -16,7 +16,7 @@ from assistant.providers.choice import NoSuchProvider
 _NAMES: Final = (
     *("serve", "chat-server", "chat", "send", "deliveries", "channels", "pairing", "people", "keys", "budgets", "usage"),
     *("sessions", "memory", "skills", "mcp", "mcp-server", "schedule", "tasks", "workflows"),
-    *("approvals", "permissions", "audit", "doctor", "config", "backup", "restore", "resume", "rollback"),
+    *("approvals", "permissions", "audit", "doctor", "config", "backup", "restore", "resume", "rollback", "service"),
 )
 _MODULES: Final = {
     "chat-server": "chat_server",

@@ -1,7 +1,6 @@
 """Stores of every earlier revision, with rows in, are upgraded with what they held; and there is a way back."""
 
 import sqlite3
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -22,7 +21,7 @@ from .sent import event, send_all
 
 REVISIONS = [script.revision for script in ScriptDirectory.from_config(configuration()).walk_revisions()][1:]
 ROWS = 3
-Rows = Mapping[str, list[Mapping[str, object]]]
+Rows = dict[str, list[dict[str, object]]]
 
 
 def engine_of(url: str) -> Engine:
