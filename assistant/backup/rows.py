@@ -21,7 +21,7 @@ _FEW, _MANY = 16, 4096
 _PAGE: Final = 1 << 20
 """Bytes that a page of rows aims at."""
 MOST_PAGE: Final = 512 << 20
-_AT_ONCE: Final = 5000
+_AT_ONCE: Final = 1000
 """Values of one INSERT."""
 _SERIAL: Final = """
     SELECT table_name, column_name, pg_get_serial_sequence(quote_ident(table_name), column_name) FROM information_schema.columns

@@ -6,6 +6,8 @@ import json
 import tarfile
 from collections.abc import Callable
 from hashlib import sha256
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -135,7 +137,7 @@ def test_a_hostile_archive_leaves_no_trace(backup: bytes, used: Nanobot, kind: s
     assert not list(used.folder.rglob("evil"))
 
 
-def changed(backup: bytes, name: str, change: Callable[[dict[str, object]], object]) -> bytes:
+def changed(backup: bytes, name: str, change: Callable[[dict[str, Any]], object]) -> bytes:
     members = members_of(backup)
     for number, (member, data) in enumerate(members):
         if member.name == name:
@@ -160,8 +162,8 @@ def test_a_head_that_is_not_ours_is_refused(backup: bytes, used: Nanobot, change
 
 
 def test_columns_that_are_none_are_refused(backup: bytes, used: Nanobot) -> None:
-    def rename(head: dict[str, object]) -> None:
-        head["tables"]["sessions"][0] = 'id") VALUES (1); --'  # pyright: ignore[reportIndexIssue, reportUnknownMemberType]
+    def rename(head: dict[str, Any]) -> None:
+        head["tables"]["sessions"][0] = 'id") VALUES (1); --'
 
     (used.folder / "broken").write_bytes(changed(backup, "head.json", rename))
     assert "The backup's table 'sessions' is none of its revision" in used("restore", "--force", "broken").stderr
@@ -175,3 +177,21 @@ def test_rows_whose_owners_are_missing_are_refused(backup: bytes, used: Nanobot)
     members[-1] = (name, json.dumps(values).encode())
     (used.folder / "broken").write_bytes(archive_of(members, mended=True))
     assert "rows whose owners are missing" in used("restore", "--force", "broken").stderr
+
+
+SINCE_0018 = {"outbox": {"follows"}, "outbox_parts": {"reached_at", "read_at"}, "people": {"prefers"}, "chats": {"identity"}}
+
+
+def test_a_backup_of_an_earlier_version_is_brought_to_this_one(backup: bytes, tmp_path: Path) -> None:
+    def make_older(head: dict[str, Any]) -> None:
+        head["revision"], head["version"] = "0018", "0.0.9"
+        del head["tables"]["channel_notes"]
+        for table, columns in SINCE_0018.items():
+            head["tables"][table] = [name for name in head["tables"][table] if name not in columns]
+
+    nanobot = Nanobot(folder=tmp_path)
+    (tmp_path / "older").write_bytes(changed(backup, "head.json", make_older))
+    done = nanobot("restore", "older")
+    assert (done.returncode, "by nanobot 0.0.9" in done.stdout) == (0, True)
+    assert "hello" in nanobot("sessions", "show", "api:cli").stdout
+    assert "frozen" in nanobot("deliveries", "list").stderr

@@ -1,13 +1,18 @@
 """A backup of one database is restored into another, of either kind, and is the same there."""
 
+import asyncio
 import os
+import tempfile
 from asyncio import to_thread
+from collections.abc import Generator
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 
 from assistant.backup.make import BackupMade, BackupSources, write_backup
 from assistant.backup.restore import RestoreTarget, restore_backup
+from assistant.store.blobs import BlobStore, removals_held
 from assistant.store.database import StoreSettings
 from assistant.store.store import open_engine, open_store
 
@@ -77,3 +82,41 @@ async def test_what_is_there_is_replaced(url: str, tmp_path: Path) -> None:
     assert rows_of(url) == rows_of(other)
     assert os.listdir(tmp_path / "home" / "workspace") == ["new"]
     assert {"restoring", ".workspace.replaced"} & {*os.listdir(tmp_path / "home")} == set()
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Generator[Path]:
+    """A folder on another disk."""
+    other = Path("/dev/shm")
+    if not os.access(other, os.W_OK) or other.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is no other disk here")
+    with tempfile.TemporaryDirectory(dir=other) as place:
+        (Path(place) / "workspace").mkdir()
+        (Path(place) / "workspace" / "old").write_text("old")
+        yield Path(place)
+
+
+def test_a_folder_on_another_disk_is_filled_in_place(tmp_path: Path, elsewhere: Path) -> None:
+    """As a mount point is, which can't be renamed."""
+    url = f"sqlite:///{tmp_path}/nanobot.db"
+    asyncio.run(make_store(url, tmp_path))
+    (tmp_path / "workspace" / "folder").mkdir(parents=True)
+    (tmp_path / "workspace" / "folder" / "new").write_text("new")
+    back_up(url, tmp_path, tmp_path / "file")
+    home = tmp_path / "home"
+    target = RestoreTarget(url=f"sqlite:///{home}/db", home=home, folders={"workspace": elsewhere / "workspace"}, files={})
+    with (tmp_path / "file").open("rb") as source:
+        restore_backup(source, target)
+    found = sorted(path.relative_to(elsewhere).as_posix() for path in elsewhere.rglob("*"))
+    assert found == ["workspace", "workspace/folder", "workspace/folder/new"]
+
+
+def test_no_file_is_removed_while_a_backup_reads_them(tmp_path: Path) -> None:
+    files = BlobStore(tmp_path)
+    digest, _ = files.write_hashed(BytesIO(b"of the file"))
+    with removals_held(tmp_path):
+        assert not files.remove(digest)
+        assert files.read(digest) == b"of the file"
+        assert files.write_hashed(BytesIO(b"another"))[1] == 7
+    assert files.remove(digest)
+    assert files.read(digest) is None
