@@ -225,6 +225,15 @@ def _user(loaded: Loaded) -> str:
         raise InvalidRequest(
             f"The server does not run as root: give {loaded.home} to a user of its own (useradd --system; chown), and try again."
         )
+    try:
+        own = Path(pwd.getpwnam(name).pw_dir)
+    except KeyError:
+        raise InvalidRequest(f"There is no user {name} here.") from None
+    if own != Path.home() and loaded.home.is_relative_to(Path.home()):
+        raise InvalidRequest(
+            f"The state would be {loaded.home}, which is not {name}'s. Name it: "
+            f"sudo NANOBOT_HOME={shlex.quote(str(own / '.nanobot'))} {shlex.quote(_command(loaded)[0])} service install --system"
+        )
     return name
 
 

@@ -148,6 +148,20 @@ def test_a_folder_with_any_name_is_named_rightly(tmp_path: Path) -> None:
         systemd_unit(load_config(None, {"NANOBOT_HOME": str(tmp_path / "new\nline")}, directory=tmp_path), system=False)
 
 
+@pytest.mark.parametrize(
+    ("user", "words"),
+    [
+        ("root", "The server does not run as root"),
+        ("no-such-user", "There is no user no-such-user here"),
+        ("games", "which is not games's. Name it: sudo NANOBOT_HOME=/usr/games/.nanobot "),
+    ],
+)
+def test_a_service_of_the_machine_runs_as_the_one_whose_state_it_has(tmp_path: Path, user: str, words: str) -> None:
+    nanobot = Nanobot(folder=tmp_path, env={"HOME": str(tmp_path), "SUDO_USER": user})
+    done = nanobot("service", "install", "--print", "--system")
+    assert (done.returncode, words in done.stderr) == (1, True)
+
+
 def test_the_agent_of_launchd_is_a_plist(tmp_path: Path) -> None:
     found = plistlib.loads(launchd_agent(load_config(None, {"NANOBOT_HOME": str(tmp_path)}, directory=tmp_path)).text.encode())
     assert found["ProgramArguments"][-1] == "serve"

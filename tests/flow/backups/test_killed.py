@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from assistant.store.staging import staging
 from tests.flow.nanobot_process import LIMIT, Nanobot
 
 from .filled import files_of, rows_of
@@ -122,3 +123,12 @@ def test_a_killed_backup_leaves_no_file_that_looks_whole(tmp_path: Path, part: f
     assert nanobot("backup", "second").returncode == 0
     assert nanobot("backup", "--check", "second").returncode == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["first", "home", "second"]
+
+
+def test_no_other_command_uses_the_store_while_it_is_restored(tmp_path: Path) -> None:
+    nanobot = Nanobot(folder=tmp_path)
+    nanobot("chat", "hello")
+    with staging(nanobot.home):
+        done = nanobot("sessions", "list")
+    assert (done.returncode, done.stderr) == (1, "nanobot: A backup is being restored here. Wait until that has ended.\n")
+    assert nanobot("sessions", "list").returncode == 0
