@@ -197,7 +197,7 @@ class _Reader:
 
     def _text(self, found: tarfile.TarInfo) -> bytes:
         if not found.isreg() or found.size > _MOST_TEXT:
-            raise BackupBroken("The backup's head or manifest is not one.")
+            raise BackupBroken("The backup is damaged: its head or manifest is not one.")
         text = _stream(self._tar, found).read()
         if found.name == HEAD:
             self._sums.write(_sum_line(sha256(text).hexdigest(), HEAD))
@@ -225,7 +225,7 @@ def _object(text: bytes) -> dict[str, Any]:
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        raise BackupBroken("The backup's head or manifest is not one.")
+        raise BackupBroken("The backup is damaged: its head or manifest is not one.")
     return cast("dict[str, Any]", found)
 
 

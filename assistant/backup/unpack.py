@@ -44,9 +44,9 @@ class BackupHead:
             found = cls(version=str(head["version"]), revision=revision, made=made, host=str(head["host"]), tables=tables)
             aware = made.utcoffset() is not None
         except (KeyError, TypeError, ValueError, AttributeError):
-            raise BackupBroken("The backup's head is not one.") from None
+            raise BackupBroken("The backup is damaged: its head is not one.") from None
         if not aware or not (revision.isdigit() and len(revision) == len(HEAD)):
-            raise BackupBroken("The backup's head is not one.")
+            raise BackupBroken("The backup is damaged: its head is not one.")
         if revision > HEAD:
             raise BackupRefused(
                 f"The backup was made by nanobot {found.version}, whose schema ({revision}) is newer than this one's ({HEAD}): upgrade nanobot first."
@@ -131,7 +131,7 @@ def _numbers(manifest: Mapping[str, Any], name: str) -> dict[str, int]:
     found = manifest.get(name)
     items = cast("dict[object, object]", found).items() if isinstance(found, dict) else None
     if items is None or not all(isinstance(key, str) and isinstance(value, int) for key, value in items):
-        raise BackupBroken("The backup's manifest is not one.")
+        raise BackupBroken("The backup is damaged: its manifest is not one.")
     return cast("dict[str, int]", found)
 
 

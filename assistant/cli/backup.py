@@ -24,7 +24,7 @@ from assistant.contracts.messages import human_size
 from assistant.schedule.book import StoredSchedules
 from assistant.skills.lock import FILE as SKILLS
 from assistant.store.freezes import Freeze
-from assistant.store.store import Store, open_engine, store_url
+from assistant.store.store import HEAD, Store, open_engine, revision_of, sqlite_path, store_url
 
 BY_DIGEST, FOLDERS = ("attachments", "media"), ("channels",)
 """The folders of the state that are kept; the workspace is one more."""
@@ -64,7 +64,8 @@ def backup(
         return
     loaded = configured(config, workspace=workspace)
     target = file or Path(f"nanobot-{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}.tar.gz")
-    asyncio.run(_brought_up_to_date(loaded))
+    _check_revision(loaded)
+    asyncio.run(_settled(loaded))
     texts, names = _configuration(loaded, with_secrets=with_secrets)
     sources = BackupSources(
         engine=open_engine(store_url(loaded.config.store, loaded.home)),
@@ -167,7 +168,28 @@ def _counts(waiting: Mapping[str, int]) -> str:
     return ", ".join([f"{count} {kind}" for kind, count in waiting.items()])
 
 
-async def _brought_up_to_date(loaded: Loaded) -> None:
+def _check_revision(loaded: Loaded) -> None:
+    """A backup upgrades nothing: perhaps it is what is made before an upgrade, beside an older version that runs."""
+    url = store_url(loaded.config.store, loaded.home)
+    path = sqlite_path(url)
+    if path is not None and not path.exists():
+        return
+    link = open_engine(url).connect(writes=False)
+    try:
+        link.begin()
+        found = revision_of(link)
+        link.rollback()
+    finally:
+        link.close()
+    if found not in ("", HEAD):
+        raise BackupRefused(
+            f"The store is of another version (its revision is {found}, this version's is {HEAD}). Back it up with the version that runs, or start "
+            "this one first."
+        )
+
+
+async def _settled(loaded: Loaded) -> None:
+    """With a restore that was cut off completed, or dropped."""
     async with opened_store(loaded):
         pass
 

@@ -257,6 +257,11 @@ def make_or_look(connection: Transaction) -> str:
     return _look(connection)
 
 
+def revision_of(connection: Transaction) -> str:
+    """The revision of a database's schema; empty: it is not ours, or new."""
+    return _look(connection) if connection.execute(_EXISTS[connection.dialect]) else ""
+
+
 def _look(connection: Transaction) -> str:
     rows = connection.execute("SELECT version_num FROM alembic_version")
     return rows[0][0] if rows else "none"

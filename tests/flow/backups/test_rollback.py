@@ -60,3 +60,14 @@ def test_without_a_copy_there_is_no_way_back(tmp_path: Path) -> None:
     nanobot("chat", "hello")
     refused = nanobot("rollback", "--yes")
     assert (refused.returncode, "There is no copy of" in refused.stderr) == (1, True)
+
+
+def test_a_backup_upgrades_nothing(tmp_path: Path) -> None:
+    nanobot = Nanobot(folder=tmp_path)
+    nanobot.home.mkdir()
+    upgrade(f"sqlite:///{nanobot.home}/nanobot.db", OLD)
+    refused = nanobot("backup", "file")
+    assert refused.returncode == 1
+    assert f"its revision is {OLD}, this version's is {HEAD}). Back it up with the version that runs" in refused.stderr
+    assert revision(nanobot) == OLD
+    assert not (tmp_path / "file").exists()
