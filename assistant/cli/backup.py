@@ -19,7 +19,7 @@ from assistant.cli.shared import ConfigOption, WorkspaceOption, configured, open
 from assistant.config import Loaded
 from assistant.config.secretless import secretless
 from assistant.config.secrets_file import FILE_NAME as SECRETS
-from assistant.contracts.errors import NanobotError
+from assistant.contracts.errors import NanobotError, StoreUnavailable
 from assistant.contracts.messages import human_size
 from assistant.schedule.book import StoredSchedules
 from assistant.skills.lock import FILE as SKILLS
@@ -110,7 +110,7 @@ def restore(
     target = RestoreTarget(
         url=store_url(loaded.config.store, loaded.home), home=loaded.home, folders={**folders, "workspace": loaded.workspace}, files=files
     )
-    there = what_is_there(target)
+    there = _replaced(target)
     if there and not force:
         raise BackupRefused(f"The target is not empty: {there}. Add --force to replace all of it.")
     with _reading(file) as (source, size), _bar("restore", lambda: size) as advance:
@@ -154,6 +154,15 @@ def resume(
         return f"resumed{f', and cancelled what waited: {_counts(waiting)}' if waiting and cancel else ''}"
 
     typer.echo(with_store(loaded, thaw))
+
+
+def _replaced(target: RestoreTarget) -> str:
+    try:
+        return what_is_there(target)
+    except StoreUnavailable as error:
+        path = sqlite_path(target.url)
+        advice = f" If it can't be read any more, move {path} away, with its -wal and -shm, and restore then." if path else ""
+        raise StoreUnavailable(f"{error.message}{advice}") from error
 
 
 def _choice(freeze: Freeze, waiting: Mapping[str, int]) -> str:

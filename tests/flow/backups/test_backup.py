@@ -202,3 +202,18 @@ def test_the_configuration_is_kept_with_secrets_where_that_is_wished(tmp_path: P
 def test_a_place_that_is_not_there_is_named(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     done = at(tmp_path / "one")(*arguments)
     assert (done.returncode, "/nowhere/" in done.stderr, "No such file or directory" in done.stderr) == (1, True, True)
+
+
+def test_a_store_that_is_past_reading_is_moved_away_and_replaced(tmp_path: Path) -> None:
+    nanobot = at(tmp_path / "one")
+    nanobot("chat", "hello")
+    assert nanobot("backup", "file").returncode == 0
+    database = nanobot.home / "nanobot.db"
+    database.write_bytes(b"no database " * 1000)
+    refused = nanobot("restore", "file", "--force")
+    assert (refused.returncode, f"move {database} away, with its -wal and -shm, and restore then." in refused.stderr) == (1, True)
+    for left in nanobot.home.glob("nanobot.db*"):
+        if left.is_file():
+            left.unlink()
+    assert nanobot("restore", "file", "--force").returncode == 0
+    assert "hello" in nanobot("sessions", "show", "api:cli").stdout
