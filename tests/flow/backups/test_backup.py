@@ -217,3 +217,21 @@ def test_a_store_that_is_past_reading_is_moved_away_and_replaced(tmp_path: Path)
             left.unlink()
     assert nanobot("restore", "file", "--force").returncode == 0
     assert "hello" in nanobot("sessions", "show", "api:cli").stdout
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_a_server_on_postgresql_takes_over_what_one_on_sqlite_had(tmp_path: Path, url: str) -> None:
+    first, second, third = at(tmp_path / "first"), at(tmp_path / "second", NANOBOT_STORE__URL=url), at(tmp_path / "third")
+    first("chat", "hello")
+    assert first("backup", "../one").returncode == 0
+    assert second("restore", "../one").returncode == 0
+    assert "frozen" in second("doctor").stdout
+    assert second("resume").stdout == "resumed\n"
+    with second.serving() as server:
+        say(server, "more", 0)
+        refused = second("restore", "../one", "--force")
+        assert (refused.returncode, "A server uses this store" in refused.stderr) == (1, True)
+        assert second("backup", "../two").returncode == 0
+    assert third("restore", "../two").returncode == 0
+    assert {"hello" in third("sessions", "show", "api:cli").stdout, "message 0" in third("sessions", "show", "more").stdout} == {True}
+    assert len(list((third.home / "attachments").glob("??/*"))) > 0

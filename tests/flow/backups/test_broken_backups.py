@@ -89,12 +89,8 @@ def test_a_backup_with_a_wrong_byte_is_refused(backup: bytes, used: Nanobot, par
 
 
 def test_other_files_are_no_backups(used: Nanobot) -> None:
-    for file in (b"", b"hello" * 1000, gzip.compress(b"hello" * 1000), archive_of([(tarfile.TarInfo("a"), b"b")], mended=False)):
-        assert (
-            "The file is not a backup of nanobot" in refused(used, file)
-            or "cut off" in refused(used, file)
-            or "damaged" in refused(used, file)
-        )
+    for file in (b"hello" * 1000, gzip.compress(b"hello" * 1000), archive_of([(tarfile.TarInfo("a"), b"b")], mended=False)):
+        assert refused(used, file).startswith(("nanobot: The file is not a backup of nanobot", "nanobot: The backup is damaged"))
 
 
 def test_a_file_that_was_exchanged_is_named(backup: bytes, used: Nanobot) -> None:
