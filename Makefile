@@ -139,6 +139,7 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate
 constraints: .venv/serve.done
 	echo 'uv>=0.13' | $(COMPILE) - -o requirements/uv.txt
 	$(COMPILE) --group build pyproject.toml -o requirements/serve.txt
+	$(COMPILE) --group build --extra postgres pyproject.toml -c requirements/serve.txt -o requirements/image.txt
 	$(COMPILE) --group build --group test --extra postgres pyproject.toml -c requirements/serve.txt -o requirements/test.txt
 	printf '%s\n' $(CLIENT_PINS) | $(COMPILE) - -o requirements/clients.txt
 	$(COMPILE) --group build --group local-test --extra local pyproject.toml -c requirements/test.txt -o requirements/local.txt

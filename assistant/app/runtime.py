@@ -61,6 +61,8 @@ _FOR_SENDING: Final = 0.2
 _SWEEP_SECONDS: Final = 3600
 _TRIM_SECONDS: Final = 30
 _RENEW_SECONDS: Final = 2
+_ASK_SECONDS: Final = 30
+"""Between two looks at whether a restored store was resumed, without a notification."""
 _LONGEST_WINDOW: Final = timedelta(days=32)
 """A month, for which what budgets used is kept."""
 _KEEP_ONCE: Final = timedelta(days=1)
@@ -98,22 +100,51 @@ class Runtime:
             self.services.directory.renew(channels)
 
     async def start(self) -> None:
-        """Start to send before anything is received; each part first recovers what a dead process left. Raises StoreUnavailable."""
+        """Start to send before anything is received; each part first recovers what a dead process left. A restored store waits for
+        `nanobot resume` with all of that, and the API serves meanwhile. Raises StoreUnavailable."""
+        self.services.memory.service.listen()
+        await self.services.memory.learning.start()
+        self.services.store.history.start()
+        upkeep = [self._preload(), self._sweep(), self._renew_tools(), _trim_memory(), self.services.approvals.expire_in_time()]
+        if self.services.freeze is None:
+            await self._begin()
+        else:
+            log.warning("store.frozen made=%s", self.services.freeze.made.isoformat())
+            self.services.tasks.hold()
+            await self.services.workflows.begin(takes_over=False)
+            upkeep.append(self._begin_once_resumed())
+        self._upkeep = [asyncio.create_task(work) for work in upkeep]
+
+    async def _begin(self) -> None:
         if self._gateway is not None:
             await self._follow_owners(self._enabled)
             self._gateway.dispatcher.start()
             await self._gateway.inbound.start()
             self._gateway.supervisors.start()
-        self.services.memory.service.listen()
-        await self.services.memory.learning.start()
         await self.services.workflows.begin(takes_over=True)
         await self.services.tasks.start()
         await self._continued.start()
-        self.services.store.history.start()
         if self._gateway is not None:
             await self.services.schedules.start()
-        upkeep = (self._preload(), self._sweep(), self._renew_tools(), _trim_memory(), self.services.approvals.expire_in_time())
-        self._upkeep = [asyncio.create_task(work) for work in upkeep]
+
+    async def _begin_once_resumed(self) -> None:
+        heard = asyncio.Event()
+        self.services.store.notifier.listen(heard.set)
+        frozen = True
+        while frozen:
+            heard.clear()
+            try:
+                frozen = await self.services.store.freezes.get() is not None
+            except NanobotError as error:
+                log.warning("store.not_asked code=%s", error.code)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_ASK_SECONDS if frozen else 0):
+                    await heard.wait()
+        log.info("store.resumed")
+        try:
+            await self._begin()
+        except NanobotError as error:  # not tried again: a part of it has begun
+            log.error("store.not_resumed code=%s: restart the server", error.code)  # noqa: TRY400 - no words
 
     async def stop(self, grace: float) -> None:
         """Within `grace` seconds: accept no more, let turns end, then nodes; hand back what did not end; settle what is being sent."""

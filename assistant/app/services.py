@@ -45,6 +45,7 @@ from assistant.sandbox.service import MachineSandbox
 from assistant.schedule.service import ScheduleService
 from assistant.skills.files import OWN
 from assistant.skills.shelf import SkillShelf, open_shelf
+from assistant.store.freezes import Freeze
 from assistant.store.store import Store, open_store
 from assistant.tasks.book import TaskBook
 from assistant.tasks.runs import CommandRuns
@@ -103,6 +104,8 @@ class Services:
     metrics: Metrics
     skills: SkillShelf
     voice: VoiceMessages
+    freeze: Freeze | None
+    """The store was restored when it was opened, and not resumed: see `Runtime.start`."""
 
     @property
     def choice(self) -> ChosenModel:
@@ -121,8 +124,8 @@ class Services:
 
 @asynccontextmanager
 async def open_services(loaded: Loaded, *, with_channels: bool = False) -> AsyncGenerator[Services]:
-    """Build everything; at the end, or where that fails, stop the turns that still run and close what was opened. `with_channels`: open the
-    enabled channels; `Runtime` starts and closes them. Raises ConfigError and StoreUnavailable."""
+    """Build everything; at the end, or on failure, stop running turns and close what was opened. `with_channels`: open the enabled ones, which
+    `Runtime` starts. Raises ConfigError and StoreUnavailable."""
     skills, offers = await asyncio.to_thread(_open_folders, loaded)
     async with AsyncExitStack() as opened:
         sandbox, directory = _probed_sandbox(loaded, opened), ConfiguredChannels(loaded.config.channels.by_name())
@@ -179,6 +182,7 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
             metrics=metrics,
             skills=skills,
             voice=parts.voice.messages,
+            freeze=await store.freezes.get(),
         )
 
 

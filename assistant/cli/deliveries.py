@@ -51,11 +51,14 @@ def list_deliveries(
     loaded = configured(config)
     wanted = cast("DeliveryState | None", state)
 
-    def latest(store: Store) -> Awaitable[list[Delivery]]:
+    async def latest(store: Store) -> list[Delivery]:
+        if freeze := await store.freezes.get():
+            typer.echo(f"The store is {freeze.words}.", err=True)
+
         def page(count: int, last: Delivery | None) -> Awaitable[Sequence[Delivery]]:
             return store.outbox.list(None, state=wanted, channel=channel, limit=count, before=last.event.id if last else None)
 
-        return pages(page, limit)
+        return await pages(page, limit)
 
     print_list(with_store(loaded, latest), ("ID", "STATE", "TO", "TRIES>", "SINCE (UTC)", "TEXT"), _row, as_json=as_json)
 

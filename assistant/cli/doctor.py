@@ -130,11 +130,14 @@ async def check_store(loaded: Loaded) -> Finding:
     try:
         async with opened_store(loaded) as store:
             await store.sessions.check()
+            freeze = await store.freezes.get()
     except ConfigError as error:
         return Finding("store", str(error), "export NANOBOT_HOME=/path/to/a/folder/that/is/yours")
     except NanobotError as error:
         fix = "check store.url, or remove it to use SQLite" if loaded.config.store.url else f"make {loaded.home} writable for this user"
         return Finding("store", f"{where}: {error.message}", fix)
+    if freeze is not None:
+        return Finding("store", f"{where}, {freeze.words}", "nanobot resume")
     return Finding("store", f"{where}, written and read")
 
 

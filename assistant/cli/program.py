@@ -17,7 +17,7 @@ _NAMES: Final = (
     *("init", "serve", "reload", "chat-server", "chat", "send", "deliveries", "channels", "pairing", "people", "keys", "web"),
     *("budgets", "usage"),
     *("sessions", "memory", "skills", "mcp", "mcp-server", "schedule", "tasks", "workflows"),
-    *("approvals", "permissions", "audit", "doctor", "config", "import"),
+    *("approvals", "permissions", "audit", "doctor", "config", "import", "backup", "restore", "resume", "rollback", "service"),
 )
 _MODULES: Final = {
     "chat-server": "chat_server",
@@ -26,6 +26,8 @@ _MODULES: Final = {
     "pairing": "channel_setup",
     "mcp-server": "mcp_server",
     "import": "imports",
+    "restore": "backup",
+    "resume": "backup",
 }
 """Of the commands that have no module of their name."""
 

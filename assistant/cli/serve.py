@@ -28,6 +28,8 @@ def announce(services: Services, port: int) -> None:
         f"  channels       {_channels(services)}",
         f"  state          {loaded.home}",
     ]
+    if services.freeze is not None:
+        lines.append(f"  {services.freeze.words}")
     if len(loaded.notices) > 5:
         lines.append(f"  {len(loaded.notices)} keys of the configuration have no effect: nanobot config check")
     else:

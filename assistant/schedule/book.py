@@ -14,6 +14,7 @@ from assistant.store.schedules import ScheduleStore
 MOST_ACTIVE: Final = 1_000
 """Active schedules of an owner."""
 _MOST_TEXT: Final = 8_000
+_PAGE: Final = 500
 _MOST_GRACE: Final = 366 * 86_400
 _MOST_UNTIL_DONE: Final = 24 * 60
 
@@ -68,6 +69,26 @@ class StoredSchedules:
         return await self._store.update(
             owner, schedule_id, zones_version(), lambda schedule: replace(schedule, state="cancelled", next_at=None)
         )
+
+    async def skip_due(self) -> int:
+        """Leave out what is due by the rules of active schedules: their next instant follows, and those without one are cancelled. Returns
+        how many there were."""
+        now, skipped = self._clock(), 0
+
+        def work(schedule: Schedule) -> Schedule:
+            if schedule.state != "active" or schedule.next_at is None or schedule.next_at > now:
+                return schedule
+            next_at = next_instant(schedule.new.rule, zone_of(schedule.new.zone), now, schedule.created)
+            return replace(schedule, next_at=next_at, state="active" if next_at else "cancelled")
+
+        last: str | None = None
+        while page := await self._store.list(None, state="active", limit=_PAGE, before=last):
+            last = page[-1].id
+            for schedule in page:
+                if schedule.next_at is not None and schedule.next_at <= now:
+                    await self._store.update(None, schedule.id, zones_version(), work)
+                    skipped += 1
+        return skipped
 
     async def run(self, owner: str | None, schedule_id: str) -> Occurrence:
         return await self._store.run(owner, schedule_id)

@@ -84,8 +84,11 @@ class BlobStore:
                     os.close(descriptor)
 
     def remove(self, digest: str, *suffixes: str, before: float = math.inf) -> bool:
-        """Remove the files of a digest, those with suffixes first. False: there are none, or one was written since `before` (seconds since 1970)."""
-        with self._locked():
+        """Remove the files of a digest, those with suffixes first. False: there are none, one was written since `before` (seconds since 1970), or
+        a backup reads them (`removals_held`): the next sweep removes them."""
+        with self._locked(), self._unheld() as unheld:
+            if not unheld:
+                return False
             there = [path for path in (self.path(digest, suffix) for suffix in (*suffixes, "")) if path.exists()]
             if not all(_is_older(path, before) for path in there):
                 return False
@@ -129,12 +132,47 @@ class BlobStore:
         if not self._guarded:
             yield
             return
-        descriptor = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        descriptor = _open_lock(self._folder / "lock")
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
         finally:
             os.close(descriptor)
+
+    @contextlib.contextmanager
+    def _unheld(self) -> Generator[bool]:
+        """Whether no backup reads the files; none begins until the end."""
+        if not self._folder.is_dir():
+            yield True
+            return
+        descriptor = _open_lock(self._folder / _HELD)
+        unheld = False
+        try:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                unheld = True
+            yield unheld
+        finally:
+            os.close(descriptor)
+
+
+_HELD = "held"
+
+
+@contextlib.contextmanager
+def removals_held(folder: Path) -> Generator[None]:
+    """Keep every process from removing files of this folder, so that those that a backup's rows name stay. Waits for another one that does so."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = _open_lock(folder / _HELD)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _open_lock(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
 
 def _is_older(path: Path, before: float) -> bool:

@@ -161,7 +161,7 @@ class JobStore:
             connection.execute(ASK_TO_CANCEL, {"id": job_id})
             ((holder,),) = connection.execute(HOLDER, {"id": job_id})
             if holder is None or dead_among(self._runner, connection, [holder]):
-                _end(connection, self._notifier, {"id": job_id, "state": "cancelled", "at": now, "error": None, "results": None}, now)
+                cancel_job(connection, self._notifier, job_id, now)
 
         await self._database.write(ask)
         found = await self.get(owner, job_id)
@@ -225,6 +225,11 @@ class JobStore:
 def _find(connection: Transaction, owner: str | None, job_id: str) -> SqlRow | None:
     rows = connection.execute(JOB, {"id": json_column(job_id)})
     return rows[0] if rows and (owner is None or unescape(rows[0][1]) == owner) else None
+
+
+def cancel_job(connection: Transaction, notifier: Notifier, job_id: str, now: int) -> None:
+    """End one that no living process holds."""
+    _end(connection, notifier, {"id": job_id, "state": "cancelled", "at": now, "error": None, "results": None}, now)
 
 
 def _end(connection: Transaction, notifier: Notifier, values: Mapping[str, SqlValue], now: int) -> None:

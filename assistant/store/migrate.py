@@ -1,4 +1,5 @@
-"""Bring a store's schema to its newest revision: `python -m assistant.store.migrate`, the database's URL on standard input.
+"""Bring a store's schema to its newest revision: `python -m assistant.store.migrate`, the database's URL on
+standard input, and in a second line the revision, if another than the newest.
 `python -m assistant.store.migrate --snapshot` writes `sqlite.sql` and `postgresql.sql` anew from the tables, after adding a revision.
 
 A process of its own: Alembic and SQLAlchemy take a second and 60 MB, which the server then neither waits for at its usual start nor keeps.
@@ -82,4 +83,4 @@ if __name__ == "__main__":
         for name in _DIALECTS:
             (_FOLDER / f"{name}.sql").write_text(snapshot(name), encoding="utf-8")
     else:
-        upgrade(sys.stdin.read().strip())
+        upgrade(*sys.stdin.read().split("\n"))

@@ -49,28 +49,10 @@ class FileRunner:
         while self._held is None:
             self._held = self._lock_own_file()
         for left in {path.name.removesuffix(PIPE_SUFFIX) for path in folder.iterdir()} - {self.id}:
-            self._is_unlocked(left)
+            _is_unlocked(folder / left)
 
     def is_dead(self, connection: Transaction, runner_id: str) -> bool:
-        return self._is_unlocked(runner_id)
-
-    def _is_unlocked(self, runner_id: str) -> bool:
-        """Whether no process holds the file, which is then removed."""
-        path = self._folder / runner_id
-        try:
-            file = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except FileNotFoundError:
-            path.with_name(runner_id + PIPE_SUFFIX).unlink(missing_ok=True)
-            return True
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path.with_name(runner_id + PIPE_SUFFIX).unlink(missing_ok=True)
-            path.unlink(missing_ok=True)
-        except BlockingIOError:
-            return False
-        finally:
-            os.close(file)
-        return True
+        return _is_unlocked(self._folder / runner_id)
 
     def release(self) -> None:
         if self._held is not None:
@@ -87,6 +69,25 @@ class FileRunner:
             return file
         os.close(file)
         return None
+
+
+def _is_unlocked(path: Path) -> bool:
+    """Whether no process holds a runner's file, which is then removed."""
+    pipe = path.with_name(path.name + PIPE_SUFFIX)
+    try:
+        file = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        pipe.unlink(missing_ok=True)
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        pipe.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(file)
+    return True
 
 
 class SessionLockRunner:
@@ -109,6 +110,19 @@ class SessionLockRunner:
 
     def release(self) -> None:
         """The lock ends with the connection."""
+
+
+_OTHERS_ON_POSTGRES = """
+    SELECT COUNT(*) FROM pg_stat_activity
+    WHERE application_name = 'nanobot' AND datname = current_database() AND pid <> pg_backend_pid()"""
+
+
+def others_alive(connection: Transaction, sqlite: Path | None) -> bool:
+    """Whether another process has the store open. `sqlite`: the file that the store is, if it is one. For commands that have no runner."""
+    if sqlite is None:
+        return bool(connection.execute(_OTHERS_ON_POSTGRES)[0][0])
+    folder = sqlite.with_name(f"{sqlite.name}-runners")
+    return any(not _is_unlocked(path) for path in folder.glob("run_*") if path.suffix != PIPE_SUFFIX)
 
 
 def _lock_key(runner_id: str) -> int:

@@ -23,6 +23,7 @@ from assistant.store.channels import PairingStore, StoredChannelNotes, StoredCha
 from assistant.store.continuations import ContinuationStore
 from assistant.store.database import AttachmentSettings, Database, DatabaseEngine, StoreSettings, Transaction
 from assistant.store.forgetting import Forgetting
+from assistant.store.freezes import FreezeStore
 from assistant.store.history import HistoryIndex
 from assistant.store.idempotency import IdempotencyStore
 from assistant.store.imported import ImportedSessions
@@ -42,12 +43,14 @@ from assistant.store.reaching import Offers
 from assistant.store.responses import ResponseStore
 from assistant.store.schedules import ScheduleStore
 from assistant.store.sessions import Sessions
+from assistant.store.snapshots import keep_snapshot
 from assistant.store.sqlite import SqliteEngine
+from assistant.store.staging import settle
 from assistant.store.summaries import SummaryStore, redact
 from assistant.store.tasks import TaskStore
 
 _SQLITE = "sqlite:///"
-HEAD = "0020"
+HEAD = "0021"
 """The newest revision in `migrations/versions`."""
 _EXISTS = {
     "sqlite": "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'",
@@ -93,6 +96,7 @@ class Store:
     mcp: McpStore
     audit: AuditStore
     changes: Changes
+    freezes: FreezeStore
     notifier: Notifier
     database: Database
     runner: Runner
@@ -125,16 +129,37 @@ async def open_store(
     SQLite is in `state_folder` unless `settings.url` names another database; the files of attachments and media always are. Nothing is recovered,
     swept or purged: the server does that.
     """
-    url = settings.url or f"{_SQLITE}{(state_folder / 'nanobot.db').absolute()}"
+    url = store_url(settings, state_folder)
     engine, runner, notifier_on = await asyncio.to_thread(_parts, url)
     database = Database(engine)
     store = _stores(database, runner, notifier_on(database), state_folder, attachments, zone=zone, offers=offers, clock=clock)
     try:
         await bring_up_to_date(database, url)
+        await settle(database, state_folder)
     except BaseException:
         await store.close()
         raise
     return store
+
+
+def store_url(settings: StoreSettings, state_folder: Path) -> str:
+    """Where the database is."""
+    return settings.url or f"{_SQLITE}{(state_folder / 'nanobot.db').absolute()}"
+
+
+def sqlite_path(url: str) -> Path | None:
+    """The file of a SQLite database; None: it is another kind."""
+    return Path(url.removeprefix(_SQLITE)).absolute() if url.startswith(_SQLITE) else None
+
+
+def open_engine(url: str, *, writer_setup: str = "") -> DatabaseEngine:
+    """For connections of one's own: `Database` has those of the server. `writer_setup`: as in `PostgresEngine`."""
+    path = sqlite_path(url)
+    if path is not None:
+        return SqliteEngine(path)
+    from assistant.store.postgres import PostgresEngine  # noqa: PLC0415 - psycopg is an extra, and slow to import
+
+    return PostgresEngine(url, writer_setup=writer_setup)
 
 
 def _stores(
@@ -186,6 +211,7 @@ def _stores(
         mcp=McpStore(database, clock=clock),
         audit=AuditStore(database),
         changes=Changes(database),
+        freezes=FreezeStore(database, notifier, clock=clock),
         notifier=notifier,
         database=database,
         runner=runner,
@@ -194,33 +220,45 @@ def _stores(
 
 def _parts(url: str) -> tuple[DatabaseEngine, Runner, Callable[[Database], Notifier]]:
     """What depends on the kind of database."""
-    if not url.startswith(_SQLITE):
-        from assistant.store.postgres import PostgresEngine, PostgresNotifier  # noqa: PLC0415 - psycopg is an extra, and slow to import
+    path = sqlite_path(url)
+    if path is None:
+        from assistant.store.postgres import PostgresNotifier  # noqa: PLC0415 - psycopg is an extra, and slow to import
 
         lock = SessionLockRunner()
-        return PostgresEngine(url, writer_setup=lock.setup), lock, lambda database: PostgresNotifier(url, lock.id, database)
-    path = Path(url.removeprefix(_SQLITE)).absolute()
+        return open_engine(url, writer_setup=lock.setup), lock, lambda database: PostgresNotifier(url, lock.id, database)
     folder = path.with_name(f"{path.name}-runners")
     try:
         runner = FileRunner(folder)
     except OSError as error:
         raise StoreUnavailable(f"The store can't be opened: {error.strerror}.") from error
-    return SqliteEngine(path), runner, lambda _: PipeNotifier(folder, runner.id)
+    return open_engine(url), runner, lambda _: PipeNotifier(folder, runner.id)
 
 
 async def bring_up_to_date(database: Database, url: str) -> None:
-    """Bring the database to revision `HEAD`. Raises StoreUnavailable if that fails, as after a downgrade."""
-    found = await database.write(_make_or_look)
+    """Bring the database to revision `HEAD`, with a copy of it kept before (SQLite; `assistant.store.snapshots`). Raises StoreUnavailable if that
+    fails, as after a downgrade; the database is as it was then."""
+    found = await database.write(make_or_look)
     if found == HEAD:
         return
+    if found.isdigit() and found > HEAD:
+        raise StoreUnavailable(
+            f"The store was written by a newer version of nanobot (its revision is {found}, this version's is {HEAD}). Start that version, or bring "
+            "back the store of this one: nanobot rollback."
+        )
+    path = sqlite_path(url)
+    if path is not None and found.isdigit():
+        await asyncio.to_thread(keep_snapshot, path, found)
+    elif path is None:
+        log.warning("store.no_snapshot: on PostgreSQL, pg_dump before an upgrade is the way back")
     log.info("store.migrating from=%s to=%s", found, HEAD)
-    await _migrate(url)
+    await migrate(url)
     if await database.read(_look) != HEAD:
         raise StoreUnavailable("The store could not be brought to this version's schema.")
     log.info("store.migrated to=%s", HEAD)
 
 
-def _make_or_look(connection: Transaction) -> str:
+def make_or_look(connection: Transaction) -> str:
+    """Make the newest schema in an empty database. Returns the revision that there is."""
     if not connection.execute(_EXISTS[connection.dialect]):
         for statement in (Path(__file__).parent / "migrations" / f"{connection.dialect}.sql").read_text(encoding="utf-8").split(";\n"):
             if statement.strip():
@@ -228,16 +266,22 @@ def _make_or_look(connection: Transaction) -> str:
     return _look(connection)
 
 
+def revision_of(connection: Transaction) -> str:
+    """The revision of a database's schema; empty: it is not ours, or new."""
+    return _look(connection) if connection.execute(_EXISTS[connection.dialect]) else ""
+
+
 def _look(connection: Transaction) -> str:
     rows = connection.execute("SELECT version_num FROM alembic_version")
     return rows[0][0] if rows else "none"
 
 
-async def _migrate(url: str) -> None:
+async def migrate(url: str, revision: str = "head") -> None:
+    """Apply the revisions that are missing, in a process of their own. All or none are applied. Raises StoreUnavailable."""
     child = await asyncio.create_subprocess_exec(sys.executable, "-m", "assistant.store.migrate", stdin=PIPE, stdout=DEVNULL, stderr=PIPE)
     try:
         async with asyncio.timeout(600):
-            _, said = await child.communicate(url.encode())
+            _, said = await child.communicate(f"{url}\n{revision}".encode())
     except TimeoutError:
         child.kill()
         await child.wait()
@@ -247,5 +291,6 @@ async def _migrate(url: str) -> None:
         kind = said.decode(errors="replace").strip().rpartition("\n")[2].partition(":")[0]
         log.error("store.migration_failed code=%s error=%s", child.returncode, kind)
         raise StoreUnavailable(
-            "The store could not be brought to this version's schema; was it written by a newer version? The log has the kind of error."
+            "The store could not be brought to this version's schema, and is as it was. Start the version of nanobot that you had before. "
+            "The log has the kind of error."
         )

@@ -73,6 +73,7 @@ class TaskService:
         self._heard = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
         self._closing = False
+        self._held = False
         self._works: dict[asyncio.Task[None], str] = {}
         self._running: dict[str, RunningTurn] = {}
         self._cancelled: set[str] = set()
@@ -80,13 +81,18 @@ class TaskService:
 
     async def start(self) -> None:
         """Resume what dead processes left, then look after all that comes. Raises StoreUnavailable."""
+        self._held = False
         await self._take_over()
         self.wake()
+
+    def hold(self) -> None:
+        """Begin nothing until `start`: what is delegated waits."""
+        self._held = True
 
     def wake(self) -> None:
         """Look at the store now."""
         self._heard.set()
-        if self._looking is None and not self._closing:
+        if self._looking is None and not self._closing and not self._held:
             self._looking = asyncio.create_task(self._keep_looking())
 
     async def stop_beginning(self) -> None:

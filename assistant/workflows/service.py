@@ -61,9 +61,12 @@ class WorkflowService:
         self._closing = False
 
     async def begin(self, *, takes_over: bool) -> None:
-        """Start polling. `takes_over`: also take over the jobs of dead processes, now and later. Raises StoreUnavailable."""
+        """Start polling. `takes_over`: also take over the jobs of dead processes, now and later; it may be called so a second time. Raises
+        StoreUnavailable."""
         if takes_over:
             await self._take_over()
+        if self._polling is not None:
+            self._polling.cancel()
         self._polling = asyncio.create_task(self._poll(takes_over))
 
     async def index(self) -> Sequence[WorkflowInfo]:

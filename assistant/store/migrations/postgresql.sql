@@ -227,6 +227,13 @@ CREATE INDEX files_by_digest ON files (digest);
 
 CREATE INDEX files_by_owner ON files (owner, at, id);
 
+CREATE TABLE freezes (
+	id VARCHAR NOT NULL,
+	made BIGINT NOT NULL,
+	at BIGINT NOT NULL,
+	PRIMARY KEY (id)
+);
+
 CREATE TABLE identities (
 	identity VARCHAR NOT NULL,
 	person VARCHAR NOT NULL,
@@ -778,5 +785,5 @@ CREATE TABLE alembic_version (
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
 
-INSERT INTO alembic_version (version_num) VALUES ('0020');
+INSERT INTO alembic_version (version_num) VALUES ('0021');
 

@@ -109,3 +109,16 @@ class PulseRow(SQLModel, table=True):
 
     id: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
     at: int = Field(sa_type=BigInteger)
+
+
+class FreezeRow(SQLModel, table=True):
+    """One row after a restore, until `nanobot resume`: meanwhile nothing goes out, and nothing that waits is started. A backup leaves it out.
+
+    `id`: the restore's, by which its files are known (`assistant.store.staging`). `made`: when the backup was made.
+    """
+
+    __tablename__ = "freezes"
+
+    id: str = Field(primary_key=True)
+    made: int = Field(sa_type=BigInteger)
+    at: int = Field(sa_type=BigInteger)
