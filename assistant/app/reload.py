@@ -22,13 +22,15 @@ _MODEL_KEYS: Final = frozenset(
     {"model", "provider", "maxTokens", "contextWindowTokens", "temperature", "reasoningEffort", "modelPreset", "fallbackModels"}
 )
 _AGENT_KEYS: Final = _MODEL_KEYS | {"instructions", "maxToolIterations", "claimCheck"}
+_AT_THE_START: Final = frozenset({"replyToMessage"})
+"""Keys of a channel that its adapter does not read."""
 _SENDER_KEYS: Final = frozenset({"allowFrom", "owners"})
 _WHY: Final[Mapping[str, str]] = {
     "agents": "an agent is put together with its tools at the start",
     "api": "addresses and limits are set at the start",
     "attachments": "the store is opened at the start",
     "auth": "who is let in is decided by what was read at the start",
-    "channels": "the channel is connected with it at the start",
+    "channels": "what calls this server, and which sections there are, is read at the start",
     "mcp": "connections and grants belong to the servers that were there at the start",
     "models": "prices are read at the start",
     "sandbox": "the machine is tried at the start",
@@ -63,7 +65,7 @@ class Reloader:
         try:
             new = self._read().config
             changed = list(changed_keys(self._config, new))
-            live = [path for path in changed if is_live(path)]
+            live = [path for path in changed if is_live(path, self._can_connect)]
             now = self._with(new, live)
             if any(path[0] in ("agents", "providers", "models", "modelPresets") for path in live):
                 await self._models(now)
@@ -72,9 +74,12 @@ class Reloader:
             return Reloaded(wrong=str(error))
         waiting = [f"{'.'.join(path)}: {_WHY.get(path[0], _ELSE)}" for path in changed if path not in live]
         senders = {path[1] for path in live if path[0] == "channels"}
+        connected = {path[1] for path in live if path[0] == "channels" and path[2] not in _SENDER_KEYS}
         try:
-            if senders:
-                await self._runtime.let_in({name: settings for name, settings in now.enabled_channels.items() if name in senders})
+            if senders - connected:
+                await self._runtime.let_in({name: each for name, each in now.enabled_channels.items() if name in senders - connected})
+            for name in sorted(connected):
+                await self._runtime.replace_channel(name, now.channels.by_name()[name])
         except NanobotError as error:
             waiting += [f"{'.'.join(path)}: reload again ({error.message})" for path in live if path[0] == "channels"]
             live = [path for path in live if path[0] != "channels"]
@@ -83,6 +88,11 @@ class Reloader:
         self._config = now
         log.info("config.reloaded applied=%d waiting=%d", len(live), len(waiting))
         return Reloaded(applied=tuple(map(".".join, live)), waiting=tuple(waiting))
+
+    def _can_connect(self, channel: str) -> bool:
+        """Whether a channel can be connected anew: no program calls this server for it, at addresses that are set at the start."""
+        kind = self._runtime.services.directory.kind(channel)
+        return kind is not None and not kind.called and not kind.settings.let_in_by_secret
 
     def _with(self, new: Config, live: list[KeyPath]) -> Config:
         """The configuration that holds, with what is live of the new one. What is compared next time is this."""
@@ -101,8 +111,8 @@ class Reloader:
         }
 
 
-def is_live(path: KeyPath) -> bool:
-    """Whether a changed key holds at once."""
+def is_live(path: KeyPath, connects: Callable[[str], bool]) -> bool:
+    """Whether a changed key holds at once. `connects`: whether a channel can be connected anew."""
     match path:
         case ("log", "level") | ("providers", *_) | ("modelPresets", *_):
             return True
@@ -110,8 +120,8 @@ def is_live(path: KeyPath) -> bool:
             return rest[:1] != ["price"]
         case ("agents", _, key, *_):
             return key in _AGENT_KEYS
-        case ("channels", _, key):
-            return key in _SENDER_KEYS
+        case ("channels", name, key, *_):
+            return key in _SENDER_KEYS or (key not in _AT_THE_START and connects(name))
         case _:
             return False
 

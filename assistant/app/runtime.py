@@ -30,7 +30,7 @@ from assistant.api.people import Household
 from assistant.api.schedules import ScheduleEndpoints
 from assistant.api.server.websockets import preload as preload_sockets
 from assistant.app.ledger import BudgetNotices, UsageCommand
-from assistant.app.services import OpenChannels, Services, open_services
+from assistant.app.services import OpenChannels, Services, open_channel, open_services
 from assistant.app.workflows import check_workflow_models
 from assistant.config import Loaded
 from assistant.contracts.channels import CalledChannel, ChannelSettings, ChannelStatus
@@ -88,6 +88,7 @@ class Runtime:
             expire_after=timedelta(seconds=services.loaded.config.deliver.expire_after),
         )
         self._enabled = dict(services.loaded.config.enabled_channels)
+        self._conversations = {channel.name: channel.conversation for channel in (services.channels.opened if services.channels else ())}
         self._gateway = None if services.channels is None else self._open_gateway(services.channels)
         self.changes = ChangeFeed(services.store.changes, services.store.notifier)
         self._upkeep: list[asyncio.Task[None]] = []
@@ -98,6 +99,26 @@ class Runtime:
             await self._follow_owners({**self._enabled, **channels})
             self._enabled |= channels
             self.services.directory.renew(channels)
+
+    async def replace_channel(self, name: str, settings: ChannelSettings) -> None:
+        """Connect a channel by other settings, or switch it off. One that does not open is off, and its state says why. Raises StoreUnavailable."""
+        if self._gateway is None:
+            return
+        self.services.directory.renew({name: settings})
+        channel, why = None, "it was switched off"
+        if settings.enabled:
+            channel, why = open_channel(self.services.loaded.home, self.services.directory, self.services.store, name, settings)
+        if channel is None:
+            self._gateway.dispatcher.switch_off(name)
+        else:
+            self._conversations[name] = channel.conversation
+            self._gateway.dispatcher.replace(channel)
+        if settings.enabled:
+            self._enabled[name] = settings
+        else:
+            self._enabled.pop(name, None)
+        await self._gateway.supervisors.replace(name, channel, why)
+        await self._follow_owners(self._enabled)
 
     async def start(self) -> None:
         """Start to send before anything is received; each part first recovers what a dead process left. A restored store waits for
@@ -231,7 +252,7 @@ class Runtime:
             store=store,
             turns=services.turns,
             senders=Senders(enabled, store.pairings),
-            conversations={channel.name: channel.conversation for channel in channels.opened},
+            conversations=self._conversations,
             fetcher=Fetcher(services.spool),
             writer=Writer(
                 expire_after=timedelta(seconds=config.deliver.expire_after),

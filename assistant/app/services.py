@@ -25,7 +25,7 @@ from assistant.config.errors import ConfigProblem
 from assistant.config.extensions import ConfiguredChannels
 from assistant.config.folders import make_home, make_workspace, shipped_workspace
 from assistant.config.schema import Config, TraceSettings
-from assistant.contracts.channels import Channel, ChannelContext, ChannelFailed, opened_channel
+from assistant.contracts.channels import Channel, ChannelContext, ChannelFailed, ChannelSettings, opened_channel
 from assistant.contracts.documents import DocumentReader
 from assistant.contracts.errors import traceback_location
 from assistant.contracts.ledger import Metering
@@ -290,18 +290,28 @@ def _open_channels(loaded: Loaded, directory: ConfiguredChannels, store: Store, 
     opened: list[Channel] = []
     failed: dict[str, str] = {}
     for name, settings in loaded.config.enabled_channels.items():
-        kind = directory.kind(name)
-        try:
-            if kind is None:
-                raise ChannelFailed("the package that gave this channel is gone", fatal=True)
-            notes, folder = store.notes(name), loaded.home / "channels" / name
-            context = ChannelContext(files=store.media, version=__version__, notes=notes, folder=folder)
-            opened.append(opened_channel(kind, settings, context))
-        except ChannelFailed as error:
-            failed[name] = str(error)
-            log.warning("channel.not_opened channel=%s", name)
-        except Exception as bug:  # noqa: BLE001 - one adapter's fault, or a broken SDK, must not keep the server from starting
-            failed[name] = f"the adapter can't be opened ({type(bug).__name__}); the log has the details"
-            log.error("channel.bug channel=%s error=%s", name, traceback_location(bug))  # noqa: TRY400 - no words
+        channel, why = open_channel(loaded.home, directory, store, name, settings)
+        if channel is None:
+            failed[name] = why
+        else:
+            opened.append(channel)
     dispatcher = Dispatcher(store.outbox, store.notifier, opened, loaded.config.deliver, watch=watch, metrics=metrics)
     return OpenChannels(opened=opened, failed=failed, dispatcher=dispatcher)
+
+
+def open_channel(
+    home: Path, directory: ConfiguredChannels, store: Store, name: str, settings: ChannelSettings
+) -> tuple[Channel | None, str]:
+    """(The adapter; None and why there is none.) Imports its SDK."""
+    kind = directory.kind(name)
+    try:
+        if kind is None:
+            raise ChannelFailed("the package that gave this channel is gone", fatal=True)
+        context = ChannelContext(files=store.media, version=__version__, notes=store.notes(name), folder=home / "channels" / name)
+        return opened_channel(kind, settings, context), ""
+    except ChannelFailed as error:
+        log.warning("channel.not_opened channel=%s", name)
+        return None, str(error)
+    except Exception as bug:  # noqa: BLE001 - one adapter's fault, or a broken SDK, must not keep the server from starting
+        log.error("channel.bug channel=%s error=%s", name, traceback_location(bug))  # noqa: TRY400 - no words
+        return None, f"the adapter can't be opened ({type(bug).__name__}); the log has the details"

@@ -20,8 +20,9 @@ _LOOK_AGAIN: Final = 0.05
 def reload(config: ConfigOption = None) -> None:
     """Have the running server read the configuration anew, without a restart.
 
-    At once hold: models and providers with their keys, agents' instructions and options, who may write on a channel (allowFrom, owners), the
-    log's level. What needs a restart is listed, with why. A configuration that is wrong changes nothing. SIGHUP does the same.
+    At once hold: models and providers with their keys, agents' instructions and options, channels that connect by themselves, who may write
+    on them (allowFrom, owners), the log's level. What needs a restart is listed, with why. A configuration that is wrong changes nothing.
+    SIGHUP does the same.
 
     Example: nanobot reload
     """

@@ -57,19 +57,20 @@ class Dispatcher:
         self._watch = watch or Watch()
         self._clock = clock
         self._claims = Claims(outbox)
-        self._throttles = {channel.name: ChannelThrottle(channel, rate_limits=settings.rate_limits, clock=clock) for channel in channels}
-        self._senders = {
-            channel.name: EventSender(
-                channel=channel,
-                claims=self._claims,
-                settings=settings,
-                clock=clock,
-                jitter=jitter,
-                metrics=metrics or Metrics(),
-                closing=lambda: self._closing,
-            )
-            for channel in channels
-        }
+        self._off: set[str] = set()
+        """Channels that were switched off since."""
+        self._throttles: dict[str, ChannelThrottle] = {}
+        self._senders: dict[str, EventSender] = {}
+        self._open_throttle = partial(ChannelThrottle, rate_limits=settings.rate_limits, clock=clock)
+        self._open_sender = partial(
+            EventSender,
+            claims=self._claims,
+            settings=settings,
+            clock=clock,
+            jitter=jitter,
+            metrics=metrics or Metrics(),
+            closing=lambda: self._closing,
+        )
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._workers = KeyedWorkers("lane", self._work, ended=self._ended)
@@ -77,6 +78,24 @@ class Dispatcher:
         """Lanes whose worker holds no claim: it may be stopped at any time."""
         self._tasks: list[asyncio.Task[None]] = []
         self._closing = False
+        for channel in channels:
+            self.replace(channel)
+
+    def replace(self, channel: Channel) -> None:
+        """Send through this adapter from now on, in the place of the one of its name if there is one; what is being sent ends with the old one."""
+        name = channel.name
+        if name in self._throttles:
+            self._throttles[name].channel = channel
+        else:
+            self._throttles[name] = self._open_throttle(channel)
+        self._senders[name] = self._open_sender(channel=channel)
+        self._off.discard(name)
+        self._wake.set()
+
+    def switch_off(self, channel: str) -> None:
+        """Claim nothing more of it: it waits in the outbox."""
+        if channel in self._throttles:
+            self._off.add(channel)
 
     def start(self) -> None:
         """Begin, first with what dead processes were sending."""
@@ -88,7 +107,7 @@ class Dispatcher:
 
     def enabled(self, channel: str) -> bool:
         """Whether it delivers on this channel."""
-        return channel in self._throttles
+        return channel in self._throttles and channel not in self._off
 
     def connected(self, channel: str) -> None:
         """The channel is reached (again): what waits for that is sent now."""
@@ -124,7 +143,7 @@ class Dispatcher:
 
     async def _look(self) -> float:
         """Wake workers for lanes that have something to send. Returns the seconds until something falls due."""
-        shut = {name: throttle.shut_for for name, throttle in self._throttles.items()}
+        shut = {name: throttle.shut_for for name, throttle in self._throttles.items() if name not in self._off}
         waits = [30.0, *(seconds for seconds in shut.values() if seconds)]
         try:
             due = await self._outbox.lanes([name for name, seconds in shut.items() if not seconds])
@@ -197,7 +216,7 @@ class Dispatcher:
                 return
 
     async def _claim(self, lane: str, throttle: ChannelThrottle) -> Claim | None:
-        if self._closing:
+        if self._closing or throttle.channel.name in self._off:
             return None
         if throttle.shut_for:
             self._wake_in(throttle.shut_for)

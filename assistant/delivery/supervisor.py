@@ -86,6 +86,8 @@ _AFTER_FATAL: Final = 300.0
 _STEADY: Final = 60.0
 """Seconds that a connection must have lasted for the next failure to count as a first one."""
 _CLOSE: Final = 5.0
+LONGEST_SEND: Final = 60.0
+"""Seconds that `Channel.send` takes at most."""
 
 
 class InboundReceiver(Protocol):
@@ -124,7 +126,7 @@ class Supervisors:
     ) -> None:
         """`connected`: told the name of a channel whenever it is reached (`Dispatcher.connected`). `unopened`: channels that are enabled and
         could not be opened, with why. `jitter`: a number from 0 to 1. `shortest`: seconds before the first repeat."""
-        self._channels = tuple(channels)
+        self._channels = {channel.name: channel for channel in channels}
         self._inbound = inbound
         self._reports = reports
         self._connected = connected
@@ -132,7 +134,8 @@ class Supervisors:
         self._unopened = dict(unopened or {})
         self._jitter = jitter
         self._shortest = shortest
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._replaced: list[asyncio.Task[None]] = []
         self._stopping = False
 
     def start(self) -> None:
@@ -140,7 +143,8 @@ class Supervisors:
         self._reporter.start()
         for name, why in self._unopened.items():
             self._reporter.note(name, "stopped", why)
-        self._tasks = [asyncio.create_task(self._keep_running(channel), name=f"channel-{channel.name}") for channel in self._channels]
+        for channel in self._channels.values():
+            self._run(channel)
 
     def statuses(self) -> Sequence[ChannelStatus]:
         """The state of each, by name."""
@@ -149,19 +153,46 @@ class Supervisors:
     async def stop(self, grace: float) -> None:
         """Take in no more messages: end every `run`, within `grace` seconds. Channels can still send. Safe to call twice."""
         self._stopping = True
-        for task in self._tasks:
+        tasks = list(self._tasks.values())
+        for task in tasks:
             task.cancel()
-        if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=grace)
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=grace)
             for task in late:
                 log.warning("channel.not_ended channel=%s", task.get_name())
-        self._tasks = []
+        self._tasks = {}
 
     async def close(self) -> None:
         """Stop what still runs and close the adapters: after the dispatcher, which sends through them. Safe to call twice."""
         await self.stop(_CLOSE)
-        await asyncio.gather(*[self._close_one(channel) for channel in self._channels])
+        for task in self._replaced:
+            task.cancel()
+        await asyncio.gather(*self._replaced, return_exceptions=True)
+        await asyncio.gather(*[self._close_one(channel) for channel in self._channels.values()])
         await self._reporter.close()
+
+    async def replace(self, name: str, channel: Channel | None, why: str = "") -> None:
+        """Run an adapter in the place of the one of that name, if there is one; None: it is off, `why`. The old one is closed once what it sends
+        has ended."""
+        if (task := self._tasks.pop(name, None)) is not None:
+            task.cancel()
+            await asyncio.wait([task], timeout=_CLOSE)
+        if (old := self._channels.pop(name, None)) is not None:
+            self._replaced.append(asyncio.create_task(self._close_later(old)))
+        if channel is None:
+            self._reporter.note(name, "stopped", why)
+        else:
+            self._channels[name] = channel
+            self._run(channel)
+
+    def _run(self, channel: Channel) -> None:
+        self._tasks[channel.name] = asyncio.create_task(self._keep_running(channel), name=f"channel-{channel.name}")
+
+    async def _close_later(self, channel: Channel) -> None:
+        try:
+            await asyncio.sleep(LONGEST_SEND)
+        finally:
+            await self._close_one(channel)
 
     async def _close_one(self, channel: Channel) -> None:
         try:
