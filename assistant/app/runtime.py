@@ -165,7 +165,7 @@ class Runtime:
         try:
             await self._begin()
         except NanobotError as error:  # not tried again: a part of it has begun
-            log.error("store.not_resumed code=%s: restart the server", error.code)  # noqa: TRY400 - no words
+            log.error("store.not_resumed code=%s advice=%s", error.code, "restart")  # noqa: TRY400 - no words
 
     async def stop(self, grace: float) -> None:
         """Within `grace` seconds: accept no more, let turns end, then nodes; hand back what did not end; settle what is being sent."""

@@ -8,13 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Final
 
+import apsw
+
 from assistant.backup.archive import BackupRefused
 from assistant.backup.rows import add_rows, continue_sequences, kept_tables, read_pages, sequences, unpack_page
 from assistant.backup.unpack import ROWS, Unpacked, unpack_backup
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.util import new_id
 from assistant.store.codec import to_micros
-from assistant.store.database import Database, DatabaseEngine, DatabaseLink, SqlRow
+from assistant.store.database import Database, DatabaseEngine, DatabaseLink, Dialect, SqlRow
 from assistant.store.freezes import ADD_FREEZE
 from assistant.store.processes import others_alive
 from assistant.store.staging import place, plan, settle, staged_restore, staging
@@ -138,12 +140,20 @@ def refuse_if_used(link: DatabaseLink, path: Path | None) -> None:
 
 
 def _add(link: DatabaseLink, table: str, columns: tuple[str, ...], rows: list[SqlRow]) -> None:
+    refusals = _refusals(link.dialect)
     try:
         add_rows(link, table, columns, rows)
-    except StoreUnavailable:
-        raise
-    except Exception as error:  # the drivers' errors have no base in common
+    except refusals as error:
         raise BackupRefused(f"Rows of {table!r} can't be stored in this database ({type(error).__name__}). Nothing was changed.") from error
+
+
+def _refusals(dialect: Dialect) -> type[Exception]:
+    """What the driver raises for rows that do not fit."""
+    if dialect == "sqlite":
+        return apsw.Error
+    from psycopg import Error  # noqa: PLC0415 - an extra
+
+    return Error
 
 
 def _counted(link: DatabaseLink) -> int:

@@ -249,7 +249,7 @@ async def bring_up_to_date(database: Database, url: str) -> None:
     if path is not None and found.isdigit():
         await asyncio.to_thread(keep_snapshot, path, found)
     elif path is None:
-        log.warning("store.no_snapshot: on PostgreSQL, pg_dump before an upgrade is the way back")
+        log.warning("store.no_snapshot instead=%s", "pg_dump")  # there is none of ours on PostgreSQL
     log.info("store.migrating from=%s to=%s", found, HEAD)
     await migrate(url)
     if await database.read(_look) != HEAD:

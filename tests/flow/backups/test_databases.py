@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from assistant.backup.archive import BackupRefused
 from assistant.backup.make import BackupMade, BackupSources, write_backup
 from assistant.backup.restore import RestoreTarget, restore_backup
 from assistant.store.blobs import BlobStore, removals_held
@@ -120,3 +121,26 @@ def test_no_file_is_removed_while_a_backup_reads_them(tmp_path: Path) -> None:
         assert files.write_hashed(BytesIO(b"another"))[1] == 7
     assert files.remove(digest)
     assert files.read(digest) is None
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+async def test_rows_that_the_database_does_not_take_change_nothing(url: str, tmp_path: Path) -> None:
+    """PostgreSQL takes no NUL and no number of 64 bits in such a column; no server of ours stores them."""
+    source = f"sqlite:///{tmp_path}/first/nanobot.db"
+    for each, home, rows in ((source, "first", 2), (url, "home", 3)):
+        await make_store(each, tmp_path / home)
+        fill(each, rows)
+    before = rows_of(url)
+    link = open_engine(source).connect(writes=True)
+    link.begin()
+    link.execute("UPDATE people SET quiet_start = :big", {"big": 2**40})
+    link.commit()
+    link.close()
+    await to_thread(back_up, source, tmp_path / "first", tmp_path / "file")
+    with pytest.raises(
+        BackupRefused, match=r"Rows of 'people' can't be stored in this database \(NumericValueOutOfRange\). Nothing was changed"
+    ):
+        await to_thread(put_back, tmp_path / "file", url, tmp_path / "home")
+    assert rows_of(url) == before
+    await make_store(url, tmp_path / "home")  # drops what was unpacked
+    assert "restoring" not in os.listdir(tmp_path / "home")
