@@ -1,12 +1,11 @@
 """What runs while the server is up: turns, jobs, upkeep, and with channels the dispatcher and the inbox; started and stopped in order."""
 
 import asyncio
-import gc
 import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -18,7 +17,6 @@ from assistant.access.browsers import BrowserAccess
 from assistant.access.principals import auth_mode, build_access, shared_secrets
 from assistant.access.recipients import Senders
 from assistant.api.app import ApiServices, create_app
-from assistant.api.body.spool import sweep_spool
 from assistant.api.changes import ChangeFeed
 from assistant.api.configuration import Configured
 from assistant.api.deliveries import Outgoing, Reach
@@ -28,9 +26,9 @@ from assistant.api.memories import MemoryResources
 from assistant.api.metrics import Depths
 from assistant.api.people import Household
 from assistant.api.schedules import ScheduleEndpoints
-from assistant.api.server.websockets import preload as preload_sockets
 from assistant.app.ledger import BudgetNotices, UsageCommand
 from assistant.app.services import OpenChannels, Services, open_channel, open_services
+from assistant.app.upkeep import preload, renew_tools, sweep, trim_memory
 from assistant.app.workflows import check_workflow_models
 from assistant.config import Loaded
 from assistant.contracts.channels import CalledChannel, ChannelSettings, ChannelStatus
@@ -48,9 +46,7 @@ from assistant.inbound.replies import Writer
 from assistant.inbound.service import InboundService
 from assistant.inbound.spoken import SpokenReplies
 from assistant.memory.search import StoredSearch
-from assistant.providers.registry import preload as preload_provider
 from assistant.tasks.command import TaskCommand
-from tools.files.space import sweep as sweep_trash
 
 log = logging.getLogger(__name__)
 
@@ -58,15 +54,8 @@ FOR_TURNS: Final = 0.95
 """The share of the grace in which turns and sends end; the rest is for their answers to leave."""
 _FOR_SENDING: Final = 0.2
 """The share of that which is kept for sends that run when the turns have ended."""
-_SWEEP_SECONDS: Final = 3600
-_TRIM_SECONDS: Final = 30
-_RENEW_SECONDS: Final = 2
 _ASK_SECONDS: Final = 30
 """Between two looks at whether a restored store was resumed, without a notification."""
-_LONGEST_WINDOW: Final = timedelta(days=32)
-"""A month, for which what budgets used is kept."""
-_KEEP_ONCE: Final = timedelta(days=1)
-"""How long the session of a request that brought its own history is kept."""
 
 
 class _Gateway(NamedTuple):
@@ -126,7 +115,13 @@ class Runtime:
         self.services.memory.service.listen()
         await self.services.memory.learning.start()
         self.services.store.history.start()
-        upkeep = [self._preload(), self._sweep(), self._renew_tools(), _trim_memory(), self.services.approvals.expire_in_time()]
+        upkeep = [
+            preload(self.services),
+            sweep(self.services),
+            renew_tools(self.services),
+            trim_memory(),
+            self.services.approvals.expire_in_time(),
+        ]
         if self.services.freeze is None:
             await self._begin()
         else:
@@ -282,73 +277,6 @@ class Runtime:
             unopened=channels.failed,
         )
         return _Gateway(dispatcher, inbound, supervisors, reports)
-
-    async def _preload(self) -> None:
-        """Import what the first model call and the first WebSocket need before one waits for it, and describe the tools."""
-        await asyncio.to_thread(preload_provider, self.services.choice)
-        await self.services.meter.prices.tariff(self.services.agents[MAIN], None)
-        await asyncio.to_thread(preload_sockets)
-        for spec in [spec for agent in self.services.turns.agents.values() for spec in agent.toolbox.specs]:
-            len(spec.parameters)  # makes the schema
-            await asyncio.sleep(0)
-        await self.services.skills.folders()  # logs those that were changed
-
-    async def _renew_tools(self) -> None:
-        """Offer tools that change, such as skills that were approved meanwhile, as they are now."""
-        while True:
-            await asyncio.sleep(_RENEW_SECONDS)
-            for agent in self.services.turns.agents.values():
-                agent.toolbox.renew()
-
-    async def _sweep(self) -> None:
-        """Every hour: delete expired rows and files, and settle turns whose end could not be stored or whose process died unnoticed."""
-        store, config = self.services.store, self.services.loaded.config
-        while True:
-            now = datetime.now(UTC)
-            sent = now - timedelta(days=config.deliver.keep_days)
-            try:
-                await store.attachments.sweep(now)
-                await store.sessions.recover()
-                await store.links.settle()
-                await store.sessions.purge(now - _KEEP_ONCE)
-                await asyncio.to_thread(sweep_spool, self.services.spool)
-                await asyncio.to_thread(sweep_trash, self.services.loaded.workspace, now)
-                await store.idempotency.purge(now)
-                await store.responses.recover()
-                await store.responses.purge(now - timedelta(days=config.api.responses.keep_days))
-                await store.outbox.purge(sent)
-                await store.inbox.purge(sent)
-                await store.continuations.purge(sent)
-                await store.approvals.purge(sent)
-                await store.occurrences.purge(sent)
-                await store.limits.sweep(now)
-                await store.browsers.purge(now)
-                await store.ledger.recover()
-                await store.ledger.purge(now - timedelta(days=config.usage.keep_days))
-                await store.ledger.forget_windows(now - _LONGEST_WINDOW)
-                await store.jobs.purge(now - timedelta(days=config.workflows.keep_days))
-                await store.tasks.purge(now - timedelta(days=config.tasks.keep_days))
-            except NanobotError as error:
-                log.warning("store.not_swept code=%s", error.code)
-            except OSError as error:
-                log.warning("spool.not_swept errno=%s", error.errno)
-            await asyncio.sleep(_SWEEP_SECONDS)
-
-
-async def _trim_memory() -> None:
-    """Free young garbage, which waits for 200,000 allocations otherwise (a closed WebSocket is 8 KiB of it), and return freed memory to the
-    operating system: glibc keeps the heap of a burst of requests (figures in docs/performance.md)."""
-    while True:
-        await asyncio.sleep(_TRIM_SECONDS)
-        gc.collect(1)
-        await asyncio.to_thread(_malloc_trim)
-
-
-def _malloc_trim() -> None:
-    import ctypes  # noqa: PLC0415 - the start need not wait for it
-
-    with suppress(AttributeError):  # only glibc has it
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 @asynccontextmanager

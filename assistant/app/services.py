@@ -137,7 +137,6 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
         channels, deliveries = _open_delivery(loaded, directory, store, metrics, with_channels=with_channels)
         later = open_later(store, directory, store.people)
         memory = build_memory(loaded, models, registry, store, store.people, opened)
-        runs = CommandRuns(store.tasks, TaskBook(store.tasks, store.sessions, [MAIN, *loaded.config.named_agents]))
         parts = AgentParts(
             loaded=loaded,
             models=models,
@@ -148,7 +147,7 @@ async def open_services(loaded: Loaded, *, with_channels: bool = False) -> Async
             memory=memory,
             later=later,
             sandbox=sandbox,
-            runs=runs,
+            runs=CommandRuns(store.tasks, TaskBook(store.tasks, store.sessions, [MAIN, *loaded.config.named_agents])),
             web=OpenWeb(loaded, files),
             mcp=build_mcp(loaded, store, reader, opened, sandbox=sandbox, secrets=open_secrets(loaded.config)),
             voice=build_voice(loaded, meter, sandbox, store.media, opened),

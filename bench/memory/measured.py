@@ -108,6 +108,7 @@ def _insert(connection: Transaction, owner: str, conversation: Conversation) -> 
             "at": to_micros(datetime.now(UTC)),
             "seq": len(mine),
             "read": 0,
+            "opening": "",
         }
         row = connection.execute(ADD_SESSION, values)[0][0]
         for seq, said in enumerate(mine, 1):

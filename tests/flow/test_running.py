@@ -59,7 +59,7 @@ def test_the_image_runs_without_root_home_or_a_root_that_can_be_written(tmp_path
     values |= {"NANOBOT_API__API_KEY": "k" * 32, "NANOBOT_API__PORT": str(free_port()), "NANOBOT_AGENTS__DEFAULTS__MODEL": "offline"}
     shown = [str(path) for path in sorted(Path("/").iterdir()) if path.name not in ("proc", "dev", "sys", "tmp", "data", "run")]
     place = [word for path in shown for word in ("--ro-bind", path, path)]
-    place += ["--tmpfs", "/tmp", "--bind", str(tmp_path / "data"), values["NANOBOT_HOME"]]
+    place += ["--tmpfs", "/tmp", "--ro-bind", str(ROOT), str(ROOT), "--bind", str(tmp_path / "data"), values["NANOBOT_HOME"]]
     user, _, group = written("USER")[0].partition(":")
     apart = [
         "--unshare-user",
