@@ -112,10 +112,11 @@ async def open_visit(browser: "Browser", url: str, **options: Any) -> AsyncGener
 
 
 @asynccontextmanager
-async def page_house(folder: Path, **config: object) -> AsyncGenerator[PageHouse]:
+async def page_house(folder: Path, *, program: str = "assistant.cli", **config: object) -> AsyncGenerator[PageHouse]:
+    """`program`: the module that serves. `config`: more of its configuration."""
     async with AsyncExitStack() as stack:
         browser = await stack.enter_async_context(chromium())
         model = await stack.enter_async_context(ModelServer())
-        server = stack.enter_context(live_server(folder / "home", config={**with_model(model.url), **config}))
+        server = stack.enter_context(live_server(folder / "home", config={**with_model(model.url), **config}, program=program))
         client = await stack.enter_async_context(httpx2.AsyncClient(base_url=server.url, timeout=30))
         yield PageHouse(server, model, browser, client, folder / "home")
