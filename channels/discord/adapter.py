@@ -17,7 +17,7 @@ from channels.discord.intake import DiscordIntake
 from channels.discord.refusals import channel_failure, connection_failure
 from channels.discord.rest import DiscordRest, Waits
 from channels.discord.settings import DiscordSettings
-from channels.discord.wire import RULES, DiscordWire, first_part
+from channels.discord.wire import RULES, DiscordWire
 from channels.kit.conversation import ChatConversation
 from channels.kit.hearing import Hearing
 from channels.kit.http import PlatformError
@@ -49,7 +49,7 @@ class DiscordChannel:
             begin=lambda: DiscordWire(self._rest),
             react_emoji=settings.react_emoji,
             previews=settings.preview == "edit",
-            first_part=first_part,
+            first_part=RULES.first,
             typing_seconds=8.0,  # Discord shows it for ten
         )
         self._intake = Intake(self.name, pause=self._waits.again)

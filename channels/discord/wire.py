@@ -64,10 +64,6 @@ RULES: Final = MessageRules(
 )
 
 
-def first_part(text: str) -> str:
-    return next((part.text for part in discord_parts(text[: 3 * MOST_CHARS], MOST_CHARS)), "")
-
-
 def said_by(custom_id: str) -> str | None:
     """The text, or the command, of the button with this id; None: it is not one of ours."""
     mark, _, rest = custom_id.partition(":")
