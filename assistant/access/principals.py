@@ -6,7 +6,7 @@ import logging
 import re
 import secrets
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
@@ -16,9 +16,10 @@ from typing import Final, Protocol
 from pydantic import SecretStr
 
 from assistant.access.settings import AuthSettings, Mode
-from assistant.contracts.access import KEY_MARK, HeldKey, KeyStore, Limits, Scope
+from assistant.contracts.access import KEY_MARK, ApiKey, HeldKey, KeyStore, Limits, Scope
 from assistant.contracts.causes import Payer
-from assistant.contracts.errors import Forbidden, StoreUnavailable, Unauthenticated
+from assistant.contracts.errors import Forbidden, InvalidRequest, StoreUnavailable, Unauthenticated
+from assistant.contracts.util import replace_surrogates
 
 log = logging.getLogger(__name__)
 
@@ -141,6 +142,7 @@ class OwnPeople:
 
 
 _FORM: Final = re.compile(rb"nbk_[A-Za-z0-9_-]{43}")
+_LONGEST_NAME: Final = 100
 _SHOWN: Final = 8
 """Characters of a secret that tell keys apart: the mark and 4 of 43."""
 _FRESH_SECONDS: Final = 0.5
@@ -153,6 +155,27 @@ _OWNER: Final = "key:"
 def new_secret(mark: str = KEY_MARK) -> str:
     """A mark and 256 random bits, so a plain hash protects it as well as a slow one."""
     return mark + secrets.token_urlsafe(32)
+
+
+def new_key(
+    name: str, scopes: Iterable[Scope], *, models: Sequence[str] | None, limits: Limits, lasts: timedelta | None
+) -> tuple[str, ApiKey]:
+    """A key's secret, to be shown once, and the key. `lasts`: None: until it is revoked. Raises InvalidRequest for a name that can't be shown."""
+    shown = replace_surrogates(name).strip()
+    if not shown or len(shown) > _LONGEST_NAME or not shown.isprintable():
+        raise InvalidRequest(f"A key's name is 1 to {_LONGEST_NAME} printable characters.", param="name")
+    secret, now = new_secret(), datetime.now(UTC)
+    key = ApiKey(
+        id=secrets.token_hex(6),
+        name=shown,
+        prefix=prefix_of(secret),
+        scopes=frozenset(scopes),
+        models=tuple(models) if models is not None else None,
+        limits=limits,
+        created=now,
+        expires=now + lasts if lasts is not None else None,
+    )
+    return secret, key
 
 
 def digest_of(secret: bytes) -> str:

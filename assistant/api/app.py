@@ -123,7 +123,7 @@ class ApiServices:
     """For /v1/keys."""
     pairings: PairingDesk | None = None
     """For /v1/pairings."""
-    configured: Configured | None = None
+    configured: Callable[[], Configured] | None = None
     """For /v1/configuration."""
     attachments: AttachmentStore | None = None
     """For the files of sessions."""

@@ -1,5 +1,6 @@
 """/v1/configuration: what is configured, and where each value came from."""
 
+from asyncio import to_thread
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -30,16 +31,18 @@ class Configured:
 
     file: str | None
     notices: Sequence[str]
-    settings: Callable[[], Sequence[tuple[str, Json, str]]]
+    settings: Sequence[tuple[str, Json, str]]
     """(key, value, origin) of each, secrets masked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigurationEndpoints:
-    configured: Configured
+    configured: Callable[[], Configured]
+    """As it is now. Blocks."""
 
     @endpoint("GET", "/v1/configuration", "Show the configuration", scope="admin", responses=errors(401, 503))
     async def show(self) -> ConfigurationAnswer:
         """As this server runs with it, by key."""
-        made = [SettingAnswer(key=key, value=value, origin=origin) for key, value, origin in self.configured.settings()]
-        return ConfigurationAnswer(file=self.configured.file, notices=list(self.configured.notices), settings=made)
+        now = await to_thread(self.configured)
+        made = [SettingAnswer(key=key, value=value, origin=origin) for key, value, origin in now.settings]
+        return ConfigurationAnswer(file=now.file, notices=list(now.notices), settings=made)

@@ -1,6 +1,5 @@
 """/v1/keys: API keys, made, listed and revoked."""
 
-import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, Literal
@@ -8,11 +7,11 @@ from typing import Annotated, Final, Literal
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from assistant.access.principals import digest_of, new_secret, prefix_of
+from assistant.access.principals import digest_of, new_key
 from assistant.api.answers import Answer, ListAnswer, Time
 from assistant.api.openapi import endpoint, errors
 from assistant.contracts.access import ApiKey, KeyStore, Limits, Scope
-from assistant.contracts.errors import InvalidRequest, NotFound
+from assistant.contracts.errors import NotFound
 
 _PATH: Final = "/v1/keys"
 _MOST_DAYS: Final = 3650
@@ -79,19 +78,12 @@ class KeyEndpoints:
     @endpoint("POST", _PATH, "Make a key", scope="admin", responses=errors(400, 401, 503), status_code=201)
     async def create(self, request: Request, asked: KeyRequest) -> KeyMade:
         """Its holder is a person of its own: it sees the sessions and deliveries made with it, and no others."""
-        name = asked.name.strip()
-        if not name or not name.isprintable():
-            raise InvalidRequest("A key's name is printable characters.", param="name")
-        secret, now = new_secret(), datetime.now(UTC)
-        key = ApiKey(
-            id=secrets.token_hex(6),
-            name=name,
-            prefix=prefix_of(secret),
-            scopes=frozenset(asked.scopes),
-            models=None if asked.models is None else tuple(asked.models),
+        secret, key = new_key(
+            asked.name,
+            asked.scopes,
+            models=asked.models,
             limits=Limits.of(requests_per_minute=asked.requests_per_minute, tokens_per_minute=asked.tokens_per_minute),
-            created=now,
-            expires=now + timedelta(days=asked.expires_in_days) if asked.expires_in_days else None,
+            lasts=timedelta(days=asked.expires_in_days) if asked.expires_in_days else None,
         )
         await self.store.add(key, digest_of(secret.encode()))
         return KeyMade.model_validate({**_shown(key), "secret": secret})

@@ -63,7 +63,8 @@ class Reloader:
     async def reload(self) -> Reloaded:
         """Never raises for a configuration that can't be used: nothing of it is applied then."""
         try:
-            new = self._read().config
+            read = self._read()
+            new = read.config
             changed = list(changed_keys(self._config, new))
             live = [path for path in changed if is_live(path, self._can_connect)]
             now = self._with(new, live)
@@ -86,6 +87,7 @@ class Reloader:
             now = self._with(new, live)
         logging.getLogger().setLevel(now.log.level.upper())
         self._config = now
+        self._runtime.loaded = replace(read, config=now)
         log.info("config.reloaded applied=%d waiting=%d", len(live), len(waiting))
         return Reloaded(applied=tuple(map(".".join, live)), waiting=tuple(waiting))
 

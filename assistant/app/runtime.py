@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
 from typing import Final, NamedTuple
 
 from starlette.types import ASGIApp
@@ -34,7 +33,6 @@ from assistant.config import Loaded
 from assistant.contracts.channels import CalledChannel, ChannelSettings, ChannelStatus
 from assistant.contracts.errors import NanobotError
 from assistant.contracts.hooks import Hooks
-from assistant.contracts.messages import Json
 from assistant.contracts.turns import MAIN
 from assistant.delivery.dispatcher import Dispatcher
 from assistant.delivery.reports import DeliveryReports
@@ -76,6 +74,8 @@ class Runtime:
             turns=services.turns,
             expire_after=timedelta(seconds=services.loaded.config.deliver.expire_after),
         )
+        self.loaded = services.loaded
+        """The configuration that holds now: a reload renews it."""
         self._enabled = dict(services.loaded.config.enabled_channels)
         self._conversations = {channel.name: channel.conversation for channel in (services.channels.opened if services.channels else ())}
         self._gateway = None if services.channels is None else self._open_gateway(services.channels)
@@ -314,10 +314,10 @@ async def open_runtime(
             await runtime.close()
 
 
-def _settings(loaded: Loaded) -> Sequence[tuple[str, Json, str]]:
+def _configured(loaded: Loaded) -> Configured:
     from assistant.config.reference import settings_of  # noqa: PLC0415 - it describes the whole configuration; the start need not wait for it
 
-    return settings_of(loaded)
+    return Configured(file=str(loaded.source) if loaded.source else None, notices=loaded.notices, settings=settings_of(loaded))
 
 
 def _api_services(runtime: Runtime, authenticator: Authenticator) -> ApiServices:
@@ -352,11 +352,7 @@ def _api_services(runtime: Runtime, authenticator: Authenticator) -> ApiServices
         responses=store.responses,
         keys=store.keys,
         pairings=pairing_desk(store, config.deliver.expire_after),
-        configured=Configured(
-            file=str(services.loaded.source) if services.loaded.source else None,
-            notices=services.loaded.notices,
-            settings=partial(_settings, services.loaded),
-        ),
+        configured=lambda: _configured(runtime.loaded),
         household=Household(people=store.people, links=store.links, channels=services.directory),
         files=FileService(files=store.files, reader=services.reader),
         memory=MemoryResources(store=store, memory=services.memory.service),

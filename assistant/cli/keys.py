@@ -1,14 +1,13 @@
 """`nanobot keys create | list | revoke | rotate`: API keys, each with its own scopes and limits."""
 
 import re
-import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, cast
 
 import typer
 
-from assistant.access.principals import CannotLetIn, auth_mode, digest_of, new_secret, prefix_of
+from assistant.access.principals import CannotLetIn, auth_mode, digest_of, new_key, new_secret, prefix_of
 from assistant.cli.shared import ConfigOption, configured, harmless, moment, print_list, with_store
 from assistant.config import Loaded
 from assistant.contracts.access import SCOPES, ApiKey, Limits, Scope
@@ -20,7 +19,6 @@ commands = typer.Typer(name="keys", help="API keys, each with its own scopes and
 _USUAL: Final[tuple[Scope, ...]] = ("chat", "models", "sessions", "files")
 _DURATION: Final = re.compile(r"(\d{1,6})([smhdw])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
-_LONGEST_NAME: Final = 100
 _MOST: Final = 2**31 - 1
 
 Which = Annotated[str, typer.Argument(metavar="KEY", help="Its id, its name or its prefix, as listed.")]
@@ -51,16 +49,13 @@ def create(
 
     Example: nanobot keys create build-server --scope chat --scope deliveries --rpm 60 --expires 90d
     """
-    loaded, now, secret = configured(config), datetime.now(UTC), new_secret()
-    key = ApiKey(
-        id=secrets.token_hex(6),
-        name=_checked_name(name),
-        prefix=prefix_of(secret),
-        scopes=_scopes(scope or _USUAL),
-        models=tuple(replace_surrogates(pattern) for pattern in model) if model else None,
+    loaded = configured(config)
+    secret, key = new_key(
+        name,
+        _scopes(scope or _USUAL),
+        models=[replace_surrogates(pattern) for pattern in model] if model else None,
         limits=Limits.of(requests_per_minute=rpm, tokens_per_minute=tpm, parallel=parallel),
-        created=now,
-        expires=now + _duration(expires) if expires else None,
+        lasts=_duration(expires) if expires else None,
     )
     with_store(loaded, lambda store: store.keys.add(key, digest_of(secret.encode())))
     _show_once(secret, f"key {key.id} ({harmless(key.name)})")
@@ -148,13 +143,6 @@ def _found(loaded: Loaded, which: str) -> ApiKey:
 
 def _valid(key: ApiKey, now: datetime) -> bool:
     return key.revoked is None and (key.expires is None or now < key.expires)
-
-
-def _checked_name(name: str) -> str:
-    shown = replace_surrogates(name).strip()
-    if not shown or len(shown) > _LONGEST_NAME or not shown.isprintable():
-        raise InvalidRequest(f"A key's name is 1 to {_LONGEST_NAME} printable characters.")
-    return shown
 
 
 def _scopes(given: Sequence[str]) -> frozenset[Scope]:

@@ -91,6 +91,10 @@ async def test_what_needs_a_restart_is_said_each_time_and_the_rest_holds(nanobot
         assert first.stdout.splitlines() == ["holds now      providers.custom.apiBase", *waiting]
         assert (await asyncio.to_thread(nanobot, "reload")).stdout.splitlines() == waiting
         assert await ask(server) == "from the second"
+        async with httpx2.AsyncClient(timeout=30) as client:
+            shown = (await client.get(f"{server.url}/v1/configuration")).json()["settings"]
+        held = {each["key"]: each["value"] for each in shown}
+        assert (held["providers.custom.apiBase"], held["api.timeout"]) == (other.url, 120.0), "as the server runs with it"
 
 
 async def test_a_broken_configuration_changes_nothing_and_says_what_is_wrong(
