@@ -16,7 +16,7 @@ _LOOK: Final = 0.2
 
 
 class Confined:
-    """A SandboxProcess. `first`: the process that all others of it descend from; they end with it."""
+    """A SandboxProcess. `first`: the process that all others of it descend from; they end with it, and it may have ended already."""
 
     _fatal: ClassVar[signal.Signals] = signal.SIGKILL
 
@@ -29,7 +29,10 @@ class Confined:
         seconds: float | None,
     ) -> None:
         self._process = process
-        self._first = os.pidfd_open(first)
+        try:
+            self._first = os.pidfd_open(first)
+        except ProcessLookupError:  # a command that is over already: nothing of it is left to end
+            self._first = -1
         self._over, self._clean = over, clean
         self.ended: Ended = "exit"
         self._watching = asyncio.create_task(self._watch())
@@ -69,6 +72,17 @@ class Confined:
 
     async def _end(self) -> int:
         code = await self._process.wait()
+        try:
+            if self._first >= 0:
+                await self._first_is_gone()
+        finally:
+            self._watching.cancel()
+            if self._alarm is not None:
+                self._alarm.cancel()
+            await self._clean()
+        return code
+
+    async def _first_is_gone(self) -> None:
         gone = asyncio.get_running_loop().create_future()
         asyncio.get_running_loop().add_reader(self._first, lambda: gone.done() or gone.set_result(None))
         try:
@@ -77,11 +91,6 @@ class Confined:
             asyncio.get_running_loop().remove_reader(self._first)
             os.close(self._first)
             self._first = -1
-            self._watching.cancel()
-            if self._alarm is not None:
-                self._alarm.cancel()
-            await self._clean()
-        return code
 
     async def _watch(self) -> None:
         while self._process.returncode is None:

@@ -60,7 +60,8 @@ async def in_bubblewrap(bwrap: str, command: SandboxCommand, guarded: Guarded, p
                 os.kill(first, signal.SIGKILL)
             await process.wait()
             raise
-        os.write(go, b"!")
+        with suppress(BrokenPipeError):  # it is over already: its code and its words tell why
+            os.write(go, b"!")
         return Started(confined, folders)
     finally:
         for descriptor in (*told, go):

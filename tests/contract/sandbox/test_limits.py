@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -10,7 +11,11 @@ import pytest
 
 from assistant.contracts.errors import ToolFailed
 from assistant.contracts.sandbox import SandboxCommand
+from assistant.contracts.secrets import NoSecrets
+from assistant.sandbox.policy import Guarded
+from assistant.sandbox.proxy import HostProxy
 from assistant.sandbox.service import MachineSandbox
+from assistant.sandbox.starting import in_bubblewrap
 from tests.contract.sandbox.conftest import House, python, sandbox_in, shell
 
 MIB = 1024**2
@@ -210,3 +215,24 @@ async def test_none_runs_nothing(house: House) -> None:
     with pytest.raises(ToolFailed, match="nothing is run outside"):
         await shell(none, house, "touch ran")
     assert not (house.folder / "ran").exists()
+
+
+OVER_AT_ONCE = """#!{python} -I
+import json, os, subprocess, sys
+told = os.read(int(sys.argv[2]), 65536).split(b"\\0")
+gone = subprocess.Popen(["true"])
+gone.wait()
+os.write(int(told[told.index(b"--info-fd") + 1]), json.dumps({{"child-pid": gone.pid}}).encode())
+sys.exit("it may not be mounted here")
+"""
+
+
+async def test_one_whose_first_process_is_gone_at_once_ends_with_its_words(house: House, tmp_path: Path) -> None:
+    bwrap = tmp_path / "bwrap"
+    bwrap.write_text(OVER_AT_ONCE.format(python=sys.executable))
+    bwrap.chmod(0o755)
+    guarded, command = Guarded(private=(), public=()), SandboxCommand(argv=("true",), folder=house.folder, seconds=30)
+    started = await in_bubblewrap(str(bwrap), command, guarded, HostProxy((), NoSecrets()), proc=True, piped=False)
+    assert await started.process.stderr.read() == b"it may not be mounted here\n"
+    assert await started.process.wait() == 1
+    await started.process.kill()
