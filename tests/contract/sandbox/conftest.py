@@ -20,7 +20,10 @@ from assistant.contracts.sandbox import Ran, Rung, SandboxCommand
 from assistant.sandbox.policy import Guarded
 from assistant.sandbox.service import RUNGS, MachineSandbox
 from assistant.sandbox.settings import SandboxSettings
+from tests.commands_beside import alone, commands_beside
 from tests.contract.sandbox.ways_out import SECRET
+
+__all__ = ["alone", "commands_beside"]
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,7 @@ async def test_what_takes_too_much_is_ended(code: str, limits: dict[str, Any], e
     assert not left_over(mark)
 
 
+@pytest.mark.usefixtures("alone")
 async def test_a_fork_bomb_ends_with_its_command(sandbox: MachineSandbox, house: House) -> None:
     mark = f"#{os.urandom(6).hex()}"
     began = monotonic()

@@ -11,6 +11,7 @@ import pytest
 from assistant.sandbox.policy import Guarded
 from assistant.sandbox.service import MachineSandbox
 from assistant.sandbox.settings import SandboxSettings
+from tests.commands_beside import commands_beside as commands_beside
 from tests.contract.sandbox.test_killed_server import until
 from tests.contract.sandbox.test_limits import left_over
 from tests.doubles.telegram_api.server import TelegramServer

@@ -19,6 +19,7 @@ from assistant.documents.settings import DocumentSettings
 from assistant.sandbox.policy import Guarded
 from assistant.sandbox.service import MachineSandbox
 from assistant.sandbox.settings import SandboxSettings
+from tests.commands_beside import commands_beside as commands_beside
 from tests.doubles.live_server import live_server, offline, with_model
 from tests.doubles.model_server import ModelServer
 from tests.doubles.telegram_api.server import TelegramServer
