@@ -13,12 +13,14 @@ from assistant.api.audit import AuditEndpoints
 from assistant.api.body.spool import prepare_spool
 from assistant.api.browsers import BrowserEndpoints
 from assistant.api.changes import ChangeEndpoints, ChangeFeed
+from assistant.api.channel_setup import ChannelSetupEndpoints
 from assistant.api.channels import ChannelEndpoints
 from assistant.api.chat.endpoint import ChatEndpoint, ChatService, TurnStarter
 from assistant.api.chat.route import AgentCatalog
 from assistant.api.completions import TextEndpoints
 from assistant.api.configuration import ConfigurationEndpoints, Configured
 from assistant.api.deliveries import DeliveryEndpoints, Outgoing
+from assistant.api.doctor import DoctorEndpoints, Finding
 from assistant.api.files import FileEndpoints, FileService
 from assistant.api.health import HealthEndpoints, ReadinessCheck
 from assistant.api.hooks import HookEndpoints
@@ -125,6 +127,10 @@ class ApiServices:
     """For /v1/pairings."""
     configured: Callable[[], Configured] | None = None
     """For /v1/configuration."""
+    channel_setup: ChannelSetupEndpoints | None = None
+    """For /v1/channels."""
+    examine: Callable[[], Awaitable[Sequence[Finding]]] | None = None
+    """For /v1/doctor."""
     attachments: AttachmentStore | None = None
     """For the files of sessions."""
     search: Search = field(default_factory=NoSearch)
@@ -217,6 +223,10 @@ def _administration(services: ApiServices) -> Iterator[object]:
         yield PairingEndpoints(desk=services.pairings)
     if services.configured is not None:
         yield ConfigurationEndpoints(configured=services.configured)
+    if services.channel_setup is not None:
+        yield services.channel_setup
+    if services.examine is not None:
+        yield DoctorEndpoints(check=services.examine)
 
 
 def _browsers(services: ApiServices, household: Household, browsers: BrowserAccess) -> BrowserEndpoints:
@@ -236,6 +246,8 @@ def _browsers(services: ApiServices, household: Household, browsers: BrowserAcce
         "keys": services.keys,
         "pairings": services.pairings,
         "configuration": services.configured,
+        "channels": services.channel_setup,
+        "doctor": services.examine,
     }
     return BrowserEndpoints(
         authenticator=services.authenticator,

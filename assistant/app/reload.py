@@ -1,19 +1,22 @@
 """`nanobot reload` and SIGHUP: a changed configuration in a server that runs, as far as that is safe; what needs a restart is said."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
 
 from assistant.app.agent import agent_of
 from assistant.app.models import open_registry, replace_models
-from assistant.app.runtime import Runtime
 from assistant.config import Config, ConfigError, Loaded
 from assistant.contracts.errors import NanobotError
 from assistant.contracts.turns import MAIN
+
+if TYPE_CHECKING:
+    from assistant.app.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
@@ -54,16 +57,21 @@ class Reloaded:
 class Reloader:
     """Reads the configuration anew, and applies it."""
 
-    def __init__(self, runtime: Runtime, read: Callable[[], Loaded]) -> None:
+    def __init__(self, runtime: "Runtime", read: Callable[[], Loaded]) -> None:
         """`read`: as at the start, options of the command line included. Raises ConfigError."""
         self._runtime = runtime
         self._read = read
         self._config = runtime.services.loaded.config
+        self._lock = asyncio.Lock()
 
     async def reload(self) -> Reloaded:
-        """Never raises for a configuration that can't be used: nothing of it is applied then."""
+        """One after the other. Never raises for a configuration that can't be used: nothing of it is applied then."""
+        async with self._lock:
+            return await self._reload()
+
+    async def _reload(self) -> Reloaded:
         try:
-            read = self._read()
+            read = await asyncio.to_thread(self._read)
             new = read.config
             changed = list(changed_keys(self._config, new))
             live = [path for path in changed if is_live(path, self._can_connect)]

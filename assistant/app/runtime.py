@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Final, NamedTuple
 
 from starlette.types import ASGIApp
@@ -17,7 +18,6 @@ from assistant.access.principals import auth_mode, build_access, shared_secrets
 from assistant.access.recipients import Senders
 from assistant.api.app import ApiServices, create_app
 from assistant.api.changes import ChangeFeed
-from assistant.api.configuration import Configured
 from assistant.api.deliveries import Outgoing, Reach
 from assistant.api.files import FileService
 from assistant.api.health import ReadinessCheck
@@ -25,7 +25,9 @@ from assistant.api.memories import MemoryResources
 from assistant.api.metrics import Depths
 from assistant.api.people import Household
 from assistant.api.schedules import ScheduleEndpoints
+from assistant.app.administration import channel_setup, configured, examine
 from assistant.app.ledger import BudgetNotices, UsageCommand
+from assistant.app.reload import Reloader
 from assistant.app.services import OpenChannels, Services, open_channel, open_services
 from assistant.app.upkeep import preload, renew_tools, sweep, trim_memory
 from assistant.app.workflows import check_workflow_models
@@ -66,7 +68,7 @@ class _Gateway(NamedTuple):
 class Runtime:
     """Everything that runs beside the API, from `start` to `stop`."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, read: Callable[[], Loaded] | None = None) -> None:
         self.services = services
         self._continued = ContinuationService(
             store=services.store.continuations,
@@ -76,6 +78,7 @@ class Runtime:
         )
         self.loaded = services.loaded
         """The configuration that holds now: a reload renews it."""
+        self.reloader = Reloader(self, read) if read else None
         self._enabled = dict(services.loaded.config.enabled_channels)
         self._conversations = {channel.name: channel.conversation for channel in (services.channels.opened if services.channels else ())}
         self._gateway = None if services.channels is None else self._open_gateway(services.channels)
@@ -281,16 +284,22 @@ class Runtime:
 
 @asynccontextmanager
 async def open_runtime(
-    loaded: Loaded, *, chat_only: bool, mounted: bool = False, trusts_host: bool = False
+    loaded: Loaded,
+    *,
+    chat_only: bool,
+    mounted: bool = False,
+    trusts_host: bool = False,
+    read: Callable[[], Loaded] | None = None,
 ) -> AsyncGenerator[tuple[Runtime, ASGIApp]]:
     """The runtime, not started yet, and the API.
 
     `chat_only`: chat completions and models, no channels. `mounted`: another program's server calls the API; without authentication, only this
-    machine is let in then, unless the API `trusts_host` to let in only whom it knows. Raises ConfigError, CannotLetIn, StoreUnavailable.
+    machine is let in then, unless the API `trusts_host` to let in only whom it knows. `read`: gives the configuration
+    anew; None: there is no reload. Raises ConfigError, CannotLetIn, StoreUnavailable.
     """
     config = loaded.config
     async with open_services(loaded, with_channels=not chat_only) as services:
-        runtime = Runtime(services)
+        runtime = Runtime(services, read)
         try:
             await check_workflow_models(services.workflows, services.workflow_models)
             store, mode = services.store, auth_mode(config.auth, config.api.api_key)
@@ -312,12 +321,6 @@ async def open_runtime(
                 yield runtime, create_app(api)
         finally:
             await runtime.close()
-
-
-def _configured(loaded: Loaded) -> Configured:
-    from assistant.config.reference import settings_of  # noqa: PLC0415 - it describes the whole configuration; the start need not wait for it
-
-    return Configured(file=str(loaded.source) if loaded.source else None, notices=loaded.notices, settings=settings_of(loaded))
 
 
 def _api_services(runtime: Runtime, authenticator: Authenticator) -> ApiServices:
@@ -352,7 +355,9 @@ def _api_services(runtime: Runtime, authenticator: Authenticator) -> ApiServices
         responses=store.responses,
         keys=store.keys,
         pairings=pairing_desk(store, config.deliver.expire_after),
-        configured=lambda: _configured(runtime.loaded),
+        configured=partial(configured, runtime),
+        channel_setup=channel_setup(runtime),
+        examine=partial(examine, runtime),
         household=Household(people=store.people, links=store.links, channels=services.directory),
         files=FileService(files=store.files, reader=services.reader),
         memory=MemoryResources(store=store, memory=services.memory.service),

@@ -13,7 +13,6 @@ from contextlib import ExitStack, contextmanager
 from assistant.api.server.bind import bind, check_exposure
 from assistant.api.server.serve import serve as serve_api
 from assistant.api.settings import ApiSettings
-from assistant.app.reload import Reloader
 from assistant.app.runtime import FOR_TURNS, Runtime, open_runtime
 from assistant.app.server_file import announced
 from assistant.app.services import Services
@@ -30,7 +29,7 @@ async def serve(
     """Serve until SIGTERM or SIGINT; then let running turns end within `shutdown.grace`. `on_listening`: called once, with the port.
 
     `chat_only`: chat completions and models, and no channels: what the assistant sends waits for a server that has them.
-    `read`: gives the configuration anew, for SIGHUP; None: there is no reload.
+    `read`: gives the configuration anew, for SIGHUP and the page; None: there is no reload.
     Raises CannotServe (a port in use, a bind that would expose it), ConfigError, StoreUnavailable.
     """
     settings = loaded.config.api
@@ -38,11 +37,11 @@ async def serve(
     grace = loaded.config.shutdown.grace
     with _bound(settings) as sockets:
         _raise_file_limit()
-        async with open_runtime(loaded, chat_only=chat_only) as (runtime, app):
+        async with open_runtime(loaded, chat_only=chat_only, read=read) as (runtime, app):
             await runtime.start()
             _tune_interpreter()
             stop = _stop_signal()
-            with _reloading(runtime, read, stop):
+            with _reloading(runtime, stop):
                 await serve_api(
                     app,
                     settings,
@@ -77,19 +76,18 @@ def _stop_signal() -> asyncio.Event:
 
 
 @contextmanager
-def _reloading(runtime: Runtime, read: Callable[[], Loaded] | None, stop: asyncio.Event) -> Generator[None]:
-    """SIGHUP reloads, one after the other; where it says that the terminal is gone, it ends the server as it always did."""
-    if read is None:
+def _reloading(runtime: Runtime, stop: asyncio.Event) -> Generator[None]:
+    """SIGHUP reloads; where it says that the terminal is gone, it ends the server as it always did."""
+    reloader = runtime.reloader
+    if reloader is None:
         yield
         return
-    loop, lock, on_terminal = asyncio.get_running_loop(), asyncio.Lock(), os.isatty(0)
+    loop, on_terminal = asyncio.get_running_loop(), os.isatty(0)
     running: set[asyncio.Task[None]] = set()
     with announced(runtime.services.loaded.home) as reports:
-        reloader = Reloader(runtime, read)
 
         async def reload() -> None:
-            async with lock:
-                reports.write(await reloader.reload())
+            reports.write(await reloader.reload())
 
         def hung_up() -> None:
             if on_terminal and not os.isatty(0):

@@ -11,11 +11,12 @@ from typing import Annotated, BinaryIO, cast
 
 import typer
 
+from assistant.app.opening import opened_store
 from assistant.backup.archive import BackupRefused
 from assistant.backup.make import Advance, BackupSources, write_backup
 from assistant.backup.restore import RestoreTarget, restore_backup, what_is_there
 from assistant.backup.unpack import Unpacked, check_backup
-from assistant.cli.shared import ConfigOption, WorkspaceOption, configured, opened_store, with_store
+from assistant.cli.shared import ConfigOption, WorkspaceOption, configured, with_store
 from assistant.config import Loaded
 from assistant.config.secretless import secretless
 from assistant.config.secrets_file import FILE_NAME as SECRETS

@@ -7,8 +7,8 @@ from typing import Final
 
 import typer
 
-from assistant.cli.channels import opened
-from assistant.cli.shared import harmless, opened_store
+from assistant.app.opening import opened_by_name, opened_store
+from assistant.cli.shared import harmless
 from assistant.config import Loaded
 from assistant.contracts.channels import Channel, ChannelFailed, ChannelKind
 from assistant.contracts.inbox import InboundMessage
@@ -89,7 +89,7 @@ async def _hear(loaded: Loaded, name: str, declined: frozenset[str]) -> InboundM
         if not typed.done():
             typed.set_result(os.read(0, 4_096).decode(errors="replace").strip())
 
-    async with opened(loaded, name) as channel:
+    async with opened_store(loaded) as store, opened_by_name(loaded, store, name) as channel:
         ear = _Ear(declined)
         running = asyncio.create_task(channel.run(ear))
         loop.add_reader(0, read)

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
+from assistant.app.opening import within
 from assistant.cli.channel_hearing import ask_for_owner, can_hear, keep_first
-from assistant.cli.channels import TEST_MESSAGE, channels, commands, sent_to, with_channel, within
+from assistant.cli.channels import TEST_MESSAGE, channels, commands, sent_to, with_channel
 from assistant.cli.program import fail
 from assistant.cli.shared import ConfigOption, configured, harmless, print_table
 from assistant.config import ConfigError, Loaded

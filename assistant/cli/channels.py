@@ -1,23 +1,23 @@
 """`nanobot channels status | login | test`, and `nanobot pairing list | approve | revoke`: which strangers the owner lets write."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, TypeVar
 
 import typer
 
-from assistant import __version__
 from assistant.access.principals import OWNER
 from assistant.access.recipients import Senders, SenderStanding
+from assistant.app.opening import opened_by_name, opened_store, within
 from assistant.cli.program import fail
-from assistant.cli.shared import ConfigOption, configured, harmless, moment, opened_store, print_list, print_table, with_store
+from assistant.cli.shared import ConfigOption, configured, harmless, moment, print_list, print_table, with_store
 from assistant.config import Loaded
-from assistant.config.extensions import ConfiguredChannels, unknown_channel
+from assistant.config.extensions import ConfiguredChannels
 from assistant.contracts.addresses import address_of
-from assistant.contracts.channels import Channel, ChannelContext, ChannelFailed, SendFailed, Sending, opened_channel
-from assistant.contracts.errors import InvalidAddress, NotFound
+from assistant.contracts.channels import Channel, ChannelFailed, SendFailed, Sending
+from assistant.contracts.errors import NotFound
 from assistant.contracts.inbox import Pairing
 from assistant.contracts.outbox import Origin, OutboundEvent
 from assistant.contracts.util import new_id, replace_surrogates
@@ -28,35 +28,6 @@ from assistant.store.store import Store
 T = TypeVar("T")
 
 TEST_MESSAGE: Final = "This is a test message. If you can read it, the channel works."
-PATIENCE = 20.0
-"""Seconds for a platform, or the model's provider, to answer."""
-
-
-@asynccontextmanager
-async def opened(loaded: Loaded, name: str) -> AsyncGenerator[Channel]:
-    """The adapter, enabled or not. Raises ChannelFailed, StoreUnavailable, and InvalidAddress where there is no such channel."""
-    settings = loaded.config.channels.by_name()
-    directory = ConfiguredChannels(settings)
-    kind = directory.kind(name)
-    if kind is None:
-        raise InvalidAddress(unknown_channel(harmless(name), directory.names))
-    async with opened_store(loaded) as store:
-        notes, folder = store.notes(name), loaded.home / "channels" / name
-        channel = opened_channel(kind, settings[name], ChannelContext(files=store.media, version=__version__, notes=notes, folder=folder))
-        try:
-            yield channel
-        finally:
-            await channel.close()
-
-
-async def within(answer: Awaitable[T]) -> T:
-    """The platform's answer. Raises ChannelFailed where it takes longer."""
-    try:
-        async with asyncio.timeout(PATIENCE):
-            return await answer
-    except TimeoutError:
-        raise ChannelFailed(f"the platform did not answer within {PATIENCE:g} s") from None
-
 
 channels = typer.Typer(name="channels", help="Chat channels: Telegram, Discord, webhooks …", no_args_is_help=True)
 pairing = typer.Typer(name="pairing", help="Strangers who may write: they get a code, you approve it.", no_args_is_help=True)
@@ -156,7 +127,7 @@ def use_channel(loaded: Loaded, name: str, use: Callable[[Channel], Awaitable[T]
     """As `with_channel`. Raises ChannelFailed, and what `use` raises."""
 
     async def run() -> T:
-        async with opened(loaded, name) as channel:
+        async with opened_store(loaded) as store, opened_by_name(loaded, store, name) as channel:
             return await use(channel)
 
     return asyncio.run(run())

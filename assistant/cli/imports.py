@@ -11,9 +11,10 @@ from typing import Annotated, Final, cast
 
 import typer
 
+from assistant.app.opening import opened_store
 from assistant.cli.import_writing import Importer, ImportPlan
 from assistant.cli.program import fail
-from assistant.cli.shared import INTERRUPTED, ConfigOption, configured, harmless, opened_store, owner_of, print_table
+from assistant.cli.shared import INTERRUPTED, ConfigOption, configured, harmless, owner_of, print_table
 from assistant.config import Loaded
 from assistant.config.folders import make_workspace
 from assistant.config.writing import ConfigPath

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from assistant.cli.channels import PATIENCE
+from assistant.app.opening import PATIENCE
 from assistant.cli.shared import harmless
 from assistant.config import Loaded
 from assistant.config.changes import ConfigChanges, previewed

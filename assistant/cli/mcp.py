@@ -9,9 +9,10 @@ import orjson
 import typer
 
 from assistant.app.mcp import build_mcp
+from assistant.app.opening import opened_store
 from assistant.app.sandbox import build_sandbox
 from assistant.app.web import open_secrets
-from assistant.cli.shared import ConfigOption, JsonOption, configured, harmless, opened_store, print_table
+from assistant.cli.shared import ConfigOption, JsonOption, configured, harmless, print_table
 from assistant.config import Loaded
 from assistant.config.folders import make_workspace
 from assistant.contracts.errors import ToolFailed

@@ -5,8 +5,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeVar
@@ -15,32 +14,19 @@ import orjson
 import typer
 
 from assistant.api.body.spool import Spool
+from assistant.app.opening import opened_store
 from assistant.config import Loaded, load_config
-from assistant.config.extensions import ConfiguredChannels
-from assistant.config.folders import make_home
 from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.messages import Json
 from assistant.contracts.people import PersonNotFound
 from assistant.contracts.turns import Upload
 from assistant.contracts.util import display_name, expand_home, replace_surrogates
-from assistant.store.store import Store, open_store
+from assistant.store.store import Store
 
 T = TypeVar("T")
 INTERRUPTED: Final = 130
 """The exit code after Ctrl-C, as in shells."""
 _PAGE = 1000
-
-
-@asynccontextmanager
-async def opened_store(loaded: Loaded) -> AsyncGenerator[Store]:
-    """The configured store. Raises ConfigError, StoreUnavailable."""
-    make_home(loaded.home)
-    directory = ConfiguredChannels(loaded.config.channels.by_name())
-    store = await open_store(loaded.config.store, loaded.home, loaded.config.attachments, zone=loaded.config.zone, offers=directory.offers)
-    try:
-        yield store
-    finally:
-        await store.close()
 
 
 def with_store(loaded: Loaded, use: Callable[[Store], Awaitable[T]]) -> T:

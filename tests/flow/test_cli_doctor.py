@@ -43,6 +43,9 @@ def test_what_is_off_is_named_and_not_wrong(tmp_path: Path):
 def test_offline_by_configuration_is_not_wrong(tmp_path: Path):
     done = Nanobot(folder=tmp_path)("doctor", "--model", "offline")
     assert done.returncode == 0, done.stdout
+    found = [json.loads(line) for line in Nanobot(folder=tmp_path)("doctor", "--json", "--model", "offline").stdout.splitlines()]
+    assert [each["name"] for each in found] == list(lines(done.stdout))
+    assert all(each["ok"] and each["fix"] is None for each in found)
 
 
 async def test_a_model_that_answers_is_not_wrong(tmp_path: Path):

@@ -13,6 +13,7 @@ import pytest
 
 from assistant.app.reload import changed_keys, is_live
 from assistant.config import load_config
+from tests.contract.sandbox.test_killed_server import until
 from tests.doubles.model_server import ModelServer
 from tests.doubles.telegram_api.server import TOKEN, TelegramServer
 
@@ -108,7 +109,9 @@ async def test_a_broken_configuration_changes_nothing_and_says_what_is_wrong(
             done = await asyncio.to_thread(nanobot, "reload")
             assert (done.returncode, words in done.stderr) == (1, True), done.stderr
             assert await ask(server) == "from the first"
+        refused = server.errors.read_text().count("config.not_reloaded")
         os.kill(server.process.pid, signal.SIGHUP)
+        await until(lambda: server.errors.read_text().count("config.not_reloaded") > refused)
         configure(nanobot, **of(other))
         assert "providers.custom.apiBase" in (await asyncio.to_thread(nanobot, "reload")).stdout
         assert await ask(server) == "from the second"

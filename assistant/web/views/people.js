@@ -14,7 +14,7 @@ export function View({ me }) {
     <${Head} title=${t("People")} about=${t("What is kept belongs to a person, and no other sees it.")} />
     ${isAdmin ? html`<${Everyone} />` : html`<${Own} />`}
     ${isAdmin && me.features.includes("pairings") && html`<${Pairings} />`}
-    <${Channels} isAdmin=${isAdmin} />`;
+    <${Channels} canSetUp=${isAdmin && me.features.includes("channels")} />`;
 }
 
 function Own() {
@@ -114,11 +114,17 @@ function Pairings() {
   </section>`;
 }
 
-function Channels({ isAdmin }) {
+function Channels({ canSetUp }) {
   const { data, error, again } = useLoaded(readiness, ["channels"]);
+  const [adding, setAdding] = useState(false);
+  const off = (name) => async () => {
+    await remove(`v1/channels/${step(name)}`);
+    await again();
+  };
   return html`<section class="section">
     <h2>${t("Channels")}</h2>
-    <${Loaded} data=${data && data.channels} error=${error} again=${again} empty=${t("No channel is enabled. In a terminal: nanobot channels add")}>
+    ${canSetUp && html`<div class="tools"><${Act} icon="plus" act=${() => setAdding(true)}>${t("Add a channel")}</${Act}></div>`}
+    <${Loaded} data=${data && data.channels} error=${error} again=${again} empty=${t("No channel is enabled.")}>
       <div class="cards">
         ${data?.channels.map((each) => {
           const [kind, shown] = STATES()[each.state];
@@ -126,13 +132,52 @@ function Channels({ isAdmin }) {
             <header><h3>${each.name}</h3><${Badge} kind=${kind}>${shown}</${Badge}></header>
             ${each.detail && html`<p>${each.detail}</p>`}
             <small>${t("since")} <${When} at=${each.since} /></small>
+            ${canSetUp && html`<div class="actions"><${Act} act=${off(each.name)} confirm=${t("Switch {name} off? Its settings stay.", { name: each.name })}>${t("Switch off")}</${Act}></div>`}
           </section>`;
         })}
       </div>
-      ${isAdmin && html`<p><small>${t("In a terminal, nanobot channels add sets up another one, and nanobot channels test sends a message by it.")}</small></p>`}
     </${Loaded}>
     <${Problem} error=${data ? error : null} />
+    ${adding && html`<${AddChannel} onClose=${() => (setAdding(false), again())} />`}
   </section>`;
+}
+
+/** Each platform asks for what it needs; nothing is written unless it takes it. */
+function AddChannel({ onClose }) {
+  const { data, error, again } = useLoaded(() => api("v1/channels"), []);
+  const [form, setForm] = useState({ name: "", settings: {}, owner: "" });
+  const [made, setMade] = useState(null);
+  const kind = data?.data.find((each) => each.name === form.name);
+  const connect = async () => setMade(await post(`v1/channels/${step(form.name)}`, { settings: form.settings, owner: form.owner.trim() || null }));
+  const test = () => post("v1/deliveries", { to: `${form.name}:${form.owner.trim()}`, text: t("This is a test message.") });
+  return html`<${Dialog} title=${t("Add a channel")} onClose=${onClose}>
+    <${Loaded} data=${data} error=${error} again=${again}>
+      ${made
+        ? html`<p role="status">${t("Connected as {name}.", { name: made.account })}</p>
+            ${made.waiting.length > 0 && html`<p>${t("It begins to work at the next start of the server:")} <code>${made.waiting.join(", ")}</code></p>`}
+            ${kind.called && html`<p>${t("The platform calls this server: give it the address")} <code>https://…/channels/${kind.name}</code></p>`}
+            ${form.owner.trim()
+              ? html`<${Act} icon="send" act=${test}>${t("Send a test message")}</${Act}>`
+              : html`<p>${t("Now write to it: you get a code. Enter the code here, under Strangers.")}</p>`}`
+        : html`<form onSubmit=${(event) => event.preventDefault()}>
+            <${Field} label=${t("Channel")} hint=${kind?.about}>
+              <select value=${form.name} onChange=${(event) => setForm({ name: event.target.value, settings: {}, owner: "" })}>
+                <option value="">${t("Choose one")}</option>
+                ${data?.data.map((each) => html`<option value=${each.name}>${each.title}${each.enabled ? ` (${t("is on")})` : ""}</option>`)}
+              </select>
+            </${Field}>
+            ${kind?.needs.map(
+              (need) => html`<${Field} key=${`${kind.name} ${need.key}`} label=${need.optional ? `${need.key} (${t("optional")})` : need.key} hint=${need.asks}>
+                <input type=${need.secret ? "password" : "text"} autocomplete="off" spellcheck="false" placeholder=${need.default} value=${form.settings[need.key] ?? ""}
+                  onInput=${(event) => setForm({ ...form, settings: { ...form.settings, [need.key]: event.target.value } })} />
+              </${Field}>`,
+            )}
+            ${kind && html`<${Field} label=${t("Your own id there")} hint=${t("You may write then. Empty: write to it, and enter the code that you get.")}>
+              <input value=${form.owner} onInput=${(event) => setForm({ ...form, owner: event.target.value })} /></${Field}>`}
+            <${Act} kind="main" act=${connect} disabled=${!kind}>${t("Connect")}</${Act}>
+          </form>`}
+    </${Loaded}>
+  </${Dialog}>`;
 }
 
 /** /ready answers 503 with the same body while something is not ready. */

@@ -10,6 +10,7 @@ export function View({ me, onLogOut }) {
   return html`
     <${Head} title=${t("Settings")} />
     <${Server} me=${me} />
+    ${isAdmin && me.features.includes("doctor") && html`<${Doctor} />`}
     <${Models} />
     <${Browsers} me=${me} onLogOut=${onLogOut} />
     ${isAdmin && me.features.includes("keys") && html`<${Keys} />`}
@@ -30,6 +31,22 @@ function Server({ me }) {
     ${data &&
     html`<ul class="checks">
       ${data.checks.map((each) => html`<li><${Badge} kind=${each.ok ? "good" : "bad"}>${each.ok ? t("well") : t("not well")}</${Badge}> <b>${each.name}</b> <small>${each.detail}</small></li>`)}
+    </ul>`}
+  </section>`;
+}
+
+function Doctor() {
+  const [found, setFound] = useState(null);
+  return html`<section class="section">
+    <h2>${t("Doctor")}</h2>
+    <p class="minor-text">${t("Reads a file, asks each platform and the model's provider, and says how to fix what is wrong.")}</p>
+    <div class="tools"><${Act} kind=${found ? "" : "main"} act=${async () => setFound(await post("v1/doctor"))}>${found ? t("Check again") : t("Check everything")}</${Act}></div>
+    ${found &&
+    html`<ul class="checks" role="status">
+      ${found.checks.map(
+        (each) => html`<li><${Badge} kind=${each.ok ? "good" : "bad"}>${each.ok ? t("well") : t("not well")}</${Badge}> <b>${each.name}</b> <small>${each.detail}</small>
+          ${each.fix && html`<p>${t("To fix it:")} <code>${each.fix}</code></p>`}</li>`,
+      )}
     </ul>`}
   </section>`;
 }
