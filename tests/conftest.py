@@ -3,6 +3,7 @@
 import gc
 import os
 import signal
+import sys
 from collections.abc import Generator
 from pathlib import Path
 
@@ -12,6 +13,10 @@ from tests.postgres import empty_database, running_postgres
 
 # A shell that starts the tests in its background has them ignore Ctrl-C, and every process that they start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Where this is set, each worker compiles all tests anew, half of what finding them takes, and each process that a test starts compiles nanobot.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # No test speaks TLS, and a client that loads this machine's certificates takes 40 ms for it, half of what starting a server and asking it takes.
 os.environ |= {"SSL_CERT_FILE": "", "SSL_CERT_DIR": str(Path(__file__).parent)}

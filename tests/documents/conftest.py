@@ -1,16 +1,19 @@
-"""The reader, as the server uses it, over a folder of its own."""
+"""The reader, as the server uses it: one for all files, each of which has a process of its own."""
 
 import hashlib
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
+from pytest_asyncio import fixture, is_async_test
 
 from assistant.contracts.documents import ReadDocument, ReadImage
 from assistant.contracts.turns import Upload
 from assistant.documents.reader import ChildReader
 from assistant.documents.settings import DocumentSettings
 from tests.documents.making import ReadPicture, ReadText, Spool
+
+FOLDER = Path(__file__).parent
 
 
 @pytest.fixture
@@ -26,8 +29,16 @@ def spool(tmp_path: Path) -> Spool:
     return make
 
 
-@pytest.fixture
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of this folder share an event loop, which the reader belongs to."""
+    for item in items:
+        if item.path.parent == FOLDER and is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@fixture(scope="session", loop_scope="session")
 async def reader() -> AsyncGenerator[ChildReader]:
+    """(The process that its readers are forked from takes 0.2 s of processor time to start.)"""
     made = ChildReader(DocumentSettings())
     yield made
     await made.close()

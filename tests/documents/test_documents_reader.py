@@ -7,11 +7,13 @@ import resource
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncGenerator
 from io import BytesIO
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+from pytest_asyncio import fixture
 
 from assistant.contracts.documents import ReadDocument, ReadImage, Section
 from assistant.contracts.errors import UnreadableFile, UnsupportedFileType
@@ -19,6 +21,14 @@ from assistant.documents import protocol
 from assistant.documents.reader import ChildReader, unpack
 from assistant.documents.settings import DocumentSettings
 from tests.documents.making import SLOW, ReadText, Spool, limited, pack, paragraph, pdf, refusal, show, word
+
+
+@fixture(loop_scope="session")
+async def reader() -> AsyncGenerator[ChildReader]:
+    """One of its own for each test here, which may kill its processes."""
+    made = ChildReader(DocumentSettings())
+    yield made
+    await made.close()
 
 
 def _below(process: str) -> list[str]:

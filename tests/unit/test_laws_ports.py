@@ -2,18 +2,13 @@
 
 import ast
 import tomllib
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PORTS = {
-    node.name: node
-    for path in sorted((ROOT / "assistant/contracts").glob("*.py"))
-    for node in ast.parse(path.read_text(encoding="utf-8")).body
-    if isinstance(node, ast.ClassDef) and any("Protocol" in ast.unparse(base) for base in node.bases)
-}
 BRIDGES = {
     "ApprovalDesk": ("assistant/approvals/desk.py", "assistant/agent/toolbox.py"),
     "BrowserStore": ("assistant/store/browsers.py", "assistant/access/browsers.py"),
@@ -34,24 +29,30 @@ OPTIONAL = {"ScheduleBook": "assistant/schedule/book.py", "Workflows": "assistan
 """The implementation is an optional part, which the rest must not import."""
 
 
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a port is compared with. (Not its syntax tree: those of all classes would stay in memory.)"""
+
+    file: str
+    bases: tuple[str, ...]
+    own: frozenset[str]
+    """Public names: `async name` for coroutines; what `__init__` assigns to `self` counts."""
+
+
 @cache
-def classes() -> dict[str, list[tuple[str, ast.ClassDef]]]:
-    """All classes but Protocols, with their files, by name."""
-    found: dict[str, list[tuple[str, ast.ClassDef]]] = {}
+def classes() -> dict[str, list[Shape]]:
+    """All classes but Protocols, by name."""
+    found: dict[str, list[Shape]] = {}
     for folder in ("assistant", "channels", "tools", "tests"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.ClassDef) and not any("Protocol" in ast.unparse(base) for base in node.bases):
-                    found.setdefault(node.name, []).append((path.relative_to(ROOT).as_posix(), node))
+                    found.setdefault(node.name, []).append(shape(path.relative_to(ROOT).as_posix(), node))
     return found
 
 
-def members(node: ast.ClassDef) -> set[str]:
-    """Public names of a class: `async name` for coroutines; what `__init__` assigns to `self` counts, and so do the bases' names."""
+def shape(file: str, node: ast.ClassDef) -> Shape:
     names: set[str] = set()
-    for base in node.bases:
-        for _, parent in classes().get(ast.unparse(base).split("[")[0], []):
-            names |= members(parent)
     for item in node.body:
         match item:
             case ast.AsyncFunctionDef(name=name):
@@ -64,13 +65,28 @@ def members(node: ast.ClassDef) -> set[str]:
                 names.add(name)
             case _:
                 pass
-    return {name for name in names if not name.removeprefix("async ").startswith("_")}
+    public = frozenset(name for name in names if not name.removeprefix("async ").startswith("_"))
+    return Shape(file, tuple(ast.unparse(base).split("[")[0] for base in node.bases), public)
+
+
+PORTS = {
+    node.name: shape("", node)
+    for path in sorted((ROOT / "assistant/contracts").glob("*.py"))
+    for node in ast.parse(path.read_text(encoding="utf-8")).body
+    if isinstance(node, ast.ClassDef) and any("Protocol" in ast.unparse(base) for base in node.bases)
+}
+
+
+@cache
+def members(found: Shape) -> frozenset[str]:
+    """Its own names and those of its bases."""
+    return found.own.union(*(members(parent) for base in found.bases for parent in classes().get(base, [])))
 
 
 def implementations(port: str) -> list[str]:
     """The files that have a class with all names of a port."""
     wanted = members(PORTS[port])
-    return [file for named in classes().values() for file, node in named if wanted <= members(node)]
+    return [found.file for named in classes().values() for found in named if wanted <= members(found)]
 
 
 def layer(file: str) -> int:
