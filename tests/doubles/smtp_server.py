@@ -33,9 +33,17 @@ TOKEN = "a-token-of-oauth"
 class _Session(SMTP):
     double: "SmtpServer"
 
+    def data_received(self, data: bytes) -> None:
+        self.double.pieces.append(data)
+        super().data_received(data)
+
     async def smtp_DATA(self, arg: str) -> None:
         if (answer := self.double.answer("data")) is not None:
             await self.push(answer)
+            if answer.startswith("354"):  # though it has no receiver
+                assert self._reader is not None
+                await self._reader.readuntil(b".\r\n")
+                await self.push(self.double.answer("end") or "554 5.5.1 No valid recipients")
             return
         await super().smtp_DATA(arg)
 
@@ -62,6 +70,10 @@ class SmtpServer:
         self.arrived = asyncio.Event()
         self.logins: list[str] = []
         self.connections = 0
+        self.pipelining = True
+        """Whether it takes commands together: https://www.rfc-editor.org/rfc/rfc2920"""
+        self.pieces: list[bytes] = []
+        """What came, by what was written at once."""
         self._tls = tls
         self._faults: deque[tuple[Stage, str]] = deque()
         self._always: tuple[Stage, str] | None = None
@@ -100,6 +112,10 @@ class SmtpServer:
     def seen(self) -> list[Seen]:
         return [_seen(mail) for mail in self.mails]
 
+    async def handle_EHLO(self, server: Any, session: Session, envelope: Envelope, hostname: str, responses: list[str]) -> list[str]:
+        session.host_name = hostname
+        return [responses[0], *(["250-PIPELINING"] if self.pipelining else []), *responses[1:]]
+
     async def handle_MAIL(self, server: Any, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
         answer = self.answer("mail")
         if not session.authenticated:
@@ -130,6 +146,8 @@ class SmtpServer:
         if answer == "lose":
             server.transport.abort()
             await asyncio.Event().wait()
+        if answer.startswith("421"):
+            asyncio.get_running_loop().call_soon(server.transport.close)
         return "<html>a proxy's page" if answer == "garbage" else answer
 
     def _authenticate(self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, auth_data: Any) -> AuthResult:
