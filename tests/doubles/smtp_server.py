@@ -63,7 +63,9 @@ class _Session(SMTP):
 
 class SmtpServer:
     def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
-        self.mails: list[EmailMessage] = []
+        self.raw: list[bytes] = []
+        """The mails that were taken, as they came: a mail server does not read what they say."""
+        self._read: list[EmailMessage] = []
         self.envelopes: list[tuple[str, str]] = []
         """(from, to)"""
         self.port = 0
@@ -79,6 +81,11 @@ class SmtpServer:
         self._always: tuple[Stage, str] | None = None
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.BaseTransport] = set()
+
+    @property
+    def mails(self) -> list[EmailMessage]:
+        self._read += [message_from_bytes(raw, policy=default) for raw in self.raw[len(self._read) :]]
+        return self._read
 
     def fail(self, how: Failure) -> None:
         if how == "unauthorized":
@@ -133,9 +140,8 @@ class SmtpServer:
     async def handle_DATA(self, server: Any, session: Session, envelope: Envelope) -> str:
         answer = self.answer("end")
         if answer in (None, "lose", "garbage"):
-            mail = message_from_bytes(envelope.content or b"", policy=default)  # pyright: ignore[reportArgumentType] - bytes
-            assert isinstance(mail, EmailMessage)
-            self.mails.append(mail)
+            assert isinstance(envelope.content, bytes)
+            self.raw.append(envelope.content)
             self.envelopes.append((str(envelope.mail_from), envelope.rcpt_tos[0]))
             self.arrived.set()
         return await self._said(server, answer) if answer else "250 2.0.0 Ok: queued"
