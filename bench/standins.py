@@ -118,7 +118,7 @@ def _email() -> Generator[Place]:
                 "smtpUseTls": False,
             },
             chat_id="anna@example.org",
-            arrived=lambda: len(thread.server.mails),
+            arrived=lambda: len(thread.server.raw),
         )
 
 

@@ -4,19 +4,20 @@ https://www.rfc-editor.org/rfc/rfc5321#section-4.2.5
 """
 
 import asyncio
+import contextlib
 import re
 from typing import Final
 
-import aiosmtplib
-from aiosmtplib import SMTP, SMTPConnectResponseError, SMTPException, SMTPResponseException, SMTPServerDisconnected
+from aiosmtplib import SMTP, SMTPConnectResponseError, SMTPException, SMTPResponseException
 
 from channels.email.imap import tls_context
+from channels.email.session import CLOSING, SmtpAnswer, SmtpSession
 from channels.email.settings import EmailSettings
 from channels.email.tokens import Credentials
 from channels.kit.http import Answered, Unanswered, Unreached
 
 _SECONDS: Final = 10.0
-_DATA_SECONDS: Final = 25.0
+_ACCEPTED: Final = 250
 _KEPT: Final = 15.0
 """Seconds that a connection waits for the next mail."""
 _MOST: Final = 5
@@ -25,19 +26,18 @@ _ENHANCED: Final = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
 _AUTH: Final = frozenset({530, 534, 535, 538})
 
 
-def _answered(error: SMTPResponseException, stage: str) -> Answered:
-    """`stage`: connect, login, mail, rcpt, data."""
-    words = " ".join(error.message.split())[:200]
+def _answered(answer: SmtpAnswer) -> Answered:
+    words = " ".join(answer.words.split())[:200]
     found = _ENHANCED.search(words)
-    status = 401 if error.code in _AUTH or (stage == "login" and error.code >= 500) else error.code
-    return Answered(status, words or f"status {error.code}", code=found[1] if found else "", body={"stage": stage})
+    status = 401 if answer.code in _AUTH or (answer.stage == "login" and answer.code >= 500) else answer.code
+    return Answered(status, words or f"status {answer.code}", code=found[1] if found else "", body={"stage": answer.stage})
 
 
 class SmtpSender:
     def __init__(self, settings: EmailSettings, credentials: Credentials) -> None:
         self._settings = settings
         self._credentials = credentials
-        self._idle: list[tuple[SMTP, asyncio.TimerHandle]] = []
+        self._idle: list[tuple[SmtpSession, asyncio.TimerHandle]] = []
         self._places = asyncio.Semaphore(_MOST)
         self._closed = False
 
@@ -52,11 +52,11 @@ class SmtpSender:
             while self._idle:
                 kept, timer = self._idle.pop()
                 timer.cancel()
-                if await self._begin(kept, recipient, mail, kept_one=True):
+                if kept.is_open and await self._begin(kept, recipient, mail, kept_one=True):
                     return await self._finish(kept, mail)
-            smtp = await self._connect()
-            await self._begin(smtp, recipient, mail)
-            return await self._finish(smtp, mail)
+            session = await self._connect()
+            await self._begin(session, recipient, mail)
+            return await self._finish(session, mail)
         finally:
             self._places.release()
 
@@ -66,12 +66,12 @@ class SmtpSender:
 
     async def close(self) -> None:
         self._closed = True
-        for smtp, timer in self._idle:
+        for session, timer in self._idle:
             timer.cancel()
-            smtp.close()
+            session.close()
         self._idle.clear()
 
-    async def _connect(self) -> SMTP:
+    async def _connect(self) -> SmtpSession:
         own = self._settings
         smtp = SMTP(
             hostname=own.smtp_host,
@@ -93,74 +93,70 @@ class SmtpSender:
         except (SMTPConnectResponseError, SMTPResponseException) as error:
             smtp.close()
             self._credentials.forget()
-            raise _answered(error, stage) from None
+            raise _answered(SmtpAnswer(stage, error.code, error.message)) from None
         except (SMTPException, OSError, ValueError) as error:
             smtp.close()
             raise Unreached(type(error).__name__) from None
         except BaseException:
             smtp.close()
             raise
-        return smtp
+        return SmtpSession(smtp)
 
-    async def _begin(self, smtp: SMTP, recipient: str, mail: bytes, *, kept_one: bool = False) -> bool:
+    async def _begin(self, session: SmtpSession, recipient: str, mail: bytes, *, kept_one: bool = False) -> bool:
         """The envelope. False: a connection that was kept (`kept_one`) is no longer one."""
-        stage = "mail"
         try:
-            size = [f"SIZE={len(mail)}"] if smtp.supports_extension("size") else []
-            await smtp.mail(self._settings.from_address, options=size)
-            stage = "rcpt"
-            await smtp.rcpt(recipient)
-        except SMTPResponseException as error:
-            if kept_one and error.code == 421:
-                smtp.close()
-                return False
-            await self._reset(smtp)
-            raise _answered(error, stage) from None
-        except (SMTPException, OSError, ValueError) as error:
-            smtp.close()
-            if kept_one and isinstance(error, SMTPServerDisconnected):
+            refusal = await session.begin(self._settings.from_address, recipient, len(mail))
+        except (OSError, ValueError) as error:
+            session.close()
+            if kept_one and isinstance(error, ConnectionError):
                 return False
             raise Unreached(type(error).__name__) from None
         except BaseException:
-            smtp.close()
+            session.close()
             raise
-        return True
+        if refusal is None:
+            return True
+        await self._reset(session, refusal)
+        if kept_one and refusal.code == CLOSING:
+            return False
+        raise _answered(refusal)
 
-    async def _finish(self, smtp: SMTP, mail: bytes) -> None:
+    async def _finish(self, session: SmtpSession, mail: bytes) -> None:
         try:
-            await smtp.data(mail, timeout=_DATA_SECONDS)
-        except aiosmtplib.SMTPDataError as error:
-            if error.code < 400:  # neither a yes nor a no
-                smtp.close()
-                raise Unanswered(f"status {error.code}") from None
-            await self._reset(smtp)
-            raise _answered(error, "data") from None
-        except (SMTPException, OSError, ValueError) as error:
-            smtp.close()
+            answer = await session.finish(mail)
+        except (OSError, ValueError) as error:
+            session.close()
             raise Unanswered(type(error).__name__) from None
         except BaseException:
-            smtp.close()
+            session.close()
             raise
-        self._keep(smtp)
-
-    async def _reset(self, smtp: SMTP) -> None:
-        """After a refusal; the next mail begins anew."""
-        try:
-            await smtp.rset()
-        except (SMTPException, OSError):
-            smtp.close()
+        if answer.code == _ACCEPTED:
+            self._keep(session)
+        elif answer.code < 400:  # neither a yes nor a no
+            session.close()
+            raise Unanswered(f"status {answer.code}")
         else:
-            self._keep(smtp)
+            await self._reset(session, answer)
+            raise _answered(answer)
 
-    def _keep(self, smtp: SMTP) -> None:
-        if self._closed or not smtp.is_connected:
-            smtp.close()
+    async def _reset(self, session: SmtpSession, refusal: SmtpAnswer) -> None:
+        """Keep it for the next mail, unless the server ends it."""
+        if refusal.code != CLOSING:
+            with contextlib.suppress(OSError, ValueError):
+                await session.reset()
+                self._keep(session)
+                return
+        session.close()
+
+    def _keep(self, session: SmtpSession) -> None:
+        if self._closed or not session.is_open:
+            session.close()
             return
-        entry: tuple[SMTP, asyncio.TimerHandle]
+        entry: tuple[SmtpSession, asyncio.TimerHandle]
 
         def end() -> None:
             self._idle.remove(entry)
-            smtp.close()
+            session.close()
 
-        entry = (smtp, asyncio.get_running_loop().call_later(_KEPT, end))
+        entry = (session, asyncio.get_running_loop().call_later(_KEPT, end))
         self._idle.append(entry)

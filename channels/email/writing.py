@@ -13,9 +13,11 @@ from email.header import Header
 from email.message import Message
 from email.mime.base import MIMEBase
 from email.mime.multipart import MIMEMultipart
+from email.mime.nonmultipart import MIMENonMultipart
 from email.mime.text import MIMEText
-from email.policy import compat32
+from email.policy import Compat32
 from email.utils import formataddr, formatdate
+from secrets import token_hex
 from typing import Final, Self
 
 from assistant.contracts.outbox import Media, OutboundPart
@@ -23,12 +25,25 @@ from channels.email.headers import ID, LOOP
 from channels.email.reading import without_prefix
 from channels.email.settings import EmailSettings
 
-_POLICY: Final = compat32.clone(linesep="\r\n")
+_FOLDED: Final = 78
+"""Characters of a header from which it is folded. https://www.rfc-editor.org/rfc/rfc5322#section-2.1.1"""
 _MOST_LINE: Final = 900
-"""Characters of a line that goes as it is. https://www.rfc-editor.org/rfc/rfc5322#section-2.1.1"""
+"""Characters of a line that goes as it is: 998 may."""
 _MOST_SUBJECT: Final = 70
 _MOST_REFERENCES: Final = 20
 _PAGE: Final = '<!doctype html><html><head><meta charset="utf-8"></head><body>{}</body></html>'
+
+
+class _Folding(Compat32):
+    """Folds the headers that need it; short ones go as they are."""
+
+    def fold_binary(self, name: str, value: str) -> bytes:
+        line = f"{name}: {value}"
+        short = len(line) < _FOLDED and line.isascii() and line.isprintable()
+        return f"{line}\r\n".encode() if short else super().fold_binary(name, value)
+
+
+_POLICY: Final = _Folding(linesep="\r\n")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +86,11 @@ def composed(draft: Draft, settings: EmailSettings) -> bytes:
     part = draft.part
     mail: Message = _text(part.plain or "\n", "plain")
     if draft.styled and part.text:
-        mail = MIMEMultipart("alternative", _subparts=[mail, _text(_PAGE.format(part.text), "html")])
+        mail = MIMEMultipart("alternative", token_hex(12), _subparts=[mail, _text(_PAGE.format(part.text), "html")])
     if part.media:
-        mail = MIMEMultipart("mixed", _subparts=[mail, *(_file(media, draft.contents[media.digest]) for media in part.media)])
+        mail = MIMEMultipart(
+            "mixed", token_hex(12), _subparts=[mail, *(_file(media, draft.contents[media.digest]) for media in part.media)]
+        )
     mail["From"] = formataddr((_line(settings.from_name), settings.from_address))
     mail["To"] = draft.to
     mail["Date"] = formatdate(localtime=True)
@@ -91,9 +108,11 @@ def composed(draft: Draft, settings: EmailSettings) -> bytes:
     return mail.as_bytes(policy=_POLICY)
 
 
-def _text(text: str, kind: str) -> MIMEText:
+def _text(text: str, kind: str) -> MIMENonMultipart:
     if text.isascii() and all(len(line) <= _MOST_LINE for line in text.splitlines()):
-        return MIMEText(text, kind, "us-ascii")
+        part = MIMENonMultipart("text", kind, charset="us-ascii")
+        part.set_payload(text)
+        return part
     charset = Charset("utf-8")
     charset.body_encoding = QP if len(text.encode()) < 2 * len(text) else BASE64
     return MIMEText(text, kind, charset)  # pyright: ignore[reportArgumentType] - typeshed knows its name only

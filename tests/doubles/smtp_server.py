@@ -33,9 +33,17 @@ TOKEN = "a-token-of-oauth"
 class _Session(SMTP):
     double: "SmtpServer"
 
+    def data_received(self, data: bytes) -> None:
+        self.double.pieces.append(data)
+        super().data_received(data)
+
     async def smtp_DATA(self, arg: str) -> None:
         if (answer := self.double.answer("data")) is not None:
             await self.push(answer)
+            if answer.startswith("354"):  # though it has no receiver
+                assert self._reader is not None
+                await self._reader.readuntil(b".\r\n")
+                await self.push(self.double.answer("end") or "554 5.5.1 No valid recipients")
             return
         await super().smtp_DATA(arg)
 
@@ -55,18 +63,29 @@ class _Session(SMTP):
 
 class SmtpServer:
     def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
-        self.mails: list[EmailMessage] = []
+        self.raw: list[bytes] = []
+        """The mails that were taken, as they came: a mail server does not read what they say."""
+        self._read: list[EmailMessage] = []
         self.envelopes: list[tuple[str, str]] = []
         """(from, to)"""
         self.port = 0
         self.arrived = asyncio.Event()
         self.logins: list[str] = []
         self.connections = 0
+        self.pipelining = True
+        """Whether it takes commands together: https://www.rfc-editor.org/rfc/rfc2920"""
+        self.pieces: list[bytes] = []
+        """What came, by what was written at once."""
         self._tls = tls
         self._faults: deque[tuple[Stage, str]] = deque()
         self._always: tuple[Stage, str] | None = None
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.BaseTransport] = set()
+
+    @property
+    def mails(self) -> list[EmailMessage]:
+        self._read += [message_from_bytes(raw, policy=default) for raw in self.raw[len(self._read) :]]
+        return self._read
 
     def fail(self, how: Failure) -> None:
         if how == "unauthorized":
@@ -100,6 +119,10 @@ class SmtpServer:
     def seen(self) -> list[Seen]:
         return [_seen(mail) for mail in self.mails]
 
+    async def handle_EHLO(self, server: Any, session: Session, envelope: Envelope, hostname: str, responses: list[str]) -> list[str]:
+        session.host_name = hostname
+        return [responses[0], *(["250-PIPELINING"] if self.pipelining else []), *responses[1:]]
+
     async def handle_MAIL(self, server: Any, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
         answer = self.answer("mail")
         if not session.authenticated:
@@ -117,9 +140,8 @@ class SmtpServer:
     async def handle_DATA(self, server: Any, session: Session, envelope: Envelope) -> str:
         answer = self.answer("end")
         if answer in (None, "lose", "garbage"):
-            mail = message_from_bytes(envelope.content or b"", policy=default)  # pyright: ignore[reportArgumentType] - bytes
-            assert isinstance(mail, EmailMessage)
-            self.mails.append(mail)
+            assert isinstance(envelope.content, bytes)
+            self.raw.append(envelope.content)
             self.envelopes.append((str(envelope.mail_from), envelope.rcpt_tos[0]))
             self.arrived.set()
         return await self._said(server, answer) if answer else "250 2.0.0 Ok: queued"
@@ -130,6 +152,8 @@ class SmtpServer:
         if answer == "lose":
             server.transport.abort()
             await asyncio.Event().wait()
+        if answer.startswith("421"):
+            asyncio.get_running_loop().call_soon(server.transport.close)
         return "<html>a proxy's page" if answer == "garbage" else answer
 
     def _authenticate(self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, auth_data: Any) -> AuthResult:

@@ -20,9 +20,11 @@ REFUSALS = [
     ("login", "454 4.7.0 Temporary authentication failure", SendLater, "not_now"),
     ("login", "535 5.7.8 Bad credentials", SendLater, "unauthorized"),
     ("mail", "451 4.3.0 Try later", SendLater, "not_now"),
+    ("mail", "421 4.3.2 Service shutting down", SendLater, "not_now"),
     ("mail", "452 4.3.1 Insufficient system storage", SendLater, "not_now"),
     ("mail", "530 5.7.0 Authentication required", SendLater, "unauthorized"),
     ("mail", "550 5.7.1 Sender not allowed", SendRefused, "sender_refused"),
+    ("rcpt", "421 4.4.2 Timeout", SendLater, "not_now"),
     ("rcpt", "450 4.2.0 Greylisted, please come back in 00:05:00", SendLater, "flood_wait"),
     ("rcpt", "450 4.2.1 The user is receiving mail at a rate that is too fast", SendLater, "flood_wait"),
     ("rcpt", "452 4.2.2 Mailbox full", SendLater, "not_now"),
@@ -45,15 +47,17 @@ REFUSALS = [
 
 @pytest.mark.parametrize(("stage", "answer", "kind", "code"), REFUSALS)
 @pytest.mark.parametrize("kept", [False, True], ids=["new connection", "kept connection"])
+@pytest.mark.parametrize("together", [False, True], ids=["one by one", "together"])
 async def test_a_mail_is_accepted_with_the_answer_to_its_end_and_not_before(
-    platform: EmailPlatform, stage: Stage, answer: str, kind: type[Exception], code: str, kept: bool
+    platform: EmailPlatform, stage: Stage, answer: str, kind: type[Exception], code: str, kept: bool, together: bool
 ) -> None:
+    platform.smtp.pipelining = together
     if kept and stage in ("connect", "login"):
         pytest.skip("a kept connection is logged in")
     if kept:
         await send(platform, "w0", key="first")
     platform.smtp.fail_at(stage, answer)
-    if kept and stage in ("mail", "rcpt") and answer == "lose":
+    if kept and stage in ("mail", "rcpt") and answer.startswith(("lose", "421")):
         await send(platform)
         assert platform.texts() == ["w0", "w1"], "a connection that was closed meanwhile is made anew"
         return
@@ -64,6 +68,31 @@ async def test_a_mail_is_accepted_with_the_answer_to_its_end_and_not_before(
     assert platform.texts()[kept:] == ["w1"] * arrived
     await send(platform, "w2", key="next")
     assert platform.texts()[-1] == "w2"
+
+
+@pytest.mark.parametrize(("together", "trips"), [(False, 4), (True, 2)], ids=["one by one", "together"])
+async def test_commands_go_together_where_the_server_takes_that(platform: EmailPlatform, together: bool, trips: int) -> None:
+    platform.smtp.pipelining = together
+    await send(platform)
+    before = len(platform.smtp.pieces)
+    await send(platform, "w2", key="next")
+    commands = [piece.split(b" ")[0].split(b"\r\n")[0] for piece in platform.smtp.pieces[before:]]
+    assert len(commands) == trips
+    assert commands[:-1] == [b"MAIL", b"RCPT", b"DATA"][: trips - 1]
+    assert platform.texts() == ["w1", "w2"]
+
+
+@pytest.mark.parametrize("end", ["554 5.5.1 No valid recipients", "250 2.0.0 Ok"])
+async def test_a_server_that_waits_for_a_mail_to_no_one_gets_none(platform: EmailPlatform, end: str) -> None:
+    """https://www.rfc-editor.org/rfc/rfc2920#section-3.1: a server may take DATA after it refused every receiver."""
+    platform.smtp.fail_at("rcpt", "550 5.1.1 User unknown")
+    platform.smtp.fail_at("data", "354 Go ahead")
+    platform.smtp.fail_at("end", end)
+    with pytest.raises(SendRefused, match="User unknown"):
+        await send(platform)
+    await send(platform, "w2", key="next")
+    assert platform.texts() == ["w2"]
+    assert b".\r\n" in platform.smtp.pieces
 
 
 async def test_a_wait_that_the_server_names_is_obeyed(platform: EmailPlatform) -> None:
