@@ -21,23 +21,6 @@ def test_every_file_that_a_document_names_is_there(name: str) -> None:
     assert [path for path in sorted(named) if not any((place / path).exists() for place in places)] == []
 
 
-def test_every_heading_that_a_page_links_to_is_there() -> None:
-    links: dict[str, set[str]] = {}
-    for name in PAPERS:
-        page = ROOT / name
-        for file, anchor in re.findall(r"\]\(([\w./-]*)#([\w-]+)\)", page.read_text(encoding="utf-8")):
-            target = (page.parent / file).resolve() if file else page
-            links.setdefault(str(target), set()).add(anchor)
-    assert links
-    assert {(target, anchor) for target, anchors in links.items() for anchor in anchors - headings(Path(target))} == set()
-
-
-def headings(page: Path) -> set[str]:
-    """The anchors of a page's headings, as GitHub makes them."""
-    lines = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", line.lower()).replace(" ", "-") for line in lines}
-
-
 def test_every_test_that_the_page_on_reliability_names_exists() -> None:
     page = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`(test_\w+)`", page))
