@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAPERS = sorted(path.relative_to(ROOT).as_posix() for papers in ("*.md", "docs/*.md", "examples/*.md") for path in ROOT.glob(papers))
+PAPERS = sorted(path.relative_to(ROOT).as_posix() for papers in ("*.md", "docs/**/*.md", "examples/*.md") for path in ROOT.glob(papers))
 PAPERS.remove("CHANGELOG.md")  # names what is gone
 _ROW = re.compile(r"^\| (?P<promised>.+) \| (?P<here>.+) \| (?P<shown>.+) \|$", re.MULTILINE)
 _FILE = re.compile(r"`((?:\w[\w.-]*/)*[\w.-]+\.(?:py|md|sh|mjs|toml|txt)|(?:\w[\w-]*/)+)`|\]\(([\w./-]+)\)")

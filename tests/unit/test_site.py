@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from channels.catalog import OWN
 from docs.site import ROOT, for_site, navigation, pages, zensical
 
 _LOADED = re.compile(r"""<(?:script|img|link|iframe|source)\b[^>]*?\b(?:src|href)=["']?([^"'\s>]+)|url\(["']?([^"')]+)""")
@@ -13,6 +14,10 @@ _LOADED = re.compile(r"""<(?:script|img|link|iframe|source)\b[^>]*?\b(?:src|href
 def test_the_navigation_leads_to_every_page_once() -> None:
     written = re.findall(r'"([\w/-]+\.md)"', (ROOT / "docs" / "site.toml").read_text(encoding="utf-8"))
     assert sorted(written) == sorted(navigation()) == sorted(pages())
+
+
+def test_every_channel_has_a_page() -> None:
+    assert {f"channels/{name}.md" for name in OWN} <= navigation().keys()
 
 
 def test_the_site_builds_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
