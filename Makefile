@@ -5,7 +5,7 @@ BIN    := .venv/bin
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: serve test pytest lint-beside test-long test-transcripts test-clients test-mcp test-matrix test-local test-nanobot local lint format bench bench-memory crash crash-schedules soak fuzz constraints release-check clean
+.PHONY: serve test pytest lint-beside test-long test-transcripts test-clients test-mcp test-matrix test-local test-nanobot local lint format bench bench-memory crash crash-schedules soak fuzz constraints docs docs-serve release-check clean
 
 serve: .venv/serve.done            ## http://127.0.0.1:8900
 	$(BIN)/nanobot serve
@@ -84,6 +84,12 @@ CASES ?= 10000
 fuzz: .venv/test.done              ## send CASES requests drawn from /openapi.json: every answer must be as described
 	$(BIN)/python -m tests.fuzz --cases $(CASES)
 
+docs: .venv/test.done              ## the pages as a site, in build/site/html; a link that leads nowhere ends it
+	$(BIN)/python -m docs.site
+
+docs-serve: .venv/test.done        ## the site at http://127.0.0.1:8000
+	$(BIN)/python -m docs.site serve
+
 release-check: .venv/serve.done    ## may this commit be released? docs/releasing.md
 	$(BIN)/python .ci/release_check.py
 
@@ -145,4 +151,4 @@ constraints: .venv/serve.done
 	$(COMPILE) --group build --group local-test --extra local pyproject.toml -c requirements/test.txt -o requirements/local.txt
 
 clean:
-	rm -rf .venv .venv-clients .venv-synapse .pytest_cache .ruff_cache .hypothesis dist $(NODE)/node_modules $(MCP_NODE)/node_modules
+	rm -rf .venv .venv-clients .venv-synapse .pytest_cache .ruff_cache .hypothesis build dist $(NODE)/node_modules $(MCP_NODE)/node_modules

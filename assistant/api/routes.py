@@ -1,10 +1,12 @@
 """The routes, and their description (/docs, /openapi.json)."""
 
+import warnings
 from collections.abc import Iterable
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from pydantic.warnings import UnsupportedFieldAttributeWarning
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Match
@@ -31,7 +33,9 @@ class Routes(FastAPI):
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
-            document = super().openapi()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UnsupportedFieldAttributeWarning)  # of FastAPI's own fields, where validators are deferred
+                document = super().openapi()
             for operations in document["paths"].values():
                 for method, operation in operations.items():
                     if "HTTPValidationError" in str(operation["responses"].get("422")):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAPERS = sorted(path.relative_to(ROOT).as_posix() for papers in ("*.md", "docs/*.md", "examples/*.md") for path in ROOT.glob(papers))
+PAPERS = sorted(path.relative_to(ROOT).as_posix() for papers in ("*.md", "docs/**/*.md", "examples/*.md") for path in ROOT.glob(papers))
 PAPERS.remove("CHANGELOG.md")  # names what is gone
 _ROW = re.compile(r"^\| (?P<promised>.+) \| (?P<here>.+) \| (?P<shown>.+) \|$", re.MULTILINE)
 _FILE = re.compile(r"`((?:\w[\w.-]*/)*[\w.-]+\.(?:py|md|sh|mjs|toml|txt)|(?:\w[\w-]*/)+)`|\]\(([\w./-]+)\)")
@@ -19,23 +19,6 @@ def test_every_file_that_a_document_names_is_there(name: str) -> None:
     named = {path or link for path, link in _FILE.findall(paper.read_text(encoding="utf-8"))}
     places = (ROOT, ROOT / "assistant", ROOT / "assistant/providers", ROOT / "assistant/documents/formats", paper.parent)
     assert [path for path in sorted(named) if not any((place / path).exists() for place in places)] == []
-
-
-def test_every_heading_that_a_page_links_to_is_there() -> None:
-    links: dict[str, set[str]] = {}
-    for name in PAPERS:
-        page = ROOT / name
-        for file, anchor in re.findall(r"\]\(([\w./-]*)#([\w-]+)\)", page.read_text(encoding="utf-8")):
-            target = (page.parent / file).resolve() if file else page
-            links.setdefault(str(target), set()).add(anchor)
-    assert links
-    assert {(target, anchor) for target, anchors in links.items() for anchor in anchors - headings(Path(target))} == set()
-
-
-def headings(page: Path) -> set[str]:
-    """The anchors of a page's headings, as GitHub makes them."""
-    lines = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", line.lower()).replace(" ", "-") for line in lines}
 
 
 def test_every_test_that_the_page_on_reliability_names_exists() -> None:

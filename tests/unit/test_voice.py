@@ -39,7 +39,7 @@ PHRASES = (
 )
 FOUND = re.compile(rf"\b({'|'.join(PHRASES)})\b", re.IGNORECASE)
 FOLDERS = ("assistant", "channels", "tools")
-PAGES = sorted(path.relative_to(ROOT).as_posix() for pages in ("*.md", "docs/*.md", "examples/*.md") for path in ROOT.glob(pages))
+PAGES = sorted(path.relative_to(ROOT).as_posix() for pages in ("*.md", "docs/**/*.md", "examples/*.md") for path in ROOT.glob(pages))
 
 
 def words_of(code: str) -> Iterator[tuple[int, str]]:
