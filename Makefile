@@ -5,7 +5,7 @@ BIN    := .venv/bin
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: serve test pytest lint-beside test-long test-transcripts test-clients test-mcp test-matrix test-local test-nanobot local lint format bench bench-memory crash crash-schedules soak fuzz constraints docs docs-serve release-check clean
+.PHONY: serve test pytest lint-beside test-long test-backup test-transcripts test-clients test-mcp test-matrix test-local test-nanobot local lint format bench bench-memory crash crash-schedules soak fuzz constraints docs docs-serve release-check clean
 
 serve: .venv/serve.done            ## http://127.0.0.1:8900
 	$(BIN)/nanobot serve
@@ -23,6 +23,9 @@ LONG := tests/flow/test_api_fuzz.py $(addprefix tests/flow/live/test_,crash.py f
 
 test-long: .venv/test.done         ## the crash test and the fuzz tests at length: KILLS kills, CASES requests and frames
 	KILLS=$(KILLS) CASES=$(CASES) $(BIN)/python -m pytest -rs $(LONG)
+
+test-backup: .venv/test.done       ## a server with KEPT_MIB (1,000) of files is backed up under load three times, and each is restored
+	LIMIT_SECONDS=900 KEPT_MIB=$(or $(KEPT_MIB),1000) $(BIN)/python -m pytest -n 0 --timeout 3600 tests/flow/backups/test_backup.py -k under_load
 
 test-transcripts: .venv/test.done  ## CASES transcripts, as any provider's answers make them, by the rules of every provider
 	CASES=$(CASES) $(BIN)/python -m pytest -n 0 --timeout 3600 tests/contract/providers/test_any_transcript.py

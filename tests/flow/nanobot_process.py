@@ -13,7 +13,8 @@ from pathlib import Path
 from tests.flow.forked import run_forked
 
 ROOT = Path(__file__).parents[2]
-LIMIT = 60.0
+LIMIT = float(os.environ.get("LIMIT_SECONDS") or 60)
+"""Seconds that a command or an answer may take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from threading import Event
@@ -22,6 +23,8 @@ from tests.flow.terminal import Terminal
 
 from .filled import files_of, rows_of
 
+KEPT_MIB = int(os.environ.get("KEPT_MIB") or "4")
+"""How large the files are that a server has which is backed up under load."""
 PASSING = ("pulse", "channel_states", "limit_uses")
 
 
@@ -44,6 +47,15 @@ def say(server: Server, session: str, number: int) -> None:
     urllib.request.urlopen(request, timeout=LIMIT).close()
 
 
+def keep_a_file(server: Server, number: int) -> None:
+    """Half a MiB, and what was read in it: a MiB on the disk."""
+    text = os.urandom(256 * 1024).hex()
+    form = '--b\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nuser_data\r\n--b\r\nContent-Disposition: form-data; name="file"; '
+    body = f'{form}filename="{number}.txt"\r\nContent-Type: text/plain\r\n\r\n{text}\r\n--b--\r\n'.encode()
+    request = urllib.request.Request(f"{server.url}/v1/files", body, {"Content-Type": "multipart/form-data; boundary=b"})
+    urllib.request.urlopen(request, timeout=LIMIT).close()
+
+
 def stored(nanobot: Nanobot) -> dict[str, list[tuple[Any, ...]]]:
     return {name: rows for name, rows in rows_of(url_of(nanobot)).items() if name not in PASSING}
 
@@ -61,6 +73,7 @@ def test_a_server_under_load_is_backed_up_as_of_one_moment(tmp_path: Path) -> No
 
     with first.serving() as server, ThreadPoolExecutor(4) as pool:
         say(server, "before", 0)
+        list(pool.map(partial(keep_a_file, server), range(KEPT_MIB)))
         talks = [pool.submit(keep_saying, f"s{number}") for number in range(4)]
         try:
             files = [tmp_path / f"{number}.tar.gz" for number in range(3)]
@@ -83,8 +96,9 @@ def check_whole(first: Nanobot, second: Nanobot) -> None:
     messages = {session: len([1 for row in then["messages"] if row[0] == session]) for session in {row[0] for row in then["sessions"]}}
     assert messages == {row[0]: row[5] for row in then["sessions"]}
     assert {row[1] for row in then["turns"]} <= messages.keys()
-    files = [second.home / "attachments" / row[3][:2] / row[3] for row in then["attachments"]]
-    assert files
+    digests = {row[3] for row in then["attachments"]} | {row[2] for row in then["files"]}
+    assert len(digests) > KEPT_MIB
+    files = [second.home / "attachments" / digest[:2] / digest for digest in digests]
     assert all(sha256(file.read_bytes()).hexdigest() == file.name for file in files)
 
 
