@@ -28,6 +28,7 @@ _PRAGMAS = (
     "secure_delete = ON",
 )
 _LOCKED = "The store is locked by another process. Nothing was accepted; try again later."
+_BACK = "Move it away, with its -wal and -shm; then nanobot restore FILE brings a backup back, or nanobot serve begins anew."
 _REASONS: dict[int, str] = {
     apsw.SQLITE_BUSY: _LOCKED,
     apsw.SQLITE_LOCKED: _LOCKED,
@@ -36,8 +37,8 @@ _REASONS: dict[int, str] = {
     apsw.SQLITE_READONLY: "The store can't be written: its file is read-only. Nothing was accepted.",
     apsw.SQLITE_PERM: "The store can't be opened: its file's permissions do not allow it.",
     apsw.SQLITE_CANTOPEN: "The store can't be opened: its file or folder is missing or not accessible.",
-    apsw.SQLITE_CORRUPT: "The store's file is damaged. Restore it from a backup.",
-    apsw.SQLITE_NOTADB: "The store's file is not a SQLite database.",
+    apsw.SQLITE_CORRUPT: f"The store's file is damaged. {_BACK}",
+    apsw.SQLITE_NOTADB: f"The store's file is not a SQLite database. {_BACK}",
 }
 """By primary result code: failures of the place, not of a statement."""
 _LOOK_SECONDS = 0.002

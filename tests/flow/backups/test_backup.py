@@ -224,6 +224,8 @@ def test_a_store_that_is_past_reading_is_moved_away_and_replaced(tmp_path: Path)
     assert nanobot("backup", "file").returncode == 0
     database = nanobot.home / "nanobot.db"
     database.write_bytes(b"no database " * 1000)
+    stopped = nanobot("serve", "--port", "0")
+    assert (stopped.returncode, "nanobot restore FILE brings a backup back" in stopped.stderr) == (1, True)
     refused = nanobot("restore", "file", "--force")
     assert (refused.returncode, f"move {database} away, with its -wal and -shm, and restore then." in refused.stderr) == (1, True)
     for left in nanobot.home.glob("nanobot.db*"):
