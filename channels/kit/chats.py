@@ -12,7 +12,6 @@ from channels.kit.calls import HeldLink
 from channels.kit.conversation import ChatConversation, ChatWire
 from channels.kit.hearing import Hearing
 from channels.kit.intake import Intake
-from channels.kit.missed import MissedMessages
 from channels.kit.planning import MessageRules, plan_message
 from channels.kit.sender import PartSender, Posting
 from channels.settings import ChatSettings
@@ -75,8 +74,8 @@ class ChatChannel(ABC):
         self._notes = context.notes
         self._hearing = Hearing(manners.groups, allow_bots=manners.allow_bots, channels=channels)
         self._intake = Intake(self.name, pause=pause)
-        self._missed = MissedMessages(self.name, pause=pause)
         self._link = HeldLink()
+        self._detail = ""
 
     def plan(self, event: OutboundEvent) -> Sequence[OutboundPart]:
         return self._plan(event)
@@ -88,7 +87,8 @@ class ChatChannel(ABC):
     async def identity(self) -> str: ...
 
     async def run(self, link: ChannelLink) -> None:
-        link.connected(await self.identity())
+        self._detail = f"{await self.identity()}, called at /channels/{self.name}"
+        link.connected(self._detail)
         await self._link.hold(link)
 
     async def close(self) -> None:

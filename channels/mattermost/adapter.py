@@ -9,6 +9,7 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext, ChannelFailed, ChannelLink, Limit, PlatformCall, PlatformReply
 from channels.kit.calls import FORBIDDEN, TAKEN, same
 from channels.kit.chats import ChatChannel
+from channels.kit.missed import MissedMessages
 from channels.kit.refusals import connecting
 from channels.kit.sockets import json_socket
 from channels.kit.values import id_at, json_in, number_at, objects_at, text_at
@@ -34,6 +35,7 @@ class MattermostChannel(ChatChannel):
         self._wire = wire = MattermostWire(settings, context)
         http, rules, channels = wire.http, rules_for(settings), settings.allow_channels
         super().__init__(settings, context, wire, rules, closes=http, channels=channels, typing_seconds=4.0, pause=pause)
+        self._missed = MissedMessages(self.name, pause=pause)
         self._reader = MattermostReader(settings, wire, self._hearing)
 
     def limits(self, address: Address) -> Sequence[Limit]:
