@@ -14,7 +14,7 @@ from channels.kit.chats import ChatChannel, Manners
 from channels.kit.http import PlatformHttp
 from channels.kit.names import KnownNames
 from channels.kit.refusals import connecting
-from channels.kit.values import list_at, loads, text_at
+from channels.kit.values import json_in, list_at, text_at
 from channels.line.inbound import LineEvent, LineReader, event_of
 from channels.line.settings import LineSettings
 from channels.line.wire import PLATFORM, RULES, SETTING, LineWire
@@ -53,9 +53,7 @@ class LineChannel(ChatChannel):
         """https://developers.line.biz/en/docs/messaging-api/verify-webhook-signature/"""
         if call.method != "POST" or not same(hmac_base64(self._secret, call.body), header(call, "x-line-signature")):
             return FORBIDDEN
-        try:
-            body: Any = loads(call.body)
-        except ValueError:
+        if (body := json_in(call.body)) is None:
             log.warning("line.call_unreadable bytes=%d", len(call.body))
             return DONE
         if self._link.now is None:
