@@ -44,7 +44,6 @@ class WhatsAppChannel(ChatChannel):
         manners = Manners(react_emoji=settings.react_emoji)
         super().__init__(manners, context, wire, RULES, plan=plan, closes=http, typing_seconds=_TYPING, pause=pause)
         self._reader = WhatsAppReader(wire.texts)
-        self._detail = ""
 
     def limits(self, address: Address) -> Sequence[Limit]:
         """80 messages a second; 45 at once to one person, then one in 6 s.
@@ -56,8 +55,7 @@ class WhatsAppChannel(ChatChannel):
         with connecting(PLATFORM, setting=SETTING):
             fields = {"fields": "display_phone_number,verified_name"}
             found = await self._http.json("GET", f"/{self._settings.phone_number_id}", params=fields)
-        self._detail = f"{text_at(found, 'verified_name')} ({text_at(found, 'display_phone_number')})".strip()
-        return self._detail
+        return f"{text_at(found, 'verified_name')} ({text_at(found, 'display_phone_number')})".strip()
 
     async def called(self, call: PlatformCall) -> PlatformReply:
         """https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/create-webhook-endpoint"""
