@@ -60,6 +60,11 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def revealed(*secrets: SecretStr | None) -> tuple[str, ...]:
+    """What they hold, without blanks around it; empty: it is not set."""
+    return tuple(each.get_secret_value().strip() if each is not None else "" for each in secrets)
+
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: value.split(",") if isinstance(value, str) else value)]
 """May be written as one text with commas."""
@@ -84,8 +89,11 @@ PreviewMode = Annotated[
 
 
 class ChatSettings(ChannelSettings):
-    """Settings of channels whose platform has bots, reactions and edits."""
+    """Settings of channels whose platform has groups, bots, reactions and edits."""
 
+    groups: GroupPolicy = "mention"
+    """Which messages in groups are read, from those who may write: those that mention the assistant, answer it or are one of its commands
+    (`"mention"`), every one (`"all"`), or none (`"off"`). nanobot's `groupPolicy` (`"open"`, `"mention"`) is its old name."""
     allow_bots: bool = False
     """Whether messages of other bots are read, under the rules for people (`allowFrom` names them by their ids). They are material, not a
     person's wish. After three in a row, a person has to write to the assistant there first, so that bots never answer each other for ever."""

@@ -12,16 +12,13 @@ from assistant.contracts.inbox import FileKind, InboundFile, InboundMessage, Quo
 from channels.dingtalk.kind import ENCRYPTED, GROUP, USER
 from channels.dingtalk.settings import DingTalkSettings
 from channels.dingtalk.wire import RULES, DingTalkWire
-from channels.kit.calls import FORBIDDEN, TAKEN, HeldLink, header, hmac_base64, is_recent, same
+from channels.kit.calls import FORBIDDEN, TAKEN, header, hmac_base64, is_recent, same
+from channels.kit.chats import ChatChannel, Manners
 from channels.kit.commands import command_of
-from channels.kit.conversation import ChatConversation
 from channels.kit.files import inbound_file
-from channels.kit.hearing import Hearing, Overheard
+from channels.kit.hearing import Overheard
 from channels.kit.http import PlatformHttp
-from channels.kit.intake import Intake
-from channels.kit.planning import plan_message
-from channels.kit.sender import PartSender
-from channels.kit.values import id_at, loads, number_at, objects_at, text_at, time_at, value_at
+from channels.kit.values import id_at, json_in, number_at, objects_at, text_at, time_at, value_at
 
 log = logging.getLogger(__name__)
 _WINDOW: Final = 3600.0
@@ -35,28 +32,20 @@ _FILES: Final[Mapping[str, tuple[FileKind, str, str]]] = {
 }
 
 
-class DingTalkChannel:
+class DingTalkChannel(ChatChannel):
     """See `contracts.channels.Channel` and `CalledChannel`."""
 
     name = "dingtalk"
-    keyed = False
-    plan = staticmethod(partial(plan_message, rules=RULES))
 
     def __init__(
         self, settings: DingTalkSettings, context: ChannelContext, *, pause: float = 1.0, now: Callable[[], float] = time.time
     ) -> None:
-        """`pause`: seconds before a retry where the store can't be written. `now`: the clock that calls are checked against."""
+        """`now`: the clock that calls are checked against."""
         self._settings = settings
         self._now = now
-        self._http = PlatformHttp(
-            self.name, version=context.version, proxy=settings.proxy, secrets=[settings.secret], base=settings.api_base
-        )
-        self._wire = DingTalkWire(self._http, settings, context.notes)
-        self.send = PartSender(self._wire, context.files, channel=self.name).send
-        self.conversation = ChatConversation(wire=self._wire)
-        self._hearing = Hearing(settings.groups)
-        self._intake = Intake(self.name, pause=pause)
-        self._link = HeldLink()
+        http = PlatformHttp(self.name, version=context.version, proxy=settings.proxy, secrets=[settings.secret], base=settings.api_base)
+        self._wire = DingTalkWire(http, settings, context.notes)
+        super().__init__(Manners(groups=settings.groups), context, self._wire, RULES, closes=http, pause=pause)
 
     def limits(self, address: Address) -> Sequence[Limit]:
         """20 a minute in a group. https://open.dingtalk.com/document/orgapp/robot-reply-and-send-messages"""
@@ -66,22 +55,13 @@ class DingTalkChannel:
         await self._wire.token.check()
         return f"the robot {self._settings.robot}"
 
-    async def run(self, link: ChannelLink) -> None:
-        link.connected(f"{await self.identity()}, called at /channels/dingtalk")
-        await self._link.hold(link)
-
-    async def close(self) -> None:
-        await self._http.close()
-
     async def called(self, call: PlatformCall) -> PlatformReply:
         at, secret = header(call, "timestamp"), self._settings.secret
         wanted = hmac_base64(secret, f"{at}\n{secret}".encode(errors="replace"))
         recent = is_recent(at, self._now(), within=_WINDOW, per_second=1000)
         if call.method != "POST" or not recent or not same(wanted, header(call, "sign")):
             return FORBIDDEN
-        try:
-            body: Any = loads(call.body)
-        except ValueError:
+        if (body := json_in(call.body)) is None:
             log.warning("dingtalk.call_unreadable bytes=%d", len(call.body))
             return TAKEN
         message = self._read(body)
@@ -91,7 +71,7 @@ class DingTalkChannel:
 
     async def _take(self, body: Any, message: InboundMessage, link: ChannelLink) -> None:
         """DingTalk does not say that it calls again, so a message is tried until it is stored, or the time of a call is over."""
-        healed = partial(link.connected, f"the robot {self._settings.robot}")
+        healed = partial(link.connected, self._detail)
         url, until = text_at(body, "sessionWebhook"), number_at(body, "sessionWebhookExpiredTime")
         noted = partial(self._wire.session_came, message.address.chat_id, url, until)
         await self._intake.until_stored(link, noted, healed=healed)
@@ -108,29 +88,26 @@ class DingTalkChannel:
             return None
         quoted = text_at(body, "text", "repliedMsg", "content", "text")[:_MOST_QUOTED]
         author, me = id_at(body, "text", "repliedMsg", "senderId"), id_at(body, "chatbotUserId")
-        command = command_of(text)
         heard = Overheard(
             chat_id=chat,
             external_id=id,
             private=private,
             mentions_me=value_at(body, "isInAtList") is True,
             answers_me=bool(author) and author == me,
-            command=command,
+            command=command_of(text),
             own=bool(me) and text_at(body, "senderId") == me,
         )
         if not self._hearing.hears(heard):
             return None
-        return InboundMessage(
-            external_id=id,
+        return heard.message(
             address=Address(channel="dingtalk", chat_id=chat),
             sender=Sender(id=person, name=text_at(body, "senderNick")[:_MOST_NAME]),
-            private=private,
-            text=text,
-            quote=Quote(text=quoted, author="", author_id="" if author == me else author) if quoted else None,
-            files=files,
-            command=command,
             message_id=id,
             at=time_at(body, "createAt", per_second=1000),
+            text=text,
+            call=text,
+            quote=Quote(text=quoted, author="", author_id="" if author == me else author) if quoted else None,
+            files=files,
         )
 
 

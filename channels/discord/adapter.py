@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Final
 
 import discord
@@ -18,11 +17,8 @@ from channels.discord.refusals import channel_failure, connection_failure
 from channels.discord.rest import DiscordRest, Waits
 from channels.discord.settings import DiscordSettings
 from channels.discord.wire import RULES, DiscordWire
-from channels.kit.conversation import ChatConversation
-from channels.kit.hearing import Hearing
+from channels.kit.chats import ChatChannel
 from channels.kit.http import PlatformError
-from channels.kit.intake import Intake
-from channels.kit.planning import plan_message
 from channels.kit.sender import PartSender
 
 _IN_ALL: Final = Limit(key="discord", amount=50, seconds=1)
@@ -30,34 +26,25 @@ _IN_ALL: Final = Limit(key="discord", amount=50, seconds=1)
 _VERDICT: Final = 1.0
 
 
-class DiscordChannel:
+class DiscordChannel(ChatChannel):
     """See `contracts.channels.Channel`. Sends by REST, whether or not the gateway is connected."""
 
     name = "discord"
     keyed = True
-    plan = staticmethod(partial(plan_message, rules=RULES))
 
     def __init__(self, settings: DiscordSettings, context: ChannelContext, waits: Waits | None = None) -> None:
-        self._waits = waits or Waits()
-        self._rest = DiscordRest(settings, context.version, self._waits)
-        wire = DiscordWire(self._rest)
+        self._waits = waits = waits or Waits()
+        self._rest = rest = DiscordRest(settings, context.version, waits)
+        wire = DiscordWire(rest)
+        super().__init__(settings, context, wire, RULES, closes=rest, channels=settings.allow_channels, pause=waits.again)
         self._sender = PartSender(
-            wire, context.files, channel=self.name, seconds=self._waits.send, keyed=True, edits_files=True, earlier=wire.earlier
+            wire, context.files, channel=self.name, seconds=waits.send, keyed=True, edits_files=True, earlier=wire.earlier
         )
-        self.conversation = ChatConversation(
-            wire=wire,
-            begin=lambda: DiscordWire(self._rest),
-            react_emoji=settings.react_emoji,
-            previews=settings.preview == "edit",
-            first_part=RULES.first,
-            typing_seconds=8.0,  # Discord shows it for ten
-        )
-        self._intake = Intake(self.name, pause=self._waits.again)
-        self._hearing = Hearing(settings.groups, allow_bots=settings.allow_bots)
-        self._catch_up = CatchUp(self._rest, self._waits.again)
+        self.conversation = replace(self.conversation, begin=lambda: DiscordWire(rest))
+        self._catch_up = CatchUp(rest, waits.again)
 
     async def send(self, sending: Sending) -> Receipt:
-        receipt = await self._sender.send(sending)
+        receipt = await super().send(sending)
         if sending.replaces == receipt.message_id or receipt.message_id is None:
             return receipt
         return replace(receipt, at=discord.utils.snowflake_time(int(receipt.message_id)))
@@ -98,6 +85,3 @@ class DiscordChannel:
             raise channel_failure(error) from error
         tag = me.get("discriminator", "0")
         return f"{me.get('username')}{'' if tag == '0' else f'#{tag}'} ({me.get('id')})"
-
-    async def close(self) -> None:
-        await self._rest.close()

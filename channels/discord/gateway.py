@@ -16,12 +16,12 @@ import discord
 from assistant.contracts.channels import ChannelFailed, ChannelLink
 from assistant.contracts.errors import traceback_location
 from assistant.contracts.inbox import COMMANDS, WITH_ARGUMENTS, InboundMessage
-from channels.discord.http import UNREADABLE, DiscordHttp
+from channels.discord.http import DiscordHttp
 from channels.discord.inbound import position
 from channels.discord.rest import DiscordRest, Waits
 from channels.kit.http import PlatformError
 from channels.kit.missed import MissedMessages
-from channels.kit.values import objects_at, text_at, value_at
+from channels.kit.values import UNREADABLE, objects_at, text_at, value_at
 
 log = logging.getLogger(__name__)
 _HECTIC, _HECTIC_WITHIN = 20, 60.0
@@ -60,7 +60,7 @@ class GatewayClient(discord.Client):
             chunk_guilds_at_startup=False,
             guild_ready_timeout=waits.guilds,
         )
-        self.http = self._connection.http = DiscordHttp(rest.settings)
+        self.http = self._connection.http = DiscordHttp(rest)
         self._rest = rest
         self._link = link
         self._waits = waits

@@ -11,9 +11,7 @@ from discord.gateway import DiscordWebSocket
 from discord.http import HTTPClient, Route
 from yarl import URL
 
-from assistant.contracts.channels import ChannelFailed
-from assistant.contracts.proxies import ProxyRoute, UnusableProxy, route_to
-from channels.discord.settings import DiscordSettings
+from channels.discord.rest import DiscordRest
 from channels.kit.values import loads
 
 # What discord.py logs below a warning holds what people wrote; and voice, of which it warns, is not used.
@@ -23,25 +21,15 @@ discord.utils._from_json = loads  # pyright: ignore[reportPrivateUsage] - half a
 
 CONNECTION_ERRORS: Final = (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError)
 """What a call by discord.py raises."""
-UNREADABLE: Final = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, OSError, RecursionError)
-"""Raised by discord.py for a payload that is not as documented."""
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30, sock_connect=5, sock_read=20)
 
 
-def route_of(settings: DiscordSettings) -> ProxyRoute:
-    """The way to Discord. Raises ChannelFailed if the proxy can't be used."""
-    try:
-        return route_to(settings.api_base or Route.BASE, settings.proxy)
-    except UnusableProxy as error:
-        raise ChannelFailed(f"{error} It is for channels.discord.", fatal=True) from None
-
-
 class DiscordHttp(HTTPClient):
-    def __init__(self, settings: DiscordSettings) -> None:
-        route = route_of(settings)
+    def __init__(self, rest: DiscordRest) -> None:
+        route = rest.http.route(rest.http.base)
         super().__init__(asyncio.get_running_loop(), connector=route.connector(limit=0), proxy=route.http)
         self.max_ratelimit_timeout = 1.0
-        self._api_base = settings.api_base
+        self._api_base = rest.settings.api_base
 
     async def request(
         self, route: Route, *, files: Sequence[discord.File] | None = None, form: Iterable[dict[str, Any]] | None = None, **kwargs: Any

@@ -8,7 +8,6 @@ import discord
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.inbox import Command, InboundMessage, Quote, Sender
-from channels.discord.settings import DiscordSettings
 from channels.discord.wire import said_by
 from channels.discord.words import files_in, own_role, own_text, shot_lines, shown_lines, whole_text
 from channels.kit.commands import command_of
@@ -33,9 +32,7 @@ def position(external_id: str) -> int:
     return int(first) if first.isdecimal() else 0
 
 
-def read_message(
-    message: discord.Message, me: discord.ClientUser, settings: DiscordSettings, parent: str | None, hearing: Hearing
-) -> InboundMessage | None:
+def read_message(message: discord.Message, me: discord.ClientUser, parent: str | None, hearing: Hearing) -> InboundMessage | None:
     """None: it is not for the assistant. `parent`: the channel of the thread that the message is in."""
     by_bot = message.author.bot or message.webhook_id is not None
     if message.type not in _WORDS_OF_PEOPLE:
@@ -52,7 +49,7 @@ def read_message(
         by_bot=by_bot,
         own=me.id in (message.author.id, message.application_id),
     )
-    if not (private or _allowed(settings, address)) or not hearing.hears(heard):
+    if not hearing.reads(address, private=private) or not hearing.hears(heard):
         return None
     shown = shown_lines(message)
     text = "\n".join(filter(None, [own_text(message, me), *(shown if by_bot else [])]))
@@ -75,14 +72,14 @@ def read_message(
     )
 
 
-def read_interaction(interaction: discord.Interaction, settings: DiscordSettings, parent: str | None) -> InboundMessage | None:
+def read_interaction(interaction: discord.Interaction, parent: str | None, hearing: Hearing) -> InboundMessage | None:
     """A slash command, or a press of one of our buttons; None: neither, or in a channel of a server that the settings leave out."""
     data: dict[str, object] = dict(interaction.data or {})
     if interaction.channel_id is None:
         return None
     address = _address(interaction.channel_id, parent)
     private = interaction.guild_id is None
-    if not private and (settings.groups == "off" or not _allowed(settings, address)):
+    if not hearing.reads(address, private=private):
         return None
     chosen = interaction.type is discord.InteractionType.component
     if chosen:
@@ -110,10 +107,6 @@ def read_interaction(interaction: discord.Interaction, settings: DiscordSettings
 
 def _address(channel_id: int, parent: str | None) -> Address:
     return Address(channel="discord", chat_id=parent or str(channel_id), thread_id=str(channel_id) if parent else None)
-
-
-def _allowed(settings: DiscordSettings, address: Address) -> bool:
-    return not settings.allow_channels or address.chat_id in settings.allow_channels or address.thread_id in settings.allow_channels
 
 
 def _quote(message: discord.Message, me: discord.ClientUser, previews: Sequence[str]) -> Quote | None:

@@ -12,12 +12,12 @@ from assistant.contracts.channels import ChannelLink, SendFailed
 from assistant.contracts.errors import StoreUnavailable, traceback_location
 from assistant.contracts.inbox import InboundMessage
 from channels.discord.gateway import CatchUp, Event, GatewayClient, NewSession
-from channels.discord.http import UNREADABLE
 from channels.discord.inbound import read_interaction, read_message
 from channels.discord.rest import DiscordRest
 from channels.kit.hearing import Hearing
 from channels.kit.http import PlatformError
 from channels.kit.intake import Intake
+from channels.kit.values import UNREADABLE
 
 log = logging.getLogger(__name__)
 _MOST_WAITING: Final = 10_000
@@ -35,7 +35,6 @@ class DiscordIntake:
     ) -> None:
         """`intake` and `hearing` outlive the connection. `answerable`: see `Waits`."""
         self._link = link
-        self._settings = rest.settings
         self._rest = rest
         self._catch_up = catch_up
         self._intake = intake
@@ -80,8 +79,8 @@ class DiscordIntake:
     def _read(self, client: GatewayClient, event: discord.Message | discord.Interaction, parent: str | None) -> InboundMessage | None:
         try:
             if isinstance(event, discord.Interaction):
-                return read_interaction(event, self._settings, parent)
-            return read_message(event, client.me, self._settings, parent, self._hearing)
+                return read_interaction(event, parent, self._hearing)
+            return read_message(event, client.me, parent, self._hearing)
         except UNREADABLE as error:
             log.error("discord.unreadable event=%s error=%s", event.id, traceback_location(error))  # noqa: TRY400 - no words
             return None

@@ -1,12 +1,10 @@
 """Discord's REST API: https://discord.com/developers/docs/reference. Its limits are kept, and the channels behind chats and threads are known."""
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from discord.http import Route
@@ -15,7 +13,7 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.channels import SendLater, SendRefused
 from channels.discord.kind import is_snowflake
 from channels.discord.settings import DiscordSettings
-from channels.kit.answers import seconds_in
+from channels.kit.answers import date_in, seconds_in
 from channels.kit.http import Answered, PlatformAnswer, PlatformHttp, Unanswered, multipart, value_at
 from channels.kit.limits import HeaderLimit, repeated
 from channels.kit.values import Latest, list_at, number_at, text_at
@@ -202,8 +200,8 @@ class DiscordRest:
     def _note(self, status: int, headers: Mapping[str, str]) -> None:
         """Counts answers of 401, 403 and 429: 10,000 in ten minutes bring a ban of an hour, so calls stop long before that.
         https://discord.com/developers/docs/topics/rate-limits#invalid-request-limit-aka-cloudflare-bans"""
-        with contextlib.suppress(ValueError, TypeError):
-            ahead = parsedate_to_datetime(headers.get("date", "")) - datetime.now(UTC)
+        if (date := date_in(headers.get("date"))) is not None:
+            ahead = date - datetime.now(UTC)
             self.ahead = ahead if abs(ahead) > _UNTOLD else timedelta()
         if status in (401, 403, 429):
             now = time.monotonic()

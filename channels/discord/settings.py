@@ -2,11 +2,11 @@
 
 from pydantic import AliasChoices, Field
 
-from assistant.contracts.channels import ChannelSettings, SenderId
-from channels.settings import GroupPolicy, OptionalText, PreviewMode, SecretText
+from assistant.contracts.channels import SenderId
+from channels.settings import ChatSettings, GroupPolicy, OptionalText, SecretText, revealed
 
 
-class DiscordSettings(ChannelSettings):
+class DiscordSettings(ChatSettings):
     """Discord, as a bot. Its application needs the "Message Content Intent" (Developer Portal, Bot), and in a server the permissions View Channels,
     Send Messages, Send Messages in Threads, Read Message History, Attach Files and Add Reactions."""
 
@@ -17,24 +17,15 @@ class DiscordSettings(ChannelSettings):
     `"all"`: every message; `"off"`: nothing. nanobot's `groupPolicy` (`"open"`, `"mention"`) is its old name."""
     allow_channels: tuple[SenderId, ...] = ()
     """Ids of the channels and threads of servers that are read; empty: all that the bot can see. Direct messages are always read."""
-    allow_bots: bool = False
-    """Whether messages of other bots and of webhooks are read, under the rules for people (`allowFrom` names them by their ids). They are material,
-    not a person's wish. After three in a row, a person has to write to the assistant there first, so that bots never answer each other for ever."""
     react_emoji: str = Field(default="👀", validation_alias=AliasChoices("reactEmoji", "readReceiptEmoji"))
     """The reaction to an accepted message; empty: none. nanobot's `readReceiptEmoji` is its old name."""
-    preview: PreviewMode = "off"
-    """Whether an answer is shown while it is made, by edits of one message, at most one a second. nanobot's `streaming` (true: `"edit"`) is its
-    old name."""
     link_previews: bool = False
     """Whether Discord shows previews of links in messages; it fetches the pages for that, without anybody's click."""
     reply_to_message: bool = True
     """Whether an answer in a server refers to the message that it answers."""
-    proxy: OptionalText = None
-    """A proxy for REST, the gateway and files: `"http://127.0.0.1:3128"`, `"socks5://127.0.0.1:1080"`, or with a login
-    `"http://user:password@127.0.0.1:3128"`. null: what the environment says (HTTPS_PROXY, ALL_PROXY, NO_PROXY)."""
     api_base: OptionalText = None
     """The address of the REST API; its gateway is then /gateway on the same host. null: Discord's own. For tests."""
 
     @property
     def secret(self) -> str:
-        return self.token.get_secret_value().strip() if self.token is not None else ""
+        return revealed(self.token)[0]

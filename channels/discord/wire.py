@@ -25,6 +25,7 @@ from channels.discord.rest import DiscordRest
 from channels.kit.conversation import PlainWire
 from channels.kit.http import Answered, Unanswered, value_at
 from channels.kit.planning import ButtonRules, MessageRules
+from channels.kit.refusals import still_there
 from channels.kit.sender import Post
 from channels.kit.values import list_at, objects_at, text_at
 from channels.text.blocks import utf16
@@ -97,13 +98,8 @@ class DiscordWire(PlainWire):
         target = await self._rest.target(post.sending.address)
         message = self._message(post)
         about = {name: value for name, value in message.items() if name != "flags"} | {"components": message.get("components", [])}
-        try:
-            await self._rest.call("PATCH", f"/channels/{target}/messages/{message_id}", about, files=self._files(post))
-        except Answered as error:
-            if error.code in (UNKNOWN_MESSAGE, NOT_OURS):
-                return False
-            raise
-        return True
+        call = self._rest.call("PATCH", f"/channels/{target}/messages/{message_id}", about, files=self._files(post))
+        return await still_there(call, lambda error: error.code in (UNKNOWN_MESSAGE, NOT_OURS))
 
     async def earlier(self, sending: Sending) -> str | None:
         """The message of an earlier try, found in the history: our own since then with this content, which is no other part's. Where the bot may

@@ -17,48 +17,38 @@ from channels.feishu.cards import first_part
 from channels.feishu.inbound import FeishuEvent, read_event, words_of
 from channels.feishu.settings import FeishuSettings
 from channels.feishu.wire import RULES, FeishuWire
-from channels.kit.calls import FORBIDDEN, TAKEN, HeldLink
+from channels.kit.calls import FORBIDDEN, TAKEN
+from channels.kit.chats import ChatChannel
 from channels.kit.commands import command_of
-from channels.kit.conversation import ChatConversation
-from channels.kit.hearing import Hearing, Overheard
+from channels.kit.hearing import Overheard
 from channels.kit.http import PlatformHttp
-from channels.kit.intake import Intake
-from channels.kit.planning import plan_message
 from channels.kit.refusals import connecting
-from channels.kit.sender import PartSender
 from channels.kit.values import Latest, text_at
 
 _MOST_CHATS: Final = 4096
 _MOST_QUOTED: Final = 2000
 
 
-class FeishuChannel:
+class FeishuChannel(ChatChannel):
     """See `contracts.channels.Channel` and `CalledChannel`. Keyed within an hour; later an unclear try is not repeated by itself."""
 
     name = "feishu"
     keyed = True
-    plan = staticmethod(partial(plan_message, rules=RULES))
 
     def __init__(
         self, settings: FeishuSettings, context: ChannelContext, *, pause: float = 1.0, now: Callable[[], float] = time.time
     ) -> None:
-        """`pause`: seconds before a retry where the store can't be written. `now`: the clock that calls are checked against."""
+        """`now`: the clock that calls are checked against."""
         self._settings = settings
         self._now = now
-        self._http = PlatformHttp(
+        http = PlatformHttp(
             self.name, version=context.version, proxy=settings.proxy, secrets=[*filter(None, settings.secrets)], base=settings.base
         )
-        self._api = FeishuApi(self._http, settings)
-        self._wire = FeishuWire(self._http, self._api)
-        self.send = PartSender(self._wire, context.files, channel=self.name, keyed=True).send
-        self.conversation = ChatConversation(
-            wire=self._wire, react_emoji=settings.react_emoji, previews=settings.preview == "edit", first_part=first_part
-        )
-        self._hearing = Hearing(settings.groups, allow_bots=settings.allow_bots)
-        self._intake = Intake(self.name, pause=pause)
+        self._api = FeishuApi(http, settings)
+        self._wire = FeishuWire(http, self._api)
+        super().__init__(settings, context, self._wire, RULES, closes=http, first_part=first_part, pause=pause)
         self._private: Latest[bool] = Latest(_MOST_CHATS)
         self._me = ""
-        self._link = HeldLink()
 
     def limits(self, address: Address) -> Sequence[Limit]:
         """https://open.feishu.cn/document/server-docs/im-v1/message/create: 5 a second to a chat, 50 a second and 1,000 a minute in all."""
@@ -73,13 +63,6 @@ class FeishuChannel:
         with connecting(PLATFORM, setting="channels.feishu.appSecret"):
             self._me, name = await self._api.bot()
         return f"{name} ({self._settings.app_id})"
-
-    async def run(self, link: ChannelLink) -> None:
-        link.connected(f"{await self.identity()}, called at /channels/feishu")
-        await self._link.hold(link)
-
-    async def close(self) -> None:
-        await self._http.close()
 
     async def called(self, call: PlatformCall) -> PlatformReply:
         _, key, token = self._settings.secrets

@@ -11,7 +11,7 @@ from assistant.contracts.inbox import Command, FileKind, InboundFile
 from channels.feishu.kind import CHAT, MESSAGE, PERSON
 from channels.kit.commands import pressed
 from channels.kit.files import inbound_file
-from channels.kit.values import id_at, list_at, loads, objects_at, place_words, text_at, time_at, value_at
+from channels.kit.values import id_at, json_in, list_at, objects_at, place_words, text_at, time_at, value_at
 
 _KEY: Final = re.compile(r"[0-9A-Za-z_-]{1,200}")
 _MENTION: Final = re.compile(r"@_(?:user_[0-9]+|all)")
@@ -66,7 +66,7 @@ def read_event(body: Any, me: str) -> FeishuEvent | None:
 
 def words_of(kind: str, content: str, mentions: Sequence[Mapping[str, Any]] = (), me: str = "") -> str:
     """The words of a message, with names in place of the keys of mentions; a mention of the bot at the beginning is left out."""
-    found = _json(content)
+    found = json_in(content)
     match kind:
         case "text":
             text = text_at(found, "text")
@@ -105,7 +105,7 @@ def _message(event: Any, me: str) -> FeishuEvent | None:
         parent=parent if MESSAGE.fullmatch(parent) else "",
         text=words_of(kind, content, mentions, "" if private else me),
         mentions_me=bool(me) and any(_mentioned(each) == me for each in mentions),
-        files=_files(id, kind, _json(content)),
+        files=_files(id, kind, json_in(content)),
         at=time_at(message, "create_time", per_second=1000),
     )
 
@@ -173,13 +173,6 @@ def _file(message: str, kind: str, key: str, name: str) -> InboundFile:
 
 def _mentioned(mention: Mapping[str, Any]) -> str:
     return text_at(mention, "id", "open_id") or text_at(mention, "id")
-
-
-def _json(content: str) -> Any:
-    try:
-        return loads(content)
-    except ValueError:
-        return None
 
 
 def _number(text: str) -> float | None:

@@ -4,14 +4,13 @@ from typing import Annotated, Literal
 
 from pydantic import AliasChoices, BeforeValidator, Field
 
-from assistant.contracts.channels import ChannelSettings
-from channels.settings import GroupPolicy, OptionalText, PreviewMode, SecretText
+from channels.settings import ChatSettings, GroupPolicy, OptionalText, SecretText, revealed
 
 _HOSTS = {"feishu": "https://open.feishu.cn", "lark": "https://open.larksuite.com"}
 _SPELLED = {"feishu.cn": "feishu", "larksuite.com": "lark"}
 
 
-class FeishuSettings(ChannelSettings):
+class FeishuSettings(ChatSettings):
     """Feishu or Lark, as the bot of a custom app. It calls `/channels/feishu` here. `allowFrom` and `owners` hold open ids (`ou_…`, which `/id`
     shows)."""
 
@@ -31,25 +30,16 @@ class FeishuSettings(ChannelSettings):
     reply_in_thread: bool = Field(default=False, validation_alias=AliasChoices("replyInThread", "replyToMessage"))
     """Whether a message in a group begins a topic, which the answer goes to and which is a conversation of its own. nanobot's `replyToMessage` is its
     old name."""
-    allow_bots: bool = False
-    """Whether messages of other bots are read, under the rules for people. They are material, not a person's wish. After three in a row, a person has
-    to write to the assistant there first."""
     react_emoji: str = "THUMBSUP"
     """The name of the reaction to an accepted message, as the platform spells it; empty: none."""
-    preview: PreviewMode = "off"
-    """Whether an answer is shown while it is made, by edits of one card. nanobot's `streaming` (true: `"edit"`) is its old name."""
     api_base: OptionalText = None
     """The address of the API. null: by `domain`."""
-    proxy: OptionalText = None
-    """A proxy: `"http://127.0.0.1:3128"`, `"socks5://127.0.0.1:1080"`. null: what the environment says (HTTPS_PROXY, ALL_PROXY, NO_PROXY)."""
 
     @property
     def base(self) -> str:
         return self.api_base or _HOSTS[self.domain]
 
     @property
-    def secrets(self) -> tuple[str, str, str]:
+    def secrets(self) -> tuple[str, ...]:
         """The app's secret, the encrypt key, the verification token; each may be empty."""
-        found = (self.app_secret, self.encrypt_key, self.verification_token)
-        secret, key, token = [each.get_secret_value().strip() if each else "" for each in found]
-        return secret, key, token
+        return revealed(self.app_secret, self.encrypt_key, self.verification_token)

@@ -22,7 +22,7 @@ from channels.kit.conversation import PlainWire
 from channels.kit.forms import Blame, Piece
 from channels.kit.http import Answered, PlatformError, PlatformHttp, multipart
 from channels.kit.planning import ButtonRules, MessageRules
-from channels.kit.refusals import not_sent
+from channels.kit.refusals import not_sent, still_there
 from channels.kit.sender import Post
 from channels.kit.values import Latest, id_at, text_at, value_at
 
@@ -159,13 +159,8 @@ class FeishuWire(PlainWire):
         return id or None
 
     async def _patch(self, message_id: str, content: str) -> bool:
-        try:
-            await self._api.call("PATCH", f"{_MESSAGES}/{quote(message_id, safe='')}", json={"content": content})
-        except Answered as error:
-            if error.code in _GONE_EDIT:
-                return False
-            raise
-        return True
+        call = self._api.call("PATCH", f"{_MESSAGES}/{quote(message_id, safe='')}", json={"content": content})
+        return await still_there(call, lambda error: error.code in _GONE_EDIT)
 
     async def _upload(self, media: Media, content: bytes, *, as_file: bool) -> tuple[str, str]:
         """(kind of message, its content)."""

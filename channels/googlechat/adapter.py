@@ -1,46 +1,38 @@
 """Google Chat as a channel."""
 
 from collections.abc import Sequence
-from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import ChannelContext, ChannelLink, Limit, PlatformCall, PlatformReply
+from assistant.contracts.channels import ChannelContext, Limit, PlatformCall, PlatformReply
 from channels.googlechat.inbound import read_event
 from channels.googlechat.settings import GoogleChatSettings
 from channels.googlechat.tokens import AppToken, CallCheck
 from channels.googlechat.wire import RULES, GoogleChatWire, first_part
 from channels.kit.calls import FORBIDDEN, NOT_JSON, NOT_NOW, ONLY_POST, TAKEN, HeldLink, header
-from channels.kit.conversation import ChatConversation
-from channels.kit.hearing import Hearing
+from channels.kit.chats import ChatChannel, Manners
 from channels.kit.http import PlatformError, PlatformHttp
-from channels.kit.intake import Intake
-from channels.kit.planning import plan_message
-from channels.kit.sender import PartSender
-from channels.kit.values import loads
+from channels.kit.values import json_in
 
 _SECONDS: Final = 25.0
 """Chat waits 30 for an answer, and does not promise to call again: the store has this long to come back."""
 
 
-class GoogleChatChannel:
+class GoogleChatChannel(ChatChannel):
     """See `contracts.channels.Channel` and `CalledChannel`."""
 
     name = "googlechat"
     keyed = True
     """requestId: the same one again returns the message that it made."""
-    plan = staticmethod(partial(plan_message, rules=RULES))
 
     def __init__(self, settings: GoogleChatSettings, context: ChannelContext, *, pause: float = 1.0, seconds: float = _SECONDS) -> None:
-        """`pause`: seconds before the first retry where the store can't be written; `seconds`: for all of them."""
-        self._http = PlatformHttp(self.name, version=context.version, proxy=settings.proxy, secrets=[settings.secret], base=settings.server)
-        self._token = AppToken(self._http, settings)
-        self._check = CallCheck(self._http, settings)
-        wire = GoogleChatWire(self._http, self._token)
-        self.send = PartSender(wire, context.files, channel=self.name, keyed=True).send
-        self.conversation = ChatConversation(wire=wire, previews=settings.preview == "edit", first_part=first_part, preview_seconds=2.0)
-        self._hearing = Hearing(settings.groups)
-        self._intake = Intake(self.name, pause=pause)
+        """`seconds`: for all tries of a message that the store can't take."""
+        http = PlatformHttp(self.name, version=context.version, proxy=settings.proxy, secrets=[settings.secret], base=settings.server)
+        self._token = AppToken(http, settings)
+        self._check = CallCheck(http, settings)
+        manners = Manners(groups=settings.groups, preview=settings.preview)
+        wire = GoogleChatWire(http, self._token)
+        super().__init__(manners, context, wire, RULES, closes=http, first_part=first_part, preview_seconds=2.0, pause=pause)
         self._link = HeldLink(seconds=seconds)
 
     def limits(self, address: Address) -> Sequence[Limit]:
@@ -51,10 +43,6 @@ class GoogleChatChannel:
         await self._token.check()
         return self._token.account
 
-    async def run(self, link: ChannelLink) -> None:
-        link.connected(f"{await self.identity()}, called at /channels/googlechat")
-        await self._link.hold(link)
-
     async def called(self, call: PlatformCall) -> PlatformReply:
         if call.method != "POST":
             return ONLY_POST
@@ -64,9 +52,7 @@ class GoogleChatChannel:
             return NOT_NOW
         if not genuine:
             return FORBIDDEN
-        try:
-            event: Any = loads(call.body)
-        except ValueError:
+        if (event := json_in(call.body)) is None:
             return NOT_JSON
         if self._link.now is None:
             return NOT_NOW
@@ -74,6 +60,3 @@ class GoogleChatChannel:
         if message is None:
             return TAKEN
         return await self._link.take(message.address.chat_id, lambda link: self._intake.keep(link, message), reply=TAKEN)
-
-    async def close(self) -> None:
-        await self._http.close()

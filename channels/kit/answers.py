@@ -26,12 +26,19 @@ def seconds_until(value: str | None, now: datetime) -> float | None:
         if seconds < 0:
             return None
     except ValueError:
-        try:
-            date = parsedate_to_datetime(value)
-        except (ValueError, OverflowError):
+        if (date := date_in(value)) is None:
             return None
-        seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now.timestamp()
+        seconds = date.timestamp() - now.timestamp()
     return min(max(seconds, 0.0), _LONGEST_WAIT) if math.isfinite(seconds) else None
+
+
+def date_in(value: str | None) -> datetime | None:
+    """The time of a header (Date, Retry-After), in UTC where it names no zone. None: it is missing or invalid."""
+    try:
+        date = parsedate_to_datetime(value or "")
+    except (ValueError, OverflowError):
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 _WORDS: Final = ("message", "error_description", "description", "error", "msg", "errmsg", "detail", "title", "reason")

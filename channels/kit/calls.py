@@ -3,17 +3,20 @@
 import asyncio
 import base64
 import hmac
+import logging
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from hashlib import sha1, sha256
 from typing import Final
 from weakref import WeakValueDictionary
 
 from aiohttp import web
 
-from assistant.contracts.channels import ChannelFailed, ChannelLink, PlatformCall, PlatformReply
+from assistant.contracts.channels import ChannelFailed, ChannelLink, PlatformCall, PlatformReply, SendFailed
+from channels.kit.http import PlatformError
 
+log = logging.getLogger(__name__)
 MOST_SECONDS: Final = 300
 """The largest difference between the platform's clock and ours."""
 _TIMESTAMP: Final = re.compile(r"[0-9]{1,16}")
@@ -63,15 +66,21 @@ class HeldLink:
 
     async def hold(self, link: ChannelLink) -> None:
         """Until it is cancelled."""
+        with self.held(link):
+            await asyncio.Event().wait()
+
+    @contextmanager
+    def held(self, link: ChannelLink) -> Generator[None]:
+        """For a channel that is connected, and called as well."""
         self.now = link
         try:
-            await asyncio.Event().wait()
+            yield
         finally:
             self.now = None
 
     async def take(self, chat: str, work: Callable[[ChannelLink], Awaitable[object]], *, reply: PlatformReply = DONE) -> PlatformReply:
         """Do this, after what came before in its chat: a slow one holds up no other chat. Returns `reply`, or `NOT_NOW` where the channel does not
-        run or the time is over. Raises what `work` raises."""
+        run, the time is over, or the platform can't be asked (PlatformError, SendFailed). Raises what else `work` raises."""
         link = self.now
         if link is None:
             return NOT_NOW
@@ -79,6 +88,9 @@ class HeldLink:
             async with asyncio.timeout(self._seconds), self._chats.setdefault(chat, asyncio.Lock()):
                 await work(link)
         except TimeoutError:
+            return NOT_NOW
+        except (PlatformError, SendFailed) as error:
+            log.warning("channel.call_not_taken chat=%s error=%s", chat, error)
             return NOT_NOW
         return reply
 

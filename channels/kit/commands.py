@@ -5,10 +5,13 @@ A button carries `say:<words>` (its press is the user's message) or `do:<command
 """
 
 import re
-from typing import Final
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
 
-from assistant.contracts.inbox import Command
+from assistant.contracts.addresses import Address
+from assistant.contracts.inbox import Command, InboundMessage, Sender
 from assistant.contracts.outbox import Button
+from assistant.contracts.util import replace_surrogates
 
 _WRITTEN: Final = re.compile(r"[/!]([A-Za-z][A-Za-z0-9_]{0,31})(?:@([A-Za-z0-9_.-]{1,64}))?(?:\s+(.*))?", re.DOTALL | re.ASCII)
 _SAY, _DO, _AT = "say:", "do:", "at:"
@@ -37,10 +40,33 @@ def button_value(button: Button, place: str, most_bytes: int) -> str:
     return value if len(value.encode()) <= most_bytes else _AT + place
 
 
-def pressed(value: str, label: str | None = None) -> tuple[str, Command | None] | None:
-    """(words, command) of a press. `label`: the words on the button, where the platform tells them. None: it is none of our buttons."""
+class Press(NamedTuple):
+    """Of one of our buttons."""
+
+    words: str
+    command: Command | None
+
+    def message(
+        self, *, external_id: str, address: Address, sender: Sender, private: bool, message_id: str | None, at: datetime | None = None
+    ) -> InboundMessage:
+        """It as the message of the person who pressed. `at`: None: now."""
+        return InboundMessage(
+            external_id=external_id,
+            address=address,
+            sender=sender,
+            private=private,
+            text=replace_surrogates(self.words),
+            command=self.command,
+            chosen=True,
+            message_id=message_id,
+            at=at or datetime.now(UTC),
+        )
+
+
+def pressed(value: str, label: str | None = None) -> Press | None:
+    """What a press says. `label`: the words on the button, where the platform tells them. None: it is none of our buttons."""
     if value.startswith(_DO):
         words = value.removeprefix(_DO)
-        return words, command_of(words)
+        return Press(words, command_of(words))
     words = value.removeprefix(_SAY) if value.startswith(_SAY) else label if value.startswith(_AT) else None
-    return (words, None) if words else None
+    return Press(words, None) if words else None

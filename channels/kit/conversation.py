@@ -9,6 +9,7 @@ from typing import Protocol
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import Preview, SendFailed, SendLater, SendUnclear
 from assistant.contracts.inbox import InboundFile, InboundMessage
+from channels.kit.files import too_large
 from channels.kit.http import PlatformError
 from channels.kit.preview import EditedPreview
 from channels.kit.sender import Post
@@ -71,6 +72,8 @@ class ChatConversation:
     """Deletes a preview whose last call got no answer: see `EditedPreview`. False: it stays."""
 
     async def fetch(self, file: InboundFile, into: Path, most_bytes: int) -> None:
+        if file.size is not None and file.size > most_bytes:
+            raise too_large(most_bytes)
         await self._harmless(self.wire.fetch(file, into, most_bytes))
 
     async def acknowledge(self, message: InboundMessage) -> None:

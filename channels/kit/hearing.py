@@ -1,5 +1,6 @@
 """Which messages are for the assistant, by one rule for all platforms."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -57,9 +58,16 @@ class Overheard:
 class Hearing:
     """One for all connections of an adapter."""
 
-    def __init__(self, groups: Literal["off", "mention", "all"], *, allow_bots: bool = False) -> None:
+    def __init__(self, groups: Literal["off", "mention", "all"], *, allow_bots: bool = False, channels: Collection[str] = ()) -> None:
+        """`channels`: the ids of the groups and threads that are read; empty: all."""
         self._groups = groups
+        self._channels = frozenset(channels)
         self._bots = BotTurns(allow_bots)
+
+    def reads(self, address: Address, *, private: bool) -> bool:
+        """Whether anything is read there; presses of buttons always are then."""
+        among = not self._channels or bool(self._channels & {address.chat_id, address.thread_id})
+        return private or (self._groups != "off" and among)
 
     def hears(self, heard: Overheard) -> bool:
         """Private messages always; in groups by `groups`: those that mention the assistant, answer it, or are one of its commands. Its own never;

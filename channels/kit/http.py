@@ -109,25 +109,26 @@ class PlatformHttp:
         version: str,
         proxy: str | None = None,
         secrets: Sequence[str] = (),
+        bearer: str = "",
         headers: Mapping[str, str] | None = None,
         seconds: float = 20.0,
         base: str = "",
     ) -> None:
-        """`base`: in front of URLs that begin with a slash. `headers`: of every request to `base`, and of no other. `secrets`: they are in no
-        error's words. `seconds`: for an answer. Raises ChannelFailed if the proxy can't be used."""
+        """`base`: in front of URLs that begin with a slash. `headers`: of every request to `base`, and of no other; so is `bearer`, a token.
+        `secrets`: they are in no error's words. `seconds`: for an answer. Raises ChannelFailed if the proxy can't be used."""
         self._channel = channel
         self._proxy = proxy
         self.base = base.rstrip("/")
-        self.headers = dict(headers or {})
+        self.headers = {**(headers or {}), **({"Authorization": f"Bearer {bearer}"} if bearer else {})}
         self._agent = {"User-Agent": f"nanobot/{version}"}
         self._seconds = seconds
-        self.redact = Redactor(secrets)
+        self.redact = Redactor([*secrets, *filter(None, [bearer])])
         self._sessions: dict[ProxyRoute, aiohttp.ClientSession] = {}
         self._closed = False
         self._base_way: tuple[aiohttp.ClientSession, str | None] | None = None
         """Of `base`, from its first request on."""
         if self.base:
-            self._route(self.base)
+            self.route(self.base)
 
     async def call(
         self,
@@ -286,7 +287,7 @@ class PlatformHttp:
             return self._base_way
         if self._closed:
             raise Unreached("closed")
-        route = self._route(url)
+        route = self.route(url)
         if route not in self._sessions:
             connector = route.connector(limit=100, keepalive_timeout=_KEEP_SECONDS)
             session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
@@ -297,7 +298,8 @@ class PlatformHttp:
             self._base_way = way
         return way
 
-    def _route(self, url: str) -> ProxyRoute:
+    def route(self, url: str) -> ProxyRoute:
+        """The way to this address. Raises ChannelFailed if the proxy can't be used."""
         try:
             return route_to(url, self._proxy)
         except UnusableProxy as error:

@@ -1,6 +1,6 @@
 """What a platform's HTTP answers mean for a send, and for the connection, where the adapter knows nothing better."""
 
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 
 from assistant.contracts.channels import ChannelFailed, SendFailed, SendLater, SendRefused, SendUnclear
@@ -39,6 +39,17 @@ def before_post(platform: str) -> Generator[None]:
         raise not_sent(error, platform) from error
 
 
+async def still_there(call: Awaitable[object], gone: Callable[[Answered], bool]) -> bool:
+    """Make a call about a message. False: by the platform's answer, `gone` says that it is not there any more. Raises PlatformError."""
+    try:
+        await call
+    except Answered as error:
+        if not gone(error):
+            raise
+        return False
+    return True
+
+
 def _of_answer(error: Answered, platform: str, setting: str) -> SendFailed:
     match error.status:
         case 429:
@@ -63,12 +74,14 @@ def _of_answer(error: Answered, platform: str, setting: str) -> SendFailed:
 
 
 @contextmanager
-def connecting(platform: str, *, setting: str = "its key") -> Generator[None]:
-    """What fails in it is an error of the connection."""
+def connecting(
+    platform: str = "", *, setting: str = "its key", failure: Callable[[PlatformError], ChannelFailed] | None = None
+) -> Generator[None]:
+    """What fails in it is an error of the connection. `failure`: what it means; None: as `channel_failure` has it."""
     try:
         yield
     except PlatformError as error:
-        raise channel_failure(error, platform, setting=setting) from error
+        raise (failure(error) if failure is not None else channel_failure(error, platform, setting=setting)) from error
 
 
 def channel_failure(error: PlatformError, platform: str, *, setting: str = "its key") -> ChannelFailed:

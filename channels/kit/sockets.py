@@ -1,5 +1,6 @@
 """A platform's WebSocket as JSON frames; every end of it is a ChannelFailed, after which the supervisor connects again."""
 
+import contextlib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -28,10 +29,8 @@ class JsonSocket:
                 code = self._socket.close_code
                 raise ChannelFailed(f"The connection to {self._platform} ended{f' with code {code}' if code else ''}.")
             if frame.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
-                try:
+                with contextlib.suppress(ValueError):
                     return loads(frame.data)
-                except ValueError:
-                    continue
 
     async def send(self, value: object) -> None:
         """Raises ChannelFailed."""

@@ -16,6 +16,8 @@ _LARGEST: Final = 1 << 45
 _LATEST: Final = 253_402_300_800
 """Seconds until the year 10000."""
 _DIGITS: Final = re.compile(r"[0-9]{1,16}")
+UNREADABLE: Final = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, OSError, RecursionError)
+"""Raised by a platform's SDK for what is not as documented."""
 
 
 def loads(text: bytes | str) -> Any:
@@ -27,6 +29,14 @@ def loads(text: bytes | str) -> Any:
             return json.loads(text.decode("utf-8", "replace") if isinstance(text, bytes) else text, parse_constant=_no_number)
         except RecursionError:
             raise ValueError from None
+
+
+def json_in(text: bytes | str) -> Any:
+    """The same; None where it is none."""
+    try:
+        return loads(text)
+    except ValueError:
+        return None
 
 
 def _no_number(name: str) -> None:

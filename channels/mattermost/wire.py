@@ -1,10 +1,9 @@
 """Mattermost's calls: https://developers.mattermost.com/api-documentation/"""
 
-import time
+import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
-from email.utils import parsedate_to_datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
 
@@ -12,12 +11,13 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext, Sending, SendRefused
 from assistant.contracts.inbox import InboundFile, InboundMessage
 from assistant.contracts.outbox import ButtonRows
-from assistant.contracts.util import no_address
+from channels.kit.answers import date_in
 from channels.kit.calls import hmac_hex
 from channels.kit.commands import button_value
-from channels.kit.http import Answered, PlatformError, PlatformHttp, Unanswered
+from channels.kit.http import Answered, PlatformHttp, Unanswered
+from channels.kit.names import KnownNames
 from channels.kit.planning import ButtonRules, MessageRules
-from channels.kit.refusals import before_post
+from channels.kit.refusals import before_post, still_there
 from channels.kit.sender import Post
 from channels.kit.values import Latest, id_at, objects_at, text_at, value_at
 from channels.mattermost.kind import ID
@@ -53,11 +53,11 @@ def rules_for(settings: MattermostSettings) -> MessageRules:
 
 
 class MattermostBot(NamedTuple):
-    """The bot's account, and the server's time when it was asked, in milliseconds. `calls`: what mentions it, in lower case."""
+    """The bot's account, and the server's time when it was asked, in milliseconds. `call`: what mentions it."""
 
     id: str
     username: str
-    calls: tuple[str, ...]
+    call: re.Pattern[str]
     now: int
 
 
@@ -69,11 +69,10 @@ class MattermostWire:
     failure = staticmethod(failure_of)
 
     def __init__(self, settings: MattermostSettings, context: ChannelContext) -> None:
-        secret, base = settings.secret, f"{settings.server_url.rstrip('/')}/api/v4"
-        headers = {"Authorization": f"Bearer {secret}"}
-        self.http = PlatformHttp("mattermost", version=context.version, proxy=settings.proxy, secrets=[secret], headers=headers, base=base)
+        base = f"{settings.server_url.rstrip('/')}/api/v4"
+        self.http = PlatformHttp("mattermost", version=context.version, proxy=settings.proxy, bearer=settings.secret, base=base)
         self._settings = settings
-        self._names = Latest[str]()
+        self.names = KnownNames(self._name, seconds=LOOK_SECONDS)
         self._chats = Latest[tuple[str, str]]()
         self._bot: MattermostBot | None = None
 
@@ -86,21 +85,14 @@ class MattermostWire:
             if not (ID.fullmatch(id) and name):
                 raise Unanswered("the answer has no account")
             keys = text_at(found, "notify_props", "mention_keys").lower().split(",")
-            calls = dict.fromkeys([f"@{name.lower()}", *[key for each in keys if len(key := each.strip()) > 1]])
-            self._bot = MattermostBot(id, name, tuple(calls), _milliseconds(answer.headers.get("date", "")))
+            calls = "|".join(map(re.escape, [f"@{name}", *[key for each in keys if len(key := each.strip()) > 1]]))
+            call = re.compile(rf"(?<![\w.@-])(?:{calls})(?![\w@-]|\.\w)", re.IGNORECASE)
+            now = date_in(answer.headers.get("date")) or datetime.now(UTC)
+            self._bot = MattermostBot(id, name, call, int(now.timestamp() * 1000))
         return self._bot
 
-    async def name_of(self, user_id: str) -> str:
-        """A user's name; the id where it is not known now."""
-
-        async def ask(id: str) -> str:
-            found = await self.http.json("GET", f"/users/{id}", seconds=LOOK_SECONDS)
-            return no_address(text_at(found, "username") or id)[:100]
-
-        try:
-            return await self._names.or_ask(user_id, ask)
-        except PlatformError:
-            return user_id
+    async def _name(self, id: str) -> str:
+        return text_at(await self.http.json("GET", f"/users/{id}"), "username")
 
     async def chat(self, id: str) -> tuple[str, str]:
         """(the channel's id, its type: "D" direct, "G" group, "O" open, "P" private); of a user's id that of their direct messages. Raises
@@ -181,13 +173,8 @@ class MattermostWire:
 
     async def _patch(self, message_id: str, text: str, props: Mapping[str, Any]) -> bool:
         """`props` take the place of all that were there."""
-        try:
-            await self.http.call("PUT", f"/posts/{message_id}/patch", json={"message": text, "props": {"from_bot": "true", **props}})
-        except Answered as error:
-            if error.status == 404 or "time_limit" in id_at(error.body, "id"):
-                return False
-            raise
-        return True
+        call = self.http.call("PUT", f"/posts/{message_id}/patch", json={"message": text, "props": {"from_bot": "true", **props}})
+        return await still_there(call, lambda error: error.status == 404 or "time_limit" in id_at(error.body, "id"))
 
     async def _upload(self, chat: str, name: str, content: bytes) -> str:
         with before_post(PLATFORM):
@@ -209,14 +196,6 @@ class MattermostWire:
             for row, line in enumerate(rows)
         ]
         return {"attachments": [{"actions": line} for line in lines]} if lines else {}
-
-
-def _milliseconds(date: str) -> int:
-    """Of a Date header; of this machine's clock where it is none."""
-    try:
-        return int(parsedate_to_datetime(date).timestamp() * 1000)
-    except (ValueError, OverflowError):
-        return int(time.time() * 1000)
 
 
 def posts_in(answer: Any) -> list[dict[str, Any]]:

@@ -6,39 +6,29 @@ from typing import Any
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext, ChannelLink, Limit, PlatformCall, PlatformReply
-from channels.kit.calls import FORBIDDEN, NOT_JSON, NOT_NOW, ONLY_POST, HeldLink, header
-from channels.kit.conversation import ChatConversation
-from channels.kit.hearing import Hearing
+from channels.kit.calls import FORBIDDEN, NOT_JSON, NOT_NOW, ONLY_POST, header
+from channels.kit.chats import ChatChannel, Manners
 from channels.kit.http import PlatformError, PlatformHttp
-from channels.kit.intake import Intake
-from channels.kit.planning import plan_message
-from channels.kit.sender import PartSender
-from channels.kit.values import loads, text_at
+from channels.kit.values import json_in, text_at
 from channels.msteams.inbound import address_of_activity, read_activity
 from channels.msteams.settings import TeamsSettings
 from channels.msteams.tokens import CallerCheck, bot_token
 from channels.msteams.wire import RULES, TeamsWire, first_part
 
 
-class TeamsChannel:
+class TeamsChannel(ChatChannel):
     """See `contracts.channels.Channel` and `CalledChannel`. Each conversation's service is noted from its first call, for messages of our own."""
 
     name = "msteams"
-    keyed = False
-    plan = staticmethod(partial(plan_message, rules=RULES))
 
     def __init__(self, settings: TeamsSettings, context: ChannelContext) -> None:
         self._settings = settings
-        self._notes = context.notes
-        self._http = PlatformHttp(self.name, version=context.version, proxy=settings.proxy, secrets=[settings.secret])
-        self._token = bot_token(self._http, settings)
-        self._check = CallerCheck(self._http, settings)
-        wire = TeamsWire(self._http, context, self._token, in_thread=settings.reply_to_message)
-        self.send = PartSender(wire, context.files, channel=self.name).send
-        self.conversation = ChatConversation(wire=wire, previews=settings.preview == "edit", first_part=first_part, preview_seconds=1.5)
-        self._hearing = Hearing(settings.groups)
-        self._intake = Intake(self.name)
-        self._link = HeldLink()
+        http = PlatformHttp(self.name, version=context.version, proxy=settings.proxy, secrets=[settings.secret])
+        self._token = bot_token(http, settings)
+        self._check = CallerCheck(http, settings)
+        wire = TeamsWire(http, context, self._token, in_thread=settings.reply_to_message)
+        manners = Manners(groups=settings.groups, preview=settings.preview)
+        super().__init__(manners, context, wire, RULES, closes=http, first_part=first_part, preview_seconds=1.5)
 
     def limits(self, address: Address) -> Sequence[Limit]:
         """https://learn.microsoft.com/microsoftteams/platform/bots/how-to/rate-limit: of one conversation."""
@@ -49,16 +39,10 @@ class TeamsChannel:
         await self._token.check()
         return f"the bot {self._settings.app_id}"
 
-    async def run(self, link: ChannelLink) -> None:
-        link.connected(f"{await self.identity()}, called at /channels/msteams")
-        await self._link.hold(link)
-
     async def called(self, call: PlatformCall) -> PlatformReply:
         if call.method != "POST":
             return ONLY_POST
-        try:
-            activity: Any = loads(call.body)
-        except ValueError:
+        if (activity := json_in(call.body)) is None:
             return NOT_JSON
         try:
             genuine = await self._check.is_genuine(header(call, "authorization"), activity)
@@ -68,9 +52,6 @@ class TeamsChannel:
             return FORBIDDEN
         address = address_of_activity(activity, in_thread=self._settings.reply_to_message)
         return await self._link.take(address.chat_id if address else "", partial(self._take, activity, address))
-
-    async def close(self) -> None:
-        await self._http.close()
 
     async def _take(self, activity: Any, address: Address | None, link: ChannelLink) -> None:
         """Raises StoreUnavailable: Teams calls again."""

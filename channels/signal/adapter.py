@@ -8,13 +8,9 @@ from typing import Any, Final
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext, ChannelFailed, ChannelLink, Limit
 from assistant.contracts.errors import StoreUnavailable
-from channels.kit.conversation import ChatConversation
-from channels.kit.hearing import Hearing
+from channels.kit.chats import ChatChannel, Manners
 from channels.kit.http import Answered, PlatformError
-from channels.kit.intake import Intake
-from channels.kit.planning import plan_message
-from channels.kit.refusals import channel_failure
-from channels.kit.sender import PartSender
+from channels.kit.refusals import channel_failure, connecting
 from channels.kit.values import number_at, text_at, value_at
 from channels.signal.inbound import SignalReader
 from channels.signal.rpc import rpc_of
@@ -29,23 +25,18 @@ _NONE: Final = "0"
 """An id that no event has: signal-cli sends all that it kept."""
 
 
-class SignalChannel:
+class SignalChannel(ChatChannel):
     """See `contracts.channels.Channel`."""
 
     name = "signal"
-    keyed = False
-    plan = staticmethod(partial(plan_message, rules=RULES))
 
     def __init__(self, settings: SignalSettings, context: ChannelContext, *, pause: float = 1.0) -> None:
-        """`pause`: seconds before a retry where the store can't be written."""
         self._settings = settings
-        self._notes = context.notes
         self._rpc = rpc_of(settings.daemon, context.version)
         self._wire = SignalWire(self._rpc, settings)
-        self.send = PartSender(self._wire, context.files, channel=self.name).send
-        self.conversation = ChatConversation(wire=self._wire, react_emoji=settings.react_emoji, typing_seconds=10.0)
-        self._intake = Intake(self.name, pause=pause)
-        self._reader = SignalReader(Hearing(settings.groups), settings.account)
+        manners = Manners(groups=settings.groups, react_emoji=settings.react_emoji)
+        super().__init__(manners, context, self._wire, RULES, closes=self._rpc, typing_seconds=10.0, pause=pause)
+        self._reader = SignalReader(self._hearing, settings.account)
 
     def limits(self, address: Address) -> Sequence[Limit]:
         """Signal names no rates; this is less than what it was seen to slow down."""
@@ -66,7 +57,7 @@ class SignalChannel:
     async def run(self, link: ChannelLink) -> None:
         detail = await self.identity()
         after = await self._notes.get(_LAST) or _NONE
-        try:
+        with connecting("signal-cli"):
             async with aclosing(self._rpc.events(after)) as events:
                 async for id, notification in events:
                     if notification is None:
@@ -76,12 +67,7 @@ class SignalChannel:
                     elif await self._take(link, notification) and id:
                         with suppress(StoreUnavailable):  # it only comes again
                             await self._notes.keep(_LAST, id)
-        except PlatformError as error:
-            raise channel_failure(error, "signal-cli") from error
         raise ChannelFailed("signal-cli ended the connection.")
-
-    async def close(self) -> None:
-        await self._rpc.close()
 
     async def _take(self, link: ChannelLink, notification: Any) -> bool:
         """Whether it brought a message, or the state of one."""

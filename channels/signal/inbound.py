@@ -1,7 +1,6 @@
 """signal-cli's envelopes as messages.
 https://github.com/AsamK/signal-cli/blob/master/src/main/java/org/asamk/signal/json/JsonMessageEnvelope.java"""
 
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from assistant.contracts.addresses import Address
@@ -10,7 +9,7 @@ from assistant.contracts.util import no_address
 from channels.kit.commands import command_of
 from channels.kit.files import inbound_file
 from channels.kit.hearing import Hearing, Overheard
-from channels.kit.values import id_at, number_at, objects_at, text_at, value_at
+from channels.kit.values import id_at, number_at, objects_at, text_at, time_at, value_at
 from channels.signal.kind import GROUP, PERSON
 from channels.signal.wire import message_id
 
@@ -42,29 +41,26 @@ class SignalReader:
         files = tuple(_files(data, chat))
         if not (text.strip() or files):
             return None
-        command = command_of(text)
         heard = Overheard(
             chat_id=chat,
             external_id=f"{author}:{timestamp}",
             private=not group,
             mentions_me=mentions_me,
             answers_me=self._is_me(value_at(data, "quote"), "author"),
-            command=command,
+            command=command_of(text),
             own=author == self.me or text_at(envelope, "sourceNumber") == self._account,
         )
         if not self._hearing.hears(heard):
             return None
-        return InboundMessage(
-            external_id=heard.external_id,
+        return heard.message(
             address=Address(channel="signal", chat_id=chat),
             sender=Sender(id=author, name=text_at(envelope, "sourceName")[:_MOST_NAME]),
-            private=not group,
+            message_id=message_id(target or timestamp, author),
+            at=time_at(timestamp, per_second=1000),
             text=text,
+            call=text,
             quote=self._quote(value_at(data, "quote"), chat),
             files=files,
-            command=command,
-            message_id=message_id(target or timestamp, author),
-            at=datetime.fromtimestamp(timestamp / 1000, UTC),
         )
 
     def _words(self, data: Any, *, group: bool) -> tuple[str, bool]:

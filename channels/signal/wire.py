@@ -81,8 +81,6 @@ class SignalWire(PlainWire):
         self._texts[id] = text[:_MOST_QUOTED]
 
     async def fetch(self, file: InboundFile, into: Path, most_bytes: int) -> None:
-        if file.size is not None and file.size > most_bytes:
-            raise too_large(most_bytes)
         id, _, chat = file.ref.partition(" ")
         folder = self._settings.attachments_dir
         if folder is not None and Path(id).name == id and await asyncio.to_thread((folder / id).is_file):

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -14,11 +15,8 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext, ChannelFailed, ChannelLink, Limit, PlatformCall, PlatformReply
 from assistant.contracts.inbox import InboundMessage
 from channels.kit.calls import DONE, FORBIDDEN, NOT_NOW, header, hmac_hex, is_recent, same
-from channels.kit.conversation import ChatConversation
-from channels.kit.hearing import Hearing
+from channels.kit.chats import ChatChannel
 from channels.kit.http import PlatformError
-from channels.kit.intake import Intake
-from channels.kit.sender import PartSender
 from channels.kit.sockets import JsonSocket, json_socket
 from channels.kit.values import Latest, loads, text_at, value_at
 from channels.slack.api import PLATFORM, SlackApi
@@ -37,32 +35,22 @@ _CUT: Final = PlatformReply(status=400, body=b"not readable", media_type="text/p
 Accept = Callable[[ChannelLink, InboundMessage], Awaitable[str]]
 
 
-class SlackChannel:
+class SlackChannel(ChatChannel):
     """See `contracts.channels.Channel` and `CalledChannel`."""
 
     name = "slack"
     keyed = False
     """Slack documents no key: `client_msg_id` is of its own clients."""
-    plan = staticmethod(plan)
 
     def __init__(
         self, settings: SlackSettings, context: ChannelContext, *, pause: float = 1.0, clock: Callable[[], float] = time.time
     ) -> None:
-        """`pause`: seconds before the first retry where the store can't be written."""
         self._settings = settings
         self._api = SlackApi(settings, context)
-        self._wire = SlackWire(self._api, settings)
-        self.send = PartSender(self._wire, context.files, channel=self.name).send
-        self.conversation = ChatConversation(
-            wire=self._wire,
-            react_emoji=settings.react_emoji,
-            previews=settings.preview == "edit",
-            first_part=RULES.first,
-            typing_seconds=60.0,
-            preview_seconds=1.5,
-        )
-        self._intake = Intake(self.name, pause=pause)
-        self._hearing = Hearing(settings.groups, allow_bots=settings.allow_bots)
+        self._wire = wire = SlackWire(self._api, settings)
+        closes, channels = self._api.http, settings.allow_channels
+        super().__init__(settings, context, wire, RULES, plan=plan, closes=closes, channels=channels, pause=pause)
+        self.conversation = replace(self.conversation, typing_seconds=60.0, preview_seconds=1.5)
         self._clock = clock
         self._live: tuple[ChannelLink, SlackReader] | None = None
         self._hinted = Latest[float](_MOST_HINTED)
@@ -117,7 +105,7 @@ class SlackChannel:
     async def close(self) -> None:
         for hint in self._hints:
             hint.cancel()
-        await self._api.http.close()
+        await super().close()
 
     async def _serve(self, socket: JsonSocket, link: ChannelLink, reader: SlackReader, seen: Any, detail: str) -> None:
         """Until Slack asks to connect anew. An envelope is acknowledged when what it brings is stored; else Slack sends it again."""

@@ -3,30 +3,25 @@
 Every answer is a 200 with `ok`, but for rate limits (429) and failures of the server.
 """
 
-import asyncio
-import contextlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import orjson
 
 from assistant.contracts.channels import ChannelContext, ChannelFailed, SendFailed, SendLater, SendRefused, SendUnclear
-from assistant.contracts.util import no_address
 from channels.kit.forms import ANY_BUT_KIND, Blame, Piece
 from channels.kit.http import Answered, PlatformError, PlatformHttp, Unanswered
-from channels.kit.refusals import before_post, channel_failure, send_failure
+from channels.kit.names import KnownNames
+from channels.kit.refusals import before_post, channel_failure, connecting, send_failure
 from channels.kit.values import Latest, text_at, value_at
 from channels.slack.settings import SlackSettings
 
 PLATFORM: Final = "Slack"
 _CODE: Final = re.compile(r"[a-z0-9_]{1,80}")
 _SETTING: Final = "channels.slack.botToken"
-_LOOK_SECONDS: Final = 3.0
-"""For what is looked up while a message waits."""
-_MOST_NAMES: Final = 20
-"""That are looked up for one message."""
 MEMBER: Final = re.compile(r"[UWB][A-Z0-9]{1,30}")
 KEY_CODES: Final = frozenset(
     re.findall(r"\w+", "not_authed invalid_auth account_inactive token_revoked token_expired not_allowed_token_type no_permission")
@@ -79,21 +74,12 @@ class SlackApi:
 
     def __init__(self, settings: SlackSettings, context: ChannelContext) -> None:
         self._bot, self._app, signing = settings.secrets
-        headers = {"Authorization": f"Bearer {self._bot}"}
+        secrets = [self._app, signing]
         self.http = PlatformHttp(
-            "slack",
-            version=context.version,
-            proxy=settings.proxy,
-            secrets=[self._bot, self._app, signing],
-            headers=headers,
-            base=settings.api_base,
+            "slack", version=context.version, proxy=settings.proxy, bearer=self._bot, secrets=secrets, base=settings.api_base
         )
-        self._names = Latest[str]()
+        self.names = KnownNames(self._name)
         self._opened = Latest[str]()
-
-    @property
-    def authorization(self) -> Mapping[str, str]:
-        return {"Authorization": f"Bearer {self._bot}"}
 
     async def call(
         self, method: str, more: Mapping[str, object] | None = None, *, seconds: float | None = None, app: bool = False, **arguments: object
@@ -116,10 +102,8 @@ class SlackApi:
 
     async def me(self) -> Me:
         """Raises ChannelFailed."""
-        try:
+        with connecting(failure=partial(connection_failure, setting=_SETTING)):
             found = await self.call("auth.test")
-        except PlatformError as error:
-            raise connection_failure(error, _SETTING) from error
         user, bot = text_at(found, "user_id"), text_at(found, "bot_id")
         if not MEMBER.fullmatch(user):
             raise ChannelFailed(f"{PLATFORM} does not tell which account the token is of.")
@@ -128,25 +112,8 @@ class SlackApi:
 
     async def socket_url(self) -> str:
         """A URL of Socket Mode, good for one connection soon. Raises ChannelFailed."""
-        try:
-            found = await self.call("apps.connections.open", app=True)
-        except PlatformError as error:
-            raise connection_failure(error, "channels.slack.appToken") from error
-        return text_at(found, "url")
-
-    async def names_of(self, user_ids: Sequence[str]) -> Mapping[str, str]:
-        """The names of members, as shown; their ids where Slack does not tell them soon."""
-        wanted = list(dict.fromkeys(user_ids))[:_MOST_NAMES]
-        names = dict(zip(wanted, wanted, strict=True))
-
-        async def look(id: str) -> None:
-            with contextlib.suppress(PlatformError):
-                names[id] = await self._names.or_ask(id, self._name)
-
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LOOK_SECONDS):
-                await asyncio.gather(*map(look, wanted))
-        return names
+        with connecting(failure=partial(connection_failure, setting="channels.slack.appToken")):
+            return text_at(await self.call("apps.connections.open", app=True), "url")
 
     async def _name(self, id: str) -> str:
         try:
@@ -154,9 +121,9 @@ class SlackApi:
         except Answered as error:
             if error.code not in ("user_not_found", "user_not_visible"):
                 raise
-            user = None
+            return ""
         names = (text_at(user, "profile", "display_name"), text_at(user, "real_name"), text_at(user, "name"))
-        return no_address(next((each for each in names if each.strip()), id))[:100]
+        return next(filter(str.strip, names), "")
 
     async def chat_of(self, chat_id: str) -> str:
         """The id of a conversation; of a member's direct messages for a member's id. Raises PlatformError, SendLater."""

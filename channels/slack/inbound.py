@@ -57,13 +57,12 @@ class SlackReader:
             return None
         own = sender in (self._me.user_id, self._me.bot_id) or (bool(bot_id) and bot_id == self._me.bot_id)
         private = text_at(outer, "channel_type") == "im" or chat.startswith("D")
-        if own or not (private or self._allowed(chat)):
+        if own or not self._hearing.reads(Address(channel="slack", chat_id=chat), private=private):
             return None
         by_bot = bool(bot_id) or sender == "USLACKBOT"
         raw = text_at(message, "text")
         in_thread = bool(_TS.fullmatch(thread_ts)) and thread_ts != ts
-        looked = in_thread and (private or self._settings.groups != "off")
-        thread = await self._threads.about(chat, thread_ts) if looked else KnownThread(mine=False)
+        thread = await self._threads.about(chat, thread_ts) if in_thread else KnownThread(mine=False)
         heard = Overheard(
             chat_id=chat,
             external_id=f"{chat}:{ts}" + (f":{edited}" if edited else ""),
@@ -81,7 +80,7 @@ class SlackReader:
             self._threads.asked(chat, address.thread_id)
         author, first = text_at(thread.first, "user") or text_at(thread.first, "bot_id"), text_at(thread.first, "text")
         texts = attached(message)
-        names = await self._api.names_of([sender, *filter(MEMBER.fullmatch, [author]), *members_in([raw, first, *texts])])
+        names = await self._api.names.each([sender, *filter(MEMBER.fullmatch, [author]), *members_in([raw, first, *texts])])
         shared = "\n".join(filter(None, [said(each, names) for each in texts]))
         text = "\n".join(filter(None, [said(raw, names, me=self._me.user_id), shared if by_bot else ""]))
         quote = _quote("" if by_bot else shared, author, said(first, names), files_of(thread.first), names)
@@ -101,25 +100,19 @@ class SlackReader:
         action = value_at(payload, "actions", 0)
         found = pressed(text_at(action, "value"), text_at(action, "text", "text") or None)
         chat = text_at(payload, "container", "channel_id") or text_at(payload, "channel", "id")
-        ts, at, thread_ts = (
-            text_at(payload, "container", "message_ts"),
-            text_at(action, "action_ts"),
-            text_at(payload, "container", "thread_ts"),
-        )
+        ts, thread_ts = [text_at(payload, "container", name) for name in ("message_ts", "thread_ts")]
+        at = text_at(action, "action_ts")
         private = chat.startswith("D")
         if text_at(payload, "type") != "block_actions" or found is None or not (_TS.fullmatch(ts) and _TS.fullmatch(at)):
             return None
         sender = self._person(chat, text_at(payload, "user", "id"), private=private)
         if sender is None:
             return None
-        return InboundMessage(
+        return found.message(
             external_id=f"{chat}:{ts}:{at}:{text_at(action, 'action_id')[:20]}",
             address=Address(channel="slack", chat_id=chat, thread_id=thread_ts if _TS.fullmatch(thread_ts) else None),
-            sender=Sender(id=sender, name=(await self._api.names_of([sender]))[sender]),
+            sender=Sender(id=sender, name=await self._api.names.of(sender)),
             private=private,
-            text=found[0],
-            command=found[1],
-            chosen=True,
             message_id=ts,
             at=_time(at),
         )
@@ -135,7 +128,7 @@ class SlackReader:
             return None
         name, _, arguments = words.partition(" ")
         command = Command(name=name.lower(), arguments=arguments.strip()) if name.lower() in COMMANDS else command_of(words, signs=SIGNS)
-        names = await self._api.names_of([sender, *members_in([words])])
+        names = await self._api.names.each([sender, *members_in([words])])
         return InboundMessage(
             external_id=f"{chat}:slash:{trigger[:100]}",
             address=Address(channel="slack", chat_id=chat),
@@ -148,11 +141,8 @@ class SlackReader:
 
     def _person(self, chat: str, sender: str, *, private: bool) -> str | None:
         """Who pressed or commanded, where the settings let that chat be read."""
-        groups = private or (self._settings.groups != "off" and self._allowed(chat))
-        return sender if groups and _CHAT.fullmatch(chat) and MEMBER.fullmatch(sender) and sender != self._me.user_id else None
-
-    def _allowed(self, chat: str) -> bool:
-        return not self._settings.allow_channels or chat in self._settings.allow_channels
+        known = _CHAT.fullmatch(chat) and MEMBER.fullmatch(sender) and sender != self._me.user_id
+        return sender if known and self._hearing.reads(Address(channel="slack", chat_id=chat), private=private) else None
 
     def _mention(self) -> str:
         return rf"<@{re.escape(self._me.user_id)}(?:\|[^<>]*)?>"

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import AliasChoices, Field
 
 from assistant.contracts.channels import SenderId
-from channels.settings import ChatSettings, GroupPolicy, SecretText
+from channels.settings import ChatSettings, GroupPolicy, SecretText, revealed
 
 
 class SlackSettings(ChatSettings):
@@ -33,9 +33,6 @@ class SlackSettings(ChatSettings):
     """The address of the Web API. For tests."""
 
     @property
-    def secrets(self) -> tuple[str, str, str]:
+    def secrets(self) -> tuple[str, ...]:
         """The bot's token, the app's token, the signing secret; each may be empty."""
-        bot, app, signing = [
-            each.get_secret_value().strip() if each else "" for each in (self.bot_token, self.app_token, self.signing_secret)
-        ]
-        return bot, app, signing
+        return revealed(self.bot_token, self.app_token, self.signing_secret)

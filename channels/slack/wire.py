@@ -13,7 +13,7 @@ from assistant.contracts.outbox import ButtonRows, OutboundEvent, OutboundPart
 from channels.kit.commands import button_value
 from channels.kit.http import Answered, Unanswered
 from channels.kit.planning import ButtonRules, MessageRules, plan_message
-from channels.kit.refusals import before_post
+from channels.kit.refusals import before_post, still_there
 from channels.kit.sender import Post
 from channels.kit.values import text_at
 from channels.slack.api import GONE, PLATFORM, SlackApi, blame_of, failure_of
@@ -88,7 +88,7 @@ class SlackWire:
         if not url:  # a file of another workspace
             found = await self._api.call("files.info", file=id)
             url = text_at(found, "file", "url_private_download") or text_at(found, "file", "url_private")
-        await self._api.http.download(url, into, most_bytes, hosts=("slack.com", ".slack.com"), headers=self._api.authorization)
+        await self._api.http.download(url, into, most_bytes, hosts=("slack.com", ".slack.com"), headers=self._api.http.headers)
         begin = await asyncio.to_thread(_first_bytes, into)
         if begin.lower().startswith(_PAGE) and "html" not in file.media_type:
             raise SendRefused("forbidden", f"{file.name}: Slack shows its login page; the app needs the scope files:read.")
@@ -126,13 +126,8 @@ class SlackWire:
         await self._api.call("chat.postEphemeral", channel=address.chat_id, user=user_id, text=text, thread_ts=address.thread_id)
 
     async def _update(self, chat: str, message_id: str, text: str, blocks: Sequence[Any]) -> bool:
-        try:
-            await self._api.call("chat.update", channel=chat, ts=message_id, text=text, blocks=blocks)
-        except Answered as error:
-            if error.code in GONE:
-                return False
-            raise
-        return True
+        call = self._api.call("chat.update", channel=chat, ts=message_id, text=text, blocks=blocks)
+        return await still_there(call, lambda error: error.code in GONE)
 
     async def _share(self, post: Post, chat: str) -> str | None:
         """Upload, then share: only the last call posts. Its answer has the ids of the files, and not that of the message."""

@@ -13,17 +13,16 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext, ChannelLink, Limit, PlatformCall, PlatformReply
 from assistant.contracts.inbox import InboundFile, InboundMessage, Sender
 from assistant.contracts.util import replace_surrogates
-from channels.kit.calls import FORBIDDEN, HeldLink, header, hmac_base64, same
+from channels.kit.calls import FORBIDDEN, header, hmac_base64, same
+from channels.kit.chats import ChatChannel, Manners
 from channels.kit.commands import command_of
-from channels.kit.conversation import ChatConversation
 from channels.kit.files import inbound_file
 from channels.kit.http import PlatformHttp
-from channels.kit.intake import Intake
 from channels.kit.refusals import connecting
-from channels.kit.sender import PartSender
 from channels.kit.values import id_at, text_at
+from channels.settings import revealed
 from channels.sms.settings import SmsSettings, number_of
-from channels.sms.wire import PLATFORM, SETTING, SmsWire, plan, refused, time_of
+from channels.sms.wire import PLATFORM, RULES, SETTING, SmsWire, plan, refused, time_of
 
 log = logging.getLogger(__name__)
 _EMPTY: Final = PlatformReply(body=b"<Response/>", media_type="text/xml")
@@ -39,20 +38,16 @@ _SEEN: Final = "seen"
 _MISSED: Final = timedelta(days=7)
 
 
-class SmsChannel:
+class SmsChannel(ChatChannel):
     """See `contracts.channels.Channel` and `CalledChannel`."""
 
     name = "sms"
-    keyed = False
 
     def __init__(self, settings: SmsSettings, context: ChannelContext, *, pause: float = 1.0) -> None:
-        """`pause`: seconds before a retry where the store can't be written."""
-        assert settings.auth_token is not None
+        [self._secret] = revealed(settings.auth_token)
         self._settings = settings
-        self._notes = context.notes
-        self._secret = settings.auth_token.get_secret_value()
         login = base64.b64encode(f"{settings.account_sid}:{self._secret}".encode()).decode()
-        self._http = PlatformHttp(
+        self._http = http = PlatformHttp(
             self.name,
             version=context.version,
             proxy=settings.proxy,
@@ -60,12 +55,9 @@ class SmsChannel:
             headers={"Authorization": f"Basic {login}"},
             base=settings.api_base,
         )
-        self._wire = SmsWire(self._http, settings)
-        self.plan = partial(plan, most=settings.most_messages)
-        self.send = PartSender(self._wire, context.files, channel=self.name, earlier=self._wire.earlier).send
-        self.conversation = ChatConversation(wire=self._wire)
-        self._intake = Intake(self.name, pause=pause)
-        self._link = HeldLink()
+        self._wire = wire = SmsWire(http, settings)
+        planned = partial(plan, most=settings.most_messages)
+        super().__init__(Manners(), context, wire, RULES, plan=planned, earlier=wire.earlier, closes=http, pause=pause)
 
     def limits(self, address: Address) -> Sequence[Limit]:
         """One a second for most numbers; Twilio keeps a queue of its own. https://help.twilio.com/articles/115002943027"""
@@ -77,14 +69,9 @@ class SmsChannel:
         return f"{self._settings.number} ({text_at(found, 'friendly_name')})"
 
     async def run(self, link: ChannelLink) -> None:
-        detail = await self.identity()
         with connecting(PLATFORM, setting=SETTING):
             await self._catch_up(link)
-        link.connected(detail)
-        await self._link.hold(link)
-
-    async def close(self) -> None:
-        await self._http.close()
+        await super().run(link)
 
     async def called(self, call: PlatformCall) -> PlatformReply:
         """https://www.twilio.com/docs/messaging/guides/webhook-request"""

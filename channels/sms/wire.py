@@ -24,7 +24,7 @@ from channels.text.sms import GSM_LIMIT, sms_parts
 log = logging.getLogger(__name__)
 PLATFORM: Final = "Twilio"
 SETTING: Final = "channels.sms.authToken"
-_RULES: Final = MessageRules(platform="SMS", texts=sms_parts, most_text=GSM_LIMIT, most_files=0)
+RULES: Final = MessageRules(platform="SMS", texts=sms_parts, most_text=GSM_LIMIT, most_files=0)
 _CUT: Final = "\n(...) The rest was cut: ask for it."
 REASONS: Final[Mapping[int, tuple[str, str]]] = {
     21610: ("blocked", "the person has written STOP to this number"),
@@ -51,7 +51,7 @@ _FILE_HOSTS: Final = (".twilio.com", "mms.twiliocdn.com", "s3-external-1.amazona
 
 def plan(event: OutboundEvent, most: int | None) -> Sequence[OutboundPart]:
     """At most `most` messages; the last says that it was cut."""
-    parts = plan_message(event, _RULES)
+    parts = plan_message(event, RULES)
     if most is None or len(parts) <= most:
         return parts
     room = GSM_LIMIT - len(_CUT)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any, Final
 
 import telegram
@@ -118,11 +118,10 @@ class Reader:
     commands for other bots, and in groups whatever `groups` leaves out.
     """
 
-    def __init__(self, me: User, hearing: Hearing, *, presses_in_groups: bool) -> None:
+    def __init__(self, me: User, hearing: Hearing) -> None:
         """`hearing` outlives the connection."""
         self._me = me
         self._hearing = hearing
-        self._presses_in_groups = presses_in_groups
         self._name = re.compile(rf"[ \t]*{re.escape(me.name)}(?!\w)", re.IGNORECASE)
         self._said: Latest[int] = Latest(2000)
         """chat:message → the hash of its text, to recognise edits that did not change it."""
@@ -171,18 +170,15 @@ class Reader:
             return None
         if not private:
             text = self._name.sub("", text).lstrip(" \t\n,:").rstrip() or text  # a bare mention stays
-        return InboundMessage(
-            external_id=heard.external_id,
+        return heard.message(
             address=_address(first),
             sender=sender,
-            private=private,
-            text="" if author is not None else text,
-            quote=quote,
-            files=files,
-            command=command,
-            trusted=not heard.by_bot,
             message_id=str(first.message_id),
             at=(first.edit_date if edited and first.edit_date else first.date).astimezone(UTC),
+            text="" if author is not None else text,
+            call=text,
+            quote=quote,
+            files=files,
         )
 
     def _names_me(self, message: Message) -> bool:
@@ -205,19 +201,15 @@ class Reader:
         value = {"/": f"do:{data}", "t": f"say:{data[1:]}", "#": f"at:{data}"}.get(data[:1], data)  # "t", "#": older ones
         press = pressed(value, label)
         private = message.chat.type == "private"
-        if press is None or not (private or self._presses_in_groups):
-            return None
         address = _address(message) if isinstance(message, Message) else Address(channel="telegram", chat_id=str(message.chat.id))
-        return InboundMessage(
+        if press is None or not self._hearing.reads(address, private=private):
+            return None
+        return press.message(
             external_id=f"press:{query.id}",
             address=address,
             sender=Sender(id=str(query.from_user.id), name=shown(query.from_user.full_name)),
             private=private,
-            text=replace_surrogates(press[0]),
-            chosen=True,
-            command=press[1],
             message_id=str(message.message_id),
-            at=datetime.now(UTC),
         )
 
 

@@ -16,6 +16,8 @@ from channels.kit.calls import listening, same
 from channels.kit.http import Answered, PlatformError, loads, value_at
 from channels.kit.intake import NOT_KEPT, Intake
 from channels.kit.polling import PollRounds
+from channels.kit.refusals import connecting
+from channels.kit.values import UNREADABLE
 from channels.telegram.api import ALLOWED_UPDATES, TelegramApi
 from channels.telegram.inbound import Reader
 from channels.telegram.refusals import channel_failure
@@ -23,8 +25,6 @@ from channels.telegram.settings import TelegramSettings
 
 log = logging.getLogger(__name__)
 ALBUM_MOST: Final = 10
-UNREADABLE: Final = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, OSError, RecursionError)
-"""Raised by the SDK for a malformed update."""
 
 
 class TelegramIntake:
@@ -177,7 +177,7 @@ class TelegramWebhook:
         """Runs until cancelled. The webhook stays set: Telegram keeps what comes meanwhile. Raises ChannelFailed."""
         host, port = self._settings.webhook_listen_host, self._settings.webhook_listen_port
         async with listening(host, port, self._settings.webhook_path, self._called):
-            try:
+            with connecting(failure=channel_failure):
                 await self._api.call(
                     "setWebhook",
                     url=self._settings.webhook_url,
@@ -185,8 +185,6 @@ class TelegramWebhook:
                     allowed_updates=ALLOWED_UPDATES,
                     max_connections=_MAX_CONNECTIONS,
                 )
-            except PlatformError as error:
-                raise channel_failure(error) from error
             self._link.connected(self._detail)
             while True:
                 await asyncio.sleep(_LOOK_EVERY)

@@ -5,13 +5,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from assistant.contracts.channels import ChannelSettings, SenderId
-from channels.settings import GroupPolicy, OptionalText, PreviewMode, SecretText
+from assistant.contracts.channels import SenderId
+from channels.settings import ChatSettings, GroupPolicy, SecretText
 
 _SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
 
 
-class TelegramSettings(ChannelSettings):
+class TelegramSettings(ChatSettings):
     """A bot on Telegram: its token is made by @BotFather."""
 
     token: SecretText = None
@@ -23,11 +23,6 @@ class TelegramSettings(ChannelSettings):
     """Which messages in groups are read: none (`"off"`), those that mention the bot, answer it or are one of its commands (`"mention"`), or all that
     Telegram sends (`"all"`; switch off the bot's privacy mode for that). Only from senders who may write. nanobot's `groupPolicy`
     (`"open"`, `"mention"`) is its old name."""
-    allow_bots: bool = False
-    """Whether messages of other bots are read, under the rules for people (`allowFrom` names them by their ids). They are material, not a
-    person's wish. After three in a row, a person has to write to the assistant there first, so that bots never answer each other for ever."""
-    preview: PreviewMode = "off"
-    """Whether an answer is shown while it is made, by edits of one message. nanobot's `streaming` (true: `"edit"`) is its old name."""
     link_previews: bool = False
     """Whether Telegram shows previews of links in messages; it fetches the pages for that, without anybody's click."""
     reply_to_message: bool = False
@@ -48,9 +43,6 @@ class TelegramSettings(ChannelSettings):
     """The secret that Telegram sends with every call: 1 to 256 letters, digits, `_` and `-`. null: a new one at every start."""
     api_base: str = "https://api.telegram.org"
     """Where the Bot API is, for a server of one's own."""
-    proxy: OptionalText = None
-    """A proxy for all requests: `"http://127.0.0.1:3128"`, `"socks5://127.0.0.1:1080"`. null: what the environment says (HTTPS_PROXY, ALL_PROXY,
-    NO_PROXY)."""
     extra_headers: dict[str, str] = Field(default_factory=dict[str, str])
     """Headers that are sent with every request, for an `apiBase` that asks for them."""
 

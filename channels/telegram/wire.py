@@ -14,7 +14,6 @@ from assistant.contracts.inbox import InboundFile, InboundMessage
 from assistant.contracts.outbox import Button, ButtonRows, Media
 from assistant.contracts.util import replace_surrogates
 from channels.kit.commands import button_value
-from channels.kit.files import too_large
 from channels.kit.http import Answered, PlatformError, value_at
 from channels.kit.planning import ButtonRules, MessageRules
 from channels.kit.sender import Post
@@ -133,8 +132,6 @@ class TelegramWire:
     async def fetch(self, file: InboundFile, into: Path, most_bytes: int) -> None:
         if file.size is not None and file.size > _FETCH_BYTES and self._settings.api_base == "https://api.telegram.org":
             raise SendRefused("too_large", f"{file.name}: {_TOO_LARGE}.")
-        if file.size is not None and file.size > most_bytes:
-            raise too_large(most_bytes)
         try:
             path: object = value_at(await self._api.call("getFile", file_id=file.ref), "file_path")
         except Answered as error:

@@ -7,19 +7,18 @@ from typing import Any, Final
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext, ChannelLink, Limit, PlatformCall, PlatformReply
-from channels.kit.calls import DONE, FORBIDDEN, HeldLink, header, hmac_hex, same
-from channels.kit.conversation import ChatConversation
+from channels.kit.calls import DONE, FORBIDDEN, header, hmac_hex, same
+from channels.kit.chats import ChatChannel, Manners
 from channels.kit.http import PlatformHttp
-from channels.kit.intake import Intake
 from channels.kit.refusals import connecting
-from channels.kit.sender import PartSender
 from channels.kit.values import id_at, list_at, number_at, text_at, time_at, value_at
+from channels.settings import revealed
 from channels.whatsapp.inbound import WhatsAppReader, changed_number, person_of, values_of
 from channels.whatsapp.kind import CHAT
 from channels.whatsapp.refusals import PLATFORM, SETTING, WINDOW_CLOSED, refused
 from channels.whatsapp.settings import WhatsAppSettings
 from channels.whatsapp.window import AnswerWindows
-from channels.whatsapp.wire import WhatsAppWire, plan
+from channels.whatsapp.wire import RULES, WhatsAppWire, plan
 
 log = logging.getLogger(__name__)
 _TYPING: Final = 20.0
@@ -27,38 +26,24 @@ _TYPING: Final = 20.0
 _MOST_CHALLENGE: Final = 256
 
 
-class WhatsAppChannel:
+class WhatsAppChannel(ChatChannel):
     """See `contracts.channels.Channel` and `CalledChannel`."""
 
     name = "whatsapp"
-    keyed = False
-    plan = staticmethod(plan)
 
     def __init__(self, settings: WhatsAppSettings, context: ChannelContext, *, pause: float = 1.0, patience: float = 10.0) -> None:
-        """`pause`: seconds before a retry where the store can't be written. `patience`: see `WhatsAppWire`."""
-        assert settings.access_token is not None
-        assert settings.app_secret is not None
-        assert settings.verify_token is not None
-        token = settings.access_token.get_secret_value()
+        """`patience`: see `WhatsAppWire`."""
+        token, *secrets = revealed(settings.access_token, settings.app_secret, settings.verify_token)
         self._settings = settings
-        self._notes = context.notes
-        self._secret, self._verify_token = settings.app_secret.get_secret_value(), settings.verify_token.get_secret_value()
-        self._http = PlatformHttp(
-            self.name,
-            version=context.version,
-            proxy=settings.proxy,
-            secrets=[token, self._secret, self._verify_token],
-            headers={"Authorization": f"Bearer {token}"},
-            base=settings.api_base,
+        self._secret, self._verify_token = secrets
+        self._http = http = PlatformHttp(
+            self.name, version=context.version, proxy=settings.proxy, bearer=token, secrets=secrets, base=settings.api_base
         )
         self._windows = AnswerWindows(context.notes)
-        self._wire = WhatsAppWire(self._http, settings, self._windows, patience=patience)
-        self.send = PartSender(self._wire, context.files, channel=self.name).send
-        self.conversation = ChatConversation(wire=self._wire, react_emoji=settings.react_emoji, typing_seconds=_TYPING)
-        self._intake = Intake(self.name, pause=pause)
-        self._reader = WhatsAppReader(self._wire.texts)
-        self._link = HeldLink()
-        self._detail = ""
+        self._wire = wire = WhatsAppWire(http, settings, self._windows, patience=patience)
+        manners = Manners(react_emoji=settings.react_emoji)
+        super().__init__(manners, context, wire, RULES, plan=plan, closes=http, typing_seconds=_TYPING, pause=pause)
+        self._reader = WhatsAppReader(wire.texts)
 
     def limits(self, address: Address) -> Sequence[Limit]:
         """80 messages a second; 45 at once to one person, then one in 6 s.
@@ -71,14 +56,6 @@ class WhatsAppChannel:
             fields = {"fields": "display_phone_number,verified_name"}
             found = await self._http.json("GET", f"/{self._settings.phone_number_id}", params=fields)
         return f"{text_at(found, 'verified_name')} ({text_at(found, 'display_phone_number')})".strip()
-
-    async def run(self, link: ChannelLink) -> None:
-        self._detail = await self.identity()
-        link.connected(self._detail)
-        await self._link.hold(link)
-
-    async def close(self) -> None:
-        await self._http.close()
 
     async def called(self, call: PlatformCall) -> PlatformReply:
         """https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/create-webhook-endpoint"""

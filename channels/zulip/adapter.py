@@ -5,17 +5,13 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext, ChannelFailed, ChannelLink, Limit
-from channels.kit.conversation import ChatConversation
-from channels.kit.hearing import Hearing
-from channels.kit.http import Answered, PlatformError
-from channels.kit.intake import Intake
-from channels.kit.planning import plan_message
-from channels.kit.sender import PartSender
+from channels.kit.chats import ChatChannel
+from channels.kit.http import Answered
+from channels.kit.refusals import connecting
 from channels.kit.values import list_at, number_at, objects_at, text_at, value_at
 from channels.zulip.inbound import ZulipReader
 from channels.zulip.settings import ZulipSettings
@@ -42,29 +38,20 @@ class _Queue:
     seconds: float
 
 
-class ZulipChannel:
+class ZulipChannel(ChatChannel):
     """See `contracts.channels.Channel`."""
 
     name = "zulip"
     keyed = False
     """`local_id` is for the echo of one's own client, and keeps no message from being posted twice."""
-    plan = staticmethod(partial(plan_message, rules=RULES))
 
     def __init__(self, settings: ZulipSettings, context: ChannelContext, *, pause: float = 1.0) -> None:
-        """`pause`: seconds before the first retry where the store can't be written, and behind a poll that brought nothing."""
+        """`pause`: also behind a poll that brought nothing."""
         self._settings = settings
-        self._notes = context.notes
-        self._wire = ZulipWire(settings, context)
-        self.send = PartSender(self._wire, context.files, channel=self.name).send
-        self.conversation = ChatConversation(
-            wire=self._wire,
-            react_emoji=settings.react_emoji,
-            previews=settings.preview == "edit",
-            first_part=RULES.first,
-            typing_seconds=8.0,
-        )
-        self._intake, self._pause = Intake(self.name, pause=pause), pause
-        self._hearing = Hearing(settings.groups, allow_bots=settings.allow_bots)
+        self._wire = wire = ZulipWire(settings, context)
+        channels = [f"c{each}" for each in settings.allow_channels]
+        super().__init__(settings, context, wire, RULES, closes=wire.http, channels=channels, pause=pause)
+        self._pause = pause
         self._queue: _Queue | None = None
 
     def limits(self, address: Address) -> Sequence[Limit]:
@@ -77,24 +64,18 @@ class ZulipChannel:
 
     async def run(self, link: ChannelLink) -> None:
         bot = await self._wire.bot()
-        reader = ZulipReader(self._settings, self._wire, self._hearing, bot)
-        detail = f"{bot.name} ({bot.id}) on {self._settings.site}"
-        try:
+        reader = ZulipReader(self._wire, self._hearing, bot)
+        with connecting(failure=connection_failure):
             while True:
                 if self._queue is None:
                     self._queue = await self._register(link, reader)
-                link.connected(detail)
+                link.connected(f"{bot.name} ({bot.id}) on {self._settings.site}")
                 try:
                     await self._read(link, reader, self._queue)
                 except Answered as error:
                     if code_of(error) != _QUEUE_GONE:
                         raise
                     self._queue = None  # it was not read for ten minutes, or the server was started anew
-        except PlatformError as error:
-            raise connection_failure(error) from error
-
-    async def close(self) -> None:
-        await self._wire.http.close()
 
     async def _register(self, link: ChannelLink, reader: ZulipReader) -> _Queue:
         """https://zulip.com/api/register-queue. The queue is there first, then what came before it is read: what is in both has one id."""

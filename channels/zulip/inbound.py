@@ -13,7 +13,6 @@ from channels.kit.commands import command_of
 from channels.kit.files import inbound_file
 from channels.kit.hearing import Hearing, Overheard
 from channels.kit.values import list_at, number_at, text_at, time_at, value_at
-from channels.zulip.settings import ZulipSettings
 from channels.zulip.wire import ZulipBot, ZulipWire
 
 SIGNS: Final = "/!"
@@ -36,8 +35,7 @@ _IMAGES: Final = ("png", "jpg", "jpeg", "gif", "webp")
 class ZulipReader:
     """Reads the messages for one bot."""
 
-    def __init__(self, settings: ZulipSettings, wire: ZulipWire, hearing: Hearing, bot: ZulipBot) -> None:
-        self._settings = settings
+    def __init__(self, wire: ZulipWire, hearing: Hearing, bot: ZulipBot) -> None:
         self._wire = wire
         self._hearing = hearing
         self._bot = bot
@@ -50,7 +48,7 @@ class ZulipReader:
         content = text_at(message, "content")[:_MOST_TEXT]
         if not (id and sender and content and 0 < time < _LATEST and edited < _LATEST) or address is None or sender == self._bot.id:
             return None
-        if address.chat_id.startswith("c") and self._settings.allow_channels and address.chat_id[1:] not in self._settings.allow_channels:
+        if address.chat_id.startswith("c") and not self._hearing.reads(address, private=False):
             return None
         quoted = _QUOTED.match(content)
         raw = content[quoted.end() :] if quoted else content

@@ -14,7 +14,7 @@ from assistant.contracts.inbox import InboundFile, InboundMessage
 from channels.kit.forms import ANY_BUT_KIND, Blame
 from channels.kit.http import Answered, PlatformError, PlatformHttp, Unanswered, multipart
 from channels.kit.planning import MessageRules
-from channels.kit.refusals import before_post, channel_failure, send_failure
+from channels.kit.refusals import before_post, channel_failure, connecting, send_failure
 from channels.kit.sender import Post
 from channels.kit.values import Latest, number_at, text_at, value_at
 from channels.text.markdown import Dialect, markdown_parts
@@ -84,10 +84,8 @@ class ZulipWire:
 
     async def bot(self) -> ZulipBot:
         """Raises ChannelFailed."""
-        try:
+        with connecting(failure=connection_failure):
             found = await self.call("GET", "/users/me")
-        except PlatformError as error:
-            raise connection_failure(error) from error
         id, name = number_at(found, "user_id"), text_at(found, "full_name")
         if not (id and name):
             raise ChannelFailed(f"{PLATFORM} does not tell which account the key is of.")

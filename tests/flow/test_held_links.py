@@ -5,10 +5,11 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from assistant.contracts.channels import ChannelLink
+from assistant.contracts.channels import ChannelLink, SendLater
 from assistant.contracts.errors import StoreUnavailable
 from assistant.testing.platform import RecordingLink
 from channels.kit.calls import DONE, NOT_NOW, TAKEN, HeldLink
+from channels.kit.http import Unanswered
 
 
 class Work:
@@ -68,3 +69,19 @@ async def test_a_channel_that_does_not_run_takes_nothing() -> None:
     work = Work()
     assert await HeldLink().take("a", lambda _: work.take("x")) is NOT_NOW
     assert work.done == []
+
+
+@pytest.mark.parametrize("error", [Unanswered("no"), SendLater("network", "no")], ids=["platform", "send"])
+async def test_what_the_platform_was_asked_in_vain_is_to_come_again(held: HeldLink, error: Exception) -> None:
+    async def fail(link: ChannelLink) -> None:
+        raise error
+
+    assert await held.take("a", fail) is NOT_NOW
+    assert await held.take("a", lambda _: Work().take("next")) is DONE
+
+
+async def test_a_link_is_held_while_the_connection_lasts() -> None:
+    held = HeldLink()
+    with held.held(RecordingLink()):
+        assert await held.take("a", lambda _: Work().take("x")) is DONE
+    assert await held.take("a", lambda _: Work().take("x")) is NOT_NOW

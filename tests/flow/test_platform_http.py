@@ -111,3 +111,28 @@ async def serving(handle: Callable[[web.Request], Awaitable[web.StreamResponse]]
         yield f"http://127.0.0.1:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
+
+
+async def test_a_bearer_goes_to_the_platform_only_and_into_no_words():
+    seen: list[str | None] = []
+
+    async def handle(request: web.Request) -> web.Response:
+        seen.append(request.headers.get("Authorization"))
+        return web.json_response({"message": "a-long-token is wrong"}, status=400)
+
+    app = web.Application()
+    app.router.add_get("/{path}", handle)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    port = runner.addresses[0][1]
+    http = PlatformHttp("test", version="1", base=f"http://127.0.0.1:{port}", bearer="a-long-token")
+    try:
+        for url in ("/x", f"http://localhost:{port}/x"):
+            with pytest.raises(Answered) as refused:
+                await http.json("GET", url)
+            assert "a-long-token" not in refused.value.words
+    finally:
+        await http.close()
+        await runner.cleanup()
+    assert seen == ["Bearer a-long-token", None]
