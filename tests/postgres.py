@@ -31,19 +31,24 @@ def running_postgres() -> Generator[str]:
 
 
 @contextmanager
-def empty_database(server: str) -> Generator[str]:
+def passing_database(server: str, *, like: str) -> Generator[str]:
     """The URL of a new database, which is dropped in the end."""
-    made = new_database(server)
+    made = new_database(server, like=like)
     yield made
-    _execute(server, f"DROP DATABASE {made.partition('?')[0].rpartition('/')[2]} WITH (FORCE)")
+    _execute(server, f"DROP DATABASE {name_of(made)} WITH (FORCE)")
 
 
-def new_database(server: str) -> str:
-    """The URL of a new, empty database."""
+def new_database(server: str, *, like: str = "template1") -> str:
+    """The URL of a new database: empty, or a copy of the one of that name, which must not be in use."""
     name = f"store_{next(_numbers)}"
-    _execute(server, f"CREATE DATABASE {name} STRATEGY file_copy")
+    _execute(server, f"CREATE DATABASE {name} TEMPLATE {like} STRATEGY file_copy")
     base, _, query = server.partition("?")
     return f"{base.rsplit('/', 1)[0]}/{name}{'?' if query else ''}{query}"
+
+
+def name_of(url: str) -> str:
+    """The database's name."""
+    return url.partition("?")[0].rpartition("/")[2]
 
 
 @contextmanager

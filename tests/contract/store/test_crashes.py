@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from assistant.contracts.messages import AssistantMessage, Message, UserMessage
 from assistant.store.store import Store
 
@@ -71,6 +73,7 @@ async def test_a_turn_left_by_a_clean_close_is_settled_by_the_next_process(open_
     assert await recovered(await open_again()) == 1
 
 
+@pytest.mark.usefixtures("empty")
 async def test_two_processes_that_begin_on_an_empty_place_lose_nothing(open_again: Opener, url: str, tmp_path: Path) -> None:
     async with other_process("write", url, tmp_path, "left") as left, other_process("write", url, tmp_path, "right") as right:
         said_left, said_right = await asyncio.gather(all_lines(left), all_lines(right))

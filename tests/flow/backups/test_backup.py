@@ -235,6 +235,7 @@ def test_a_store_that_is_past_reading_is_moved_away_and_replaced(tmp_path: Path)
     assert "hello" in nanobot("sessions", "show", "api:cli").stdout
 
 
+@pytest.mark.usefixtures("empty")
 @pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 def test_a_server_on_postgresql_takes_over_what_one_on_sqlite_had(tmp_path: Path, url: str) -> None:
     first, second, third = at(tmp_path / "first"), at(tmp_path / "second", NANOBOT_STORE__URL=url), at(tmp_path / "third")

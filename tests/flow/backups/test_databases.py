@@ -19,6 +19,8 @@ from assistant.store.store import open_engine, open_store
 
 from .filled import fill, rows_of
 
+pytestmark = pytest.mark.usefixtures("empty")
+
 
 async def make_store(url: str, home: Path) -> None:
     await (await open_store(StoreSettings(url=url), home)).close()
