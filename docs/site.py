@@ -23,6 +23,9 @@ BUILT: Final = ROOT / "build" / "site"
 TOP: Final = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md", "SECURITY.md": "vulnerabilities.md"}
 """Pages of the top folder, and what they are called in the site."""
 _LINK: Final = re.compile(r"(?<!!)\[(?P<words>[^\]\[]*)\]\((?P<path>[^)\s#:]+)(?P<heading>#[\w-]+)?\)")
+_ITEM: Final = re.compile(r"(?:[-*]|\d+\.) ")
+_FIRST_ITEM: Final = re.compile(r"(?:[-*]|1\.) ")
+_INSIDE: Final = re.compile(r"^ {2,3}(?! )|^ {3}(?=  )|^ {2}(?=  )")
 _PICTURES: Final = (".jpg", ".png", ".svg")
 
 
@@ -65,13 +68,29 @@ def for_site(place: str, text: str) -> str:
     return _LINK.sub(placed, text)
 
 
+def spaced(text: str) -> str:
+    """The text with its lists as Python-Markdown wants them: a blank line in front, and what belongs to an item four spaces in."""
+    lines: list[str] = []
+    in_list = in_block = False
+    for line in text.split("\n"):
+        indented, item = line.startswith("  "), (_ITEM if in_list else _FIRST_ITEM).match(line)
+        if not in_block:
+            if item and not in_list and lines and lines[-1].strip():
+                lines.append("")
+            in_list = bool(item) or (in_list and (indented or not line.strip() or bool(lines[-1].strip())))
+        if line.lstrip().startswith("```"):
+            in_block = not in_block
+        lines.append(_INSIDE.sub("    ", line) if in_list and indented else line)
+    return "\n".join(lines)
+
+
 def copy_pages(folder: Path) -> Path:
     """Put what the site is built of into `folder`, and return its configuration."""
     shutil.rmtree(folder, ignore_errors=True)
     for place, page in pages().items():
         copy = folder / "docs" / place
         copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_text(for_site(place, page.read_text(encoding="utf-8")), encoding="utf-8")
+        copy.write_text(spaced(for_site(place, page.read_text(encoding="utf-8"))), encoding="utf-8")
     for path in (ROOT / "docs").rglob("*"):
         if path.suffix in (*_PICTURES, ".css") or path.name == "config.schema.json":
             copy = folder / "docs" / path.relative_to(ROOT / "docs")

@@ -42,12 +42,13 @@ def _inside(command: Any) -> list[tuple[str, Any]]:
     return [(name, inner) for name, inner in getattr(command, "commands", {}).items() if not inner.hidden]
 
 
-def command_paths() -> set[tuple[str, ...]]:
-    """The words of every command: ("channels", "add")."""
+def commands() -> dict[tuple[str, ...], frozenset[str]]:
+    """The words of every command, and its options: ("channels", "add") and "--set", "--owner" …"""
 
-    def below(command: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    def below(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], frozenset[str]]]:
         for name, inner in _inside(command):
-            yield (*path, name)
+            named = [option for each in inner.params for option in (*getattr(each, "opts", ()), *getattr(each, "secondary_opts", ()))]
+            yield (*path, name), frozenset([*named, "--help", "-h"])
             yield from below(inner, (*path, name))
 
-    return set(below(typer.main.get_command(program([])), ()))
+    return dict(below(typer.main.get_command(program([])), ()))

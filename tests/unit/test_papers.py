@@ -44,3 +44,18 @@ def every_test() -> Iterator[tuple[str, str]]:
     for file in (ROOT / "tests").rglob("test_*.py"):
         for name in re.findall(r"^(?:async )?def (test_\w+)", file.read_text(encoding="utf-8"), re.MULTILINE):
             yield file.relative_to(ROOT).as_posix(), name
+
+
+def test_the_page_on_troubles_quotes_words_that_are_in_the_program() -> None:
+    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    quoted = re.findall(r"^\| `([^`]{12,})` \|", page, re.MULTILINE)
+    assert len(quoted) > 25
+    said = program_words()
+    assert [words for words in quoted if not all(piece.strip() in said for piece in words.split("…"))] == []
+
+
+def program_words() -> str:
+    """All strings of the program, those on several lines as one."""
+    files = [path for part in ("assistant", "channels", "tools") for path in (ROOT / part).rglob("*.py")]
+    code = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    return re.sub(r"\s+", " ", re.sub(r"\"\s*\n\s*[fr]?\"", "", code))
