@@ -156,13 +156,20 @@ class AttachmentStore:
         await asyncio.to_thread(self._files.remove_unfinished, (now - timedelta(hours=1)).timestamp())
         here, shared = await asyncio.to_thread(self._files.digests), self._files.shared
         if shared is None:
-            return await self.collect(here)
-        removed = await self.collect(sorted({*here, *await shared.unheld(_HOLDING)}))
-        await shared.carry(await asyncio.to_thread(self._files.digests))
+            return await self._collect(here)
+        removed = await self._collect(sorted({*here, *await shared.unheld(_HOLDING)}))
+        await shared.carry(await asyncio.to_thread(self._files.digests), _HOLDING)
+        await shared.places.reap()
         return removed
 
     async def collect(self, digests: Sequence[str]) -> int:
         """Remove those of the files that no attachment, upload or response holds any more; returns how many."""
+        removed = await self._collect(digests)
+        if removed and self._files.shared is not None:
+            await self._files.shared.places.reap()
+        return removed
+
+    async def _collect(self, digests: Sequence[str]) -> int:
         removed, shared = 0, self._files.shared
         for start in range(0, len(digests), _AT_ONCE):
             some = digests[start : start + _AT_ONCE]
@@ -175,8 +182,6 @@ class AttachmentStore:
 
             # The writer's turn keeps rows that hold these files from being added; `alone`, so that the removals it sees are committed.
             removed += await self._database.write(remove_unheld, alone=True)
-        if shared is not None and digests:
-            await shared.places.reap()
         return removed
 
     async def _keep(

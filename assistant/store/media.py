@@ -70,7 +70,7 @@ class MediaFolder:
             # The writer's turn keeps events that refer to these files from being enqueued; `alone`, so that what it sees is committed.
             removed += await self._database.write(remove_unheld, alone=True)
         if shared is not None:
-            await shared.carry(await asyncio.to_thread(self._files.digests))
+            await shared.carry(await asyncio.to_thread(self._files.digests), ["outbox_media"])
             await shared.places.reap()
         return removed
 

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 _BLOCK: Final = 1 << 20
 _TRIES: Final = 3
-_CONNECT_SECONDS, _ANSWER_SECONDS, _BYTES_A_SECOND = 5, 15, 1 << 20
+_CONNECT_SECONDS, _BYTES_A_SECOND = 5, 1 << 20
 _RETRY_SECONDS: Final = 5.0
 _NOTHING: Final = sha256(b"").hexdigest()
 _CODE: Final = re.compile(rb"<Code>(\w{1,64})</Code>")
@@ -37,8 +37,10 @@ _CODE: Final = re.compile(rb"<Code>(\w{1,64})</Code>")
 class S3Bytes:
     """Implements BytePlace in a bucket. The connections are opened by the first request."""
 
-    def __init__(self, settings: S3Settings, *, clock: Clock = utc_now) -> None:
+    def __init__(self, settings: S3Settings, *, patience: float = 15.0, clock: Clock = utc_now) -> None:
+        """`patience`: seconds without a sign, and beside the time that large bytes take."""
         self._settings = settings
+        self._patience = patience
         self._base = f"/{settings.bucket}/{settings.prefix}"
         self._clock = clock
         self._session: Any = None
@@ -99,9 +101,9 @@ class S3Bytes:
         path = f"{self._base}{id}"
         host = urlsplit(self._settings.endpoint).netloc
         timeout = aiohttp.ClientTimeout(
-            total=_ANSWER_SECONDS + size / _BYTES_A_SECOND if method != "GET" else None,
+            total=self._patience + size / _BYTES_A_SECOND if method != "GET" else None,
             sock_connect=_CONNECT_SECONDS,
-            sock_read=_ANSWER_SECONDS,
+            sock_read=self._patience,
         )
         for failures in range(1, _TRIES + 1):
             headers = signed(method, path, {"host": host}, digest, self._clock(), self._settings)

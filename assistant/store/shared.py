@@ -88,10 +88,14 @@ class SharedFolder:
         statement = f"SELECT DISTINCT {digest} FROM blobs WHERE name LIKE :kind AND at < :before {free}"  # noqa: S608 - as above
         return [found for (found,) in await self._database.select(statement, {"kind": f"{self._kind}/%", "before": before})]
 
-    async def carry(self, digests: Sequence[str]) -> None:
-        """Keep for every server what lies in this folder alone, as it does where the setting was another one."""
+    async def carry(self, digests: Sequence[str], tables: Sequence[str] = ()) -> None:
+        """Keep for every server what lies in this folder alone, as it does where the setting was another one. `tables`: whose rows refer to it;
+        empty: all of it."""
         for start in range(0, len(digests) if self.places.keep else 0, _AT_ONCE):
-            there = await asyncio.to_thread(self._there, digests[start : start + _AT_ONCE])
+            some = digests[start : start + _AT_ONCE]
+            if tables:
+                some = await self._held(some, tables)
+            there = await asyncio.to_thread(self._there, some)
             prefix = len(self._kind) + 1
             missing = there.keys() - await self._known(there)
             for digest in sorted({name[prefix : prefix + _DIGEST_LENGTH] for name in missing}):
@@ -107,6 +111,12 @@ class SharedFolder:
         """The files of the folder, by name."""
         paths = {self._name(digest, suffix): self._files.path(digest, suffix) for digest in digests for suffix in self._suffixes}
         return {name: path for name, path in paths.items() if path.is_file()}
+
+    async def _held(self, digests: Sequence[str], tables: Sequence[str]) -> list[str]:
+        def look(connection: Transaction) -> list[str]:
+            return sorted({digest for table in tables for (digest,) in select_in(connection, "DISTINCT digest", "digest", digests, table)})
+
+        return await self._database.read(look)
 
     async def _known(self, names: Collection[str]) -> set[str]:
         rows = await self._database.read(lambda connection: select_in(connection, "name", "name", names, "blobs"))
