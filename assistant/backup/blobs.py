@@ -11,7 +11,7 @@ from typing import BinaryIO, cast
 from assistant.backup.archive import ArchiveMember, ArchiveWriter, BackupRefused
 from assistant.store.blobs import BlobStore
 from assistant.store.database import Database, DatabaseEngine, StoreSettings, Transaction
-from assistant.store.places import Blob, Places, hold_removals
+from assistant.store.places import Blob, SharedPlaces, hold_removals
 from assistant.store.readings import ReadingStore
 from assistant.store.shared import SharedFolder
 
@@ -42,7 +42,7 @@ async def write_blobs(
 ) -> None:
     """Add these to an archive, one at a time by way of `scratch`. Raises BackupRefused where one is not as it was written."""
     database = Database(engine)
-    places = Places(database, store)
+    places = SharedPlaces(database, store)
     try:
         for name, blob in blobs.items():
             kind, _, file = name.partition("/")
@@ -63,7 +63,7 @@ async def write_blobs(
 async def keep_blobs(engine: DatabaseEngine, store: StoreSettings, files: Path) -> None:
     """Put the files of an unpacked backup where every server reads them, if the target has such a place. What no row names in the end is swept."""
     database = Database(engine)
-    places = Places(database, store)
+    places = SharedPlaces(database, store)
     try:
         readings = ReadingStore(files / "attachments", database, places)
         media = BlobStore(files / "media")

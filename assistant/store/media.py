@@ -14,7 +14,7 @@ from assistant.store.blobs import BlobStore
 from assistant.store.codec import to_micros
 from assistant.store.database import Database, Transaction
 from assistant.store.outbox_rows import MEDIA_HELD
-from assistant.store.places import Places
+from assistant.store.places import SharedPlaces
 from assistant.store.shared import SharedFolder
 
 _AT_ONCE = 200
@@ -30,7 +30,7 @@ _MAGIC = {
 class MediaFolder:
     """Implements MediaFiles in a folder. All disk work is done in threads."""
 
-    def __init__(self, database: Database, folder: Path, places: Places | None = None, *, clock: Clock = utc_now) -> None:
+    def __init__(self, database: Database, folder: Path, places: SharedPlaces | None = None, *, clock: Clock = utc_now) -> None:
         """`places`: where all servers read the files; None: in this folder."""
         self._database = database
         self._files = BlobStore(folder, guarded=True)

@@ -1,4 +1,4 @@
-"""Places that every server on the store reaches: the database, in pieces, and an S3-compatible store. A row stands for what is in one.
+"""SharedPlaces that every server on the store reaches: the database, in pieces, and an S3-compatible store. A row stands for what is in one.
 
 The row is there before its bytes are written, with an id that is used once, and gets its name when all of them are there. What loses its name is
 removed afterwards. So a crash leaves rows without a name, which the next sweep removes with their bytes, and what is removed late was never
@@ -96,7 +96,7 @@ class DatabaseBytes:
     async def close(self) -> None: ...
 
 
-class Places:
+class SharedPlaces:
     """The places of a store on PostgreSQL, and which of them keeps what is new."""
 
     def __init__(self, database: Database, settings: StoreSettings, *, clock: Clock = utc_now) -> None:

@@ -12,7 +12,7 @@ from assistant.contracts.errors import StoreUnavailable
 from assistant.store.blobs import BlobStore
 from assistant.store.codec import decode_document, decode_image, encode_reading, is_current, optional
 from assistant.store.database import Database, Transaction
-from assistant.store.places import Places
+from assistant.store.places import SharedPlaces
 from assistant.store.shared import SharedFolder
 
 _BLOCK = 1 << 20
@@ -24,7 +24,7 @@ HeldFile = tuple[str, ReadDocument | ReadImage, Path | None]
 class ReadingStore(BlobStore):
     """Files with what was read in them: the reading as JSON, and pictures as they are sent to models. The reading is written last."""
 
-    def __init__(self, folder: Path, database: Database, places: Places | None = None) -> None:
+    def __init__(self, folder: Path, database: Database, places: SharedPlaces | None = None) -> None:
         """`places`: where all servers read the files; None: in this folder."""
         super().__init__(folder)
         self._database = database

@@ -13,7 +13,7 @@ from assistant.contracts.util import Clock, utc_now
 from assistant.store.blobs import BlobStore
 from assistant.store.codec import to_micros
 from assistant.store.database import Database, SqlValue, Transaction, select_in
-from assistant.store.places import DROP_BLOB, Blob, Places
+from assistant.store.places import DROP_BLOB, Blob, SharedPlaces
 
 BLOB = "SELECT id, place, size, sha256 FROM blobs WHERE name = :name"
 GIVE_NAME = """
@@ -34,7 +34,14 @@ class SharedFolder:
     """A folder of files by digest, and the same files in the shared places as `<kind>/<digest><suffix>`. `suffixes`: all that there are."""
 
     def __init__(
-        self, database: Database, places: Places, files: BlobStore, kind: str, suffixes: Sequence[str] = ("",), *, clock: Clock = utc_now
+        self,
+        database: Database,
+        places: SharedPlaces,
+        files: BlobStore,
+        kind: str,
+        suffixes: Sequence[str] = ("",),
+        *,
+        clock: Clock = utc_now,
     ) -> None:
         self._database = database
         self._files = files
@@ -75,7 +82,7 @@ class SharedFolder:
                 continue
 
     def drop(self, connection: Transaction, digests: Iterable[str], before: int = _ALWAYS) -> set[str]:
-        """Take the names of files, unless they were kept since `before`; returns whose. `Places.reap` removes the bytes."""
+        """Take the names of files, unless they were kept since `before`; returns whose. `SharedPlaces.reap` removes the bytes."""
         wanted = {self._name(digest, suffix): digest for digest in digests for suffix in self._suffixes}
         there = [name for (name,) in select_in(connection, "name", "name", wanted, "blobs")]
         return {wanted[name] for name in there if connection.execute(TAKE_NAME, {"name": name, "before": before})}

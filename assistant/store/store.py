@@ -38,7 +38,7 @@ from assistant.store.memories import MemoryStore
 from assistant.store.occurrences import OccurrenceStore
 from assistant.store.outbox import OutboxStore
 from assistant.store.people import PeopleStore
-from assistant.store.places import Places
+from assistant.store.places import SharedPlaces
 from assistant.store.processes import FileRunner, Notifier, PipeNotifier, Runner, SessionLockRunner
 from assistant.store.reaching import Offers
 from assistant.store.readings import ReadingStore
@@ -82,7 +82,7 @@ class Store:
     media: MediaFolder
     idempotency: IdempotencyStore
     files: FileStore
-    places: Places | None
+    places: SharedPlaces | None
     """Where all servers read files; None: each in its own folder."""
     responses: ResponseStore
     summaries: SummaryStore
@@ -138,7 +138,7 @@ async def open_store(
     url = store_url(settings, state_folder)
     engine, runner, notifier_on = await asyncio.to_thread(_parts, url)
     database = Database(engine)
-    places = Places(database, settings, clock=clock) if sqlite_path(url) is None else None
+    places = SharedPlaces(database, settings, clock=clock) if sqlite_path(url) is None else None
     store = _stores(database, runner, notifier_on(database), state_folder, attachments, places, zone=zone, offers=offers, clock=clock)
     try:
         await bring_up_to_date(database, url)
@@ -175,7 +175,7 @@ def _stores(
     notifier: Notifier,
     state_folder: Path,
     attachments: AttachmentSettings,
-    places: Places | None,
+    places: SharedPlaces | None,
     *,
     zone: ZoneInfo,
     offers: Offers,

@@ -5,29 +5,13 @@ Times are microseconds since 1970, UTC. Text columns hold no NUL (PostgreSQL tak
 
 from sqlmodel import SQLModel
 
-from assistant.store.tables import (
-    api,
-    approvals,
-    audit,
-    blobs,
-    delivery,
-    jobs,
-    ledger,
-    mcp,
-    memory,
-    people,
-    schedules,
-    search,
-    sessions,
-    tasks,
-)
+from assistant.store.tables import api, approvals, audit, delivery, jobs, ledger, mcp, memory, people, schedules, search, sessions, tasks
 
 __all__ = [
     "SQLModel",
     "api",
     "approvals",
     "audit",
-    "blobs",
     "delivery",
     "jobs",
     "ledger",
