@@ -38,8 +38,8 @@ class S3Server:
         """`PUT nanobot/blob_1`"""
         self.faults: deque[Fault] = deque()
         """What the next requests get in place of an answer."""
-        self.going = asyncio.Event()
-        """Set while a request hangs."""
+        self.going, self.goes_on = asyncio.Event(), asyncio.Event()
+        """The first is set when a request hangs; it is answered once the second one is set."""
         self.url = ""
 
     @property
@@ -70,7 +70,7 @@ class S3Server:
         fault = self.faults.popleft() if self.faults else None
         if fault == "hang":
             self.going.set()
-            await asyncio.Event().wait()
+            await self.goes_on.wait()
         if fault == "drop":
             assert request.transport is not None
             request.transport.abort()
