@@ -49,6 +49,8 @@ async def findings(loaded: Loaded, served: Store | None = None) -> AsyncGenerato
     yield check_disk(loaded.home)
     yield check_workspace(loaded.workspace)
     yield await check_store(loaded, store)
+    if (loaded.config.store.url or "").startswith("postgresql"):
+        yield await check_files(loaded, store)
     yield await check_documents(loaded)
     yield await check_sandbox(loaded)
     yield await asyncio.to_thread(check_skills, loaded)
@@ -108,6 +110,20 @@ async def check_store(loaded: Loaded, opened: OpenStore) -> Finding:
     if freeze is not None:
         return Finding("store", f"{where}, {freeze.words}", "nanobot resume")
     return Finding("store", f"{where}, written and read")
+
+
+async def check_files(loaded: Loaded, opened: OpenStore) -> Finding:
+    """Whether files are kept where every server on the store reads them."""
+    folder = loaded.home / "attachments"
+    if loaded.config.store.files == "folder":
+        return Finding("files", f"in {folder} alone, as store.files says: servers on other machines need the same folder")
+    try:
+        async with opened(loaded) as store:
+            place = await store.places.check() if store.places is not None else ""
+    except NanobotError as error:
+        fix = "correct store.s3 (endpoint, bucket, region, keyId, secret)" if loaded.config.store.files == "s3" else "check store.url"
+        return Finding("files", error.message, f'{fix}, or set store.files to "folder" where one machine serves alone')
+    return Finding("files", f"in the {'S3 store' if place == 's3' else place}, written and read; {folder} is this machine's copy")
 
 
 async def check_documents(loaded: Loaded) -> Finding:

@@ -1,5 +1,6 @@
 """Making a backup, while the server runs: the rows as of one moment, then every file that they name, and the other files as they are."""
 
+import asyncio
 import contextlib
 import os
 import platform
@@ -16,10 +17,12 @@ import apsw
 
 from assistant import __version__
 from assistant.backup.archive import ArchiveMember, ArchiveWriter, BackupRefused
+from assistant.backup.blobs import blobs_held, named_blobs, write_blobs
 from assistant.backup.rows import kept_tables, read_pages, sequences
 from assistant.contracts.messages import Json
 from assistant.store.blobs import removals_held
-from assistant.store.database import DatabaseEngine
+from assistant.store.database import DatabaseEngine, StoreSettings
+from assistant.store.places import Blob
 from assistant.store.store import HEAD
 
 _BLOCK: Final = 1 << 20
@@ -48,6 +51,8 @@ class BackupSources:
     """Small files by their whole names: "config/config.json"."""
     scratch: Path
     """Where large files that may change are copied to, one at a time."""
+    store: StoreSettings = field(default_factory=StoreSettings)
+    """Where else the files are that rows name."""
 
     def size(self) -> int:
         """Bytes of the files that there are now."""
@@ -83,13 +88,18 @@ def write_backup(sources: BackupSources, out: BinaryIO, advance: Advance = int) 
     with ArchiveWriter(out, head, sources.scratch) as archive, contextlib.ExitStack() as held:
         for folder in sources.by_digest.values():
             held.enter_context(removals_held(folder))
+        held.enter_context(blobs_held(sources.engine))
         for name, contents in sources.texts.items():
             archive.add_bytes(name, contents)
-        counts, given = _write_rows(sources.engine, archive)
+        counts, given, elsewhere = _write_rows(sources.engine, archive)
         made.rows = sum(counts.values())
         manifest: dict[str, Json] = {"rows": dict(counts), "sequences": dict(given)}
         for name, folder in sources.by_digest.items():
-            _Files(archive, made, advance, own, None).write(f"files/{name}", folder)
+            _Files(archive, made, advance, own, None).write(f"files/{name}", folder, elsewhere)
+        if elsewhere:
+            asyncio.run(write_blobs(sources.engine, sources.store, elsewhere, archive, sources.scratch))
+            made.files += len(elsewhere)
+            made.size += sum(blob.size for blob in elsewhere.values())
         held.close()
         for name, folder in sources.folders.items():
             _Files(archive, made, advance, own, sources.scratch).write(f"files/{name}", folder)
@@ -97,8 +107,8 @@ def write_backup(sources: BackupSources, out: BinaryIO, advance: Advance = int) 
     return made
 
 
-def _write_rows(engine: DatabaseEngine, archive: ArchiveWriter) -> tuple[Mapping[str, int], Mapping[str, int]]:
-    """All tables as of one moment. Returns how many rows each has, and the highest ids that were given."""
+def _write_rows(engine: DatabaseEngine, archive: ArchiveWriter) -> tuple[Mapping[str, int], Mapping[str, int], dict[str, Blob]]:
+    """All tables as of one moment. Returns how many rows each has, the highest ids that were given, and the files that all servers read."""
     link = engine.connect(writes=False)
     try:
         if link.dialect == "postgresql":
@@ -115,11 +125,11 @@ def _write_rows(engine: DatabaseEngine, archive: ArchiveWriter) -> tuple[Mapping
                 archive.add_bytes(f"rows/{table.name}/{number:06}", packed)
                 rows += count
             counts[table.name] = rows
-        given = sequences(link)
+        given, blobs = sequences(link), named_blobs(link)
         link.rollback()
     finally:
         link.close()
-    return counts, given
+    return counts, given, blobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +143,8 @@ class _Files:
     """Of the backup itself, which is in no backup."""
     scratch: Path | None
 
-    def write(self, name: str, folder: Path) -> None:
+    def write(self, name: str, folder: Path, elsewhere: dict[str, Blob] | None = None) -> None:
+        """`elsewhere`: files by `<folder>/<name>`; those that are written from here leave it."""
         self.archive.add(ArchiveMember(name=name, mode=0o700, folder=True))
         for entry, relative in _walk(folder, () if self.scratch else _NOT_KEPT):
             try:
@@ -142,6 +153,8 @@ class _Files:
                 continue
             except PermissionError:
                 raise BackupRefused(f"{entry.path} can't be read by this user: run this as the user that runs the server.") from None
+            if elsewhere:
+                elsewhere.pop(f"{folder.name}/{entry.name}", None)
 
     def _write(self, entry: "os.DirEntry[str]", name: str) -> None:
         found = entry.stat(follow_symlinks=False)

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -11,12 +11,13 @@ from typing import BinaryIO, Final
 import apsw
 
 from assistant.backup.archive import BackupRefused
+from assistant.backup.blobs import keep_blobs
 from assistant.backup.rows import add_rows, continue_sequences, kept_tables, read_pages, sequences, unpack_page
 from assistant.backup.unpack import ROWS, Unpacked, unpack_backup
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.util import new_id
 from assistant.store.codec import to_micros
-from assistant.store.database import Database, DatabaseEngine, DatabaseLink, Dialect, SqlRow
+from assistant.store.database import Database, DatabaseEngine, DatabaseLink, Dialect, SqlRow, StoreSettings
 from assistant.store.freezes import ADD_FREEZE
 from assistant.store.processes import others_alive
 from assistant.store.staging import place, plan, settle, staged_restore, staging
@@ -39,6 +40,8 @@ class RestoreTarget:
     """Where the archive's folders belong, by their names there: "attachments", "workspace"."""
     files: Mapping[str, Path]
     """Where single files of the archive belong, if it has them, by their names there: "config/config.json"."""
+    store: StoreSettings = field(default_factory=StoreSettings)
+    """Where else files belong that rows name."""
 
 
 def what_is_there(target: RestoreTarget) -> str:
@@ -72,6 +75,8 @@ def restore_backup(source: BinaryIO, target: RestoreTarget) -> Unpacked:
             found = unpack_backup(source, folder, lambda url, revision: asyncio.run(migrate(url, revision)))
             rows = f"sqlite:///{folder / ROWS}"
             asyncio.run(_bring_up_to_date((rows, open_engine(rows)), (target.url, engine)))
+            if engine.dialect == "postgresql":
+                asyncio.run(keep_blobs(engine, target.store, folder / "files"))
             moves: dict[str, Path] = {}
             for name, to in target.folders.items():
                 (folder / "files" / name).mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -12,8 +12,8 @@ from assistant.backup.archive import BackupBroken
 from assistant.store import migrations
 from assistant.store.database import SqlRow, SqlValue, Transaction
 
-_OURS: Final = frozenset({"alembic_version", "freezes"})
-"""Tables that are the place's own."""
+_OURS: Final = frozenset({"alembic_version", "freezes", "blobs", "blob_chunks"})
+"""Tables that are the place's own. What is in the blobs is among the archive's files."""
 _TABLE: Final = re.compile(r"CREATE TABLE (\w+) \((.*?)\n\)", re.DOTALL)
 _COLUMN: Final = re.compile(r'^\t"?(\w+)"? (?:VARCHAR|INTEGER|BIGINT|BLOB)', re.MULTILINE)
 _KEY: Final = re.compile(r"^\tPRIMARY KEY \((.*)\)|^\t(\w+) INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT", re.MULTILINE)

@@ -74,6 +74,7 @@ def backup(
         folders={**{name: loaded.home / name for name in FOLDERS}, "workspace": loaded.workspace},
         texts=texts,
         scratch=loaded.home,
+        store=loaded.config.store,
     )
     with _explained(str(target)), _bar("backup", sources.size) as advance, _writing(target) as out:
         made = write_backup(sources, out, advance)
@@ -109,7 +110,11 @@ def restore(
         if not (loaded.home / SECRETS).exists():
             files[f"config/{SECRETS}"] = loaded.home / SECRETS
     target = RestoreTarget(
-        url=store_url(loaded.config.store, loaded.home), home=loaded.home, folders={**folders, "workspace": loaded.workspace}, files=files
+        url=store_url(loaded.config.store, loaded.home),
+        home=loaded.home,
+        folders={**folders, "workspace": loaded.workspace},
+        files=files,
+        store=loaded.config.store,
     )
     there = _replaced(target)
     if there and not force:

@@ -14,10 +14,10 @@ from hashlib import blake2b
 from itertools import count
 from typing import Concatenate, Final, ParamSpec
 
-from assistant.contracts.channels import Channel, SendFailed, Sending, SendRefused, SendUnclear
+from assistant.contracts.channels import Channel, SendFailed, Sending, SendLater, SendRefused, SendUnclear
 from assistant.contracts.errors import StoreUnavailable, traceback_location
 from assistant.contracts.metrics import DELIVERIES, Metrics
-from assistant.contracts.outbox import Claim, DeliveryError, OutboundPart, PartState, Receipt, Settlement
+from assistant.contracts.outbox import Claim, DeliveryError, Media, OutboundPart, PartState, Receipt, Settlement
 from assistant.contracts.util import Clock, backoff
 from assistant.delivery.retry import Next, RetryPause, Trial, after
 from assistant.delivery.settings import DeliverySettings
@@ -212,6 +212,8 @@ class EventSender:
     async def _send(self, claim: Claim, part: OutboundPart, place: int, started: datetime | None, first: str | None) -> Receipt:
         """Raises SendFailed, and ClaimLost before anything was sent."""
         event = claim.event
+        if part.media:
+            await self._fetch(part.media)
         self.claims.check(claim)
         sending = Sending(
             address=event.address,
@@ -234,6 +236,13 @@ class EventSender:
         except Exception as bug:
             log.error("delivery.send_bug event=%s place=%d error=%s", event.id, place, traceback_location(bug))  # noqa: TRY400 - no words
             raise SendUnclear("internal_error", _BUG) from bug
+
+    async def _fetch(self, media: Sequence[Media]) -> None:
+        """The adapter opens them on this machine. Raises SendLater."""
+        try:
+            await self.claims.outbox.fetch(media)
+        except StoreUnavailable as error:
+            raise SendLater("store_unavailable", error.message, counts=False) from error
 
     def _is_repeatable(self, claim: Claim, place: int) -> bool:
         return self.channel.keyed or (place == 0 and claim.event.replaces is not None)

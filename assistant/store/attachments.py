@@ -14,9 +14,9 @@ from assistant.contracts.messages import Image
 from assistant.contracts.sessions import Attachment
 from assistant.contracts.turns import Upload
 from assistant.contracts.util import Clock, new_id, utc_now
-from assistant.store.blobs import ReadingStore
 from assistant.store.codec import escape, from_micros, identity, json_column, optional, owned, to_micros, unescape
-from assistant.store.database import AttachmentSettings, Database, SqlRow, SqlValue, Transaction
+from assistant.store.database import AttachmentSettings, Database, SqlRow, SqlValue, Transaction, select_in
+from assistant.store.readings import ReadingStore
 
 _AT_ONCE = 200
 _HOLDING = ("attachments", "files", "response_files")
@@ -46,14 +46,15 @@ class AttachmentStore:
     Every method may raise StoreUnavailable.
     """
 
-    def __init__(self, database: Database, folder: Path, settings: AttachmentSettings, *, clock: Clock = utc_now) -> None:
+    def __init__(self, database: Database, files: ReadingStore, settings: AttachmentSettings, *, clock: Clock = utc_now) -> None:
         self._database = database
-        self._files = ReadingStore(folder)
+        self._files = files
         self._settings = settings
         self._clock = clock
 
     async def find(self, digest: str) -> ReadDocument | ReadImage | None:
         """What was read in the same bytes before, if it is still stored."""
+        await self._files.fetch_readings([digest])
         return await asyncio.to_thread(self._files.current_reading, digest)
 
     async def keep(self, owner: str, session: str, upload: Upload, read: ReadDocument | ReadImage, *, used: bool = False) -> str:
@@ -86,13 +87,17 @@ class AttachmentStore:
         rows = await self._database.select(_ONE, _place(owner, session, attachment_id))
         if not rows:
             return None
+        await self._files.fetch_readings([rows[0][-1]])
         reading = await asyncio.to_thread(self._files.document, rows[0][-1])
         return (_attachment(rows[0]), reading) if reading is not None else None
 
     async def copy(self, owner: str, session: str, attachment_id: str, to: Path) -> Upload | None:
         """Copy an attachment's bytes as received into a new file. None: the session has none with that id, or the bytes are not stored."""
         rows = await self._database.select(_ONE, _place(owner, session, attachment_id))
-        if not rows or not await asyncio.to_thread(self._files.copy, rows[0][-1], to):
+        if not rows:
+            return None
+        await self._files.fetch(rows[0][-1])
+        if not await asyncio.to_thread(self._files.copy, rows[0][-1], to):
             return None
         return Upload(name=_attachment(rows[0]).name, path=to, size=rows[0][2], digest=rows[0][-1])
 
@@ -104,6 +109,8 @@ class AttachmentStore:
         if not rows:
             return None
         digest = rows[0][-1]
+        await self._files.fetch(digest)
+        await self._files.fetch_readings([digest])
 
         def read() -> bytes | None:
             if slash:
@@ -121,7 +128,8 @@ class AttachmentStore:
         if not wanted:
             return {}
         ids = list(dict.fromkeys(attachment for attachment, _, _ in wanted.values()))
-        digests = dict(await self._database.read(lambda connection: _select_in(connection, "id, digest", "id", ids)))
+        digests = dict(await self._database.read(lambda connection: select_in(connection, "id, digest", "id", ids, "attachments")))
+        await self._files.fetch_readings(digests.values())
 
         def read() -> dict[str, bytes]:
             there = {name: (digests[attachment], number) for name, (attachment, _, number) in wanted.items() if attachment in digests}
@@ -146,17 +154,31 @@ class AttachmentStore:
         await self._database.execute(_REMOVE_DUE, values)
         await self._database.execute(_REMOVE_DUE_FILES, {"before": values["before"]})
         await asyncio.to_thread(self._files.remove_unfinished, (now - timedelta(hours=1)).timestamp())
-        return await self.collect(await asyncio.to_thread(self._files.digests))
+        here, shared = await asyncio.to_thread(self._files.digests), self._files.shared
+        if shared is None:
+            return await self._collect(here)
+        removed = await self._collect(sorted({*here, *await shared.unheld(_HOLDING)}))
+        await shared.carry(await asyncio.to_thread(self._files.digests), _HOLDING)
+        await shared.places.reap()
+        return removed
 
     async def collect(self, digests: Sequence[str]) -> int:
         """Remove those of the files that no attachment, upload or response holds any more; returns how many."""
-        removed = 0
+        removed = await self._collect(digests)
+        if removed and self._files.shared is not None:
+            await self._files.shared.places.reap()
+        return removed
+
+    async def _collect(self, digests: Sequence[str]) -> int:
+        removed, shared = 0, self._files.shared
         for start in range(0, len(digests), _AT_ONCE):
             some = digests[start : start + _AT_ONCE]
 
             def remove_unheld(connection: Transaction, some: Sequence[str] = some) -> int:
-                held = {digest for table in _HOLDING for (digest,) in _select_in(connection, "DISTINCT digest", "digest", some, table)}
-                return sum(self._files.remove_all(digest) for digest in some if digest not in held)
+                held = {digest for table in _HOLDING for (digest,) in select_in(connection, "DISTINCT digest", "digest", some, table)}
+                unheld = [digest for digest in some if digest not in held]
+                dropped = shared.drop(connection, unheld) if shared is not None else set[str]()
+                return len(dropped | {digest for digest in unheld if self._files.remove_all(digest)})
 
             # The writer's turn keeps rows that hold these files from being added; `alone`, so that the removals it sees are committed.
             removed += await self._database.write(remove_unheld, alone=True)
@@ -190,7 +212,7 @@ class AttachmentStore:
             if used:
                 connection.execute(_USE_IN_SESSION, values)
 
-        await self._files.hold([(digest, reading, source)], lambda: self._database.write(add))
+        await self._files.hold([(digest, reading, source)], add)
         return str(values["id"])
 
 
@@ -208,17 +230,6 @@ def _attachment(row: SqlRow) -> Attachment:
     return Attachment(
         id=attachment_id, name=known["name"], format=known["format"], size=size, facts=tuple(known["facts"]), at=from_micros(at)
     )
-
-
-def _select_in(connection: Transaction, columns: str, column: str, wanted: Sequence[str], table: str = "attachments") -> list[SqlRow]:
-    """The rows of a table whose `column` is one of `wanted`."""
-    rows: list[SqlRow] = []
-    for start in range(0, len(wanted), _AT_ONCE):
-        values: dict[str, SqlValue] = {f"v{number}": value for number, value in enumerate(wanted[start : start + _AT_ONCE])}
-        places = ", ".join(f":{name}" for name in values)
-        # Names of tables and columns and numbered parameters of ours only.
-        rows += connection.execute(f"SELECT {columns} FROM {table} WHERE {column} IN ({places})", values)  # noqa: S608
-    return rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,11 +267,11 @@ class FileStore:
     """
 
     def __init__(
-        self, database: Database, folder: Path, *, collect: Callable[[Sequence[str]], Awaitable[int]], clock: Clock = utc_now
+        self, database: Database, files: ReadingStore, *, collect: Callable[[Sequence[str]], Awaitable[int]], clock: Clock = utc_now
     ) -> None:
         """`collect`: removes those of some files that no row holds any more, by digest."""
         self._database = database
-        self._files = ReadingStore(folder)
+        self._files = files
         self._collect = collect
         self._clock = clock
 
@@ -276,7 +287,7 @@ class FileStore:
             "purpose": json_column(purpose),
         }
         held = [(upload.digest, read, upload.path)]
-        await self._files.hold(held, lambda: self._database.execute(_ADD_FILE, values))
+        await self._files.hold(held, lambda connection: connection.execute(_ADD_FILE, values))
         return KeptFile(id=str(values["id"]), name=upload.name, purpose=purpose, size=upload.size, at=from_micros(at))
 
     async def get(self, owner: str, file_id: str) -> KeptFile | None:
@@ -285,7 +296,10 @@ class FileStore:
     async def path(self, owner: str, file_id: str) -> Path | None:
         """The path of the bytes as received. Open it soon: the file may be deleted. None: there is no such file."""
         row = await self._one(owner, file_id)
-        return None if row is None else self._files.path(row[-1])
+        if row is None:
+            return None
+        await self._files.fetch(row[-1])
+        return self._files.path(row[-1])
 
     async def list(
         self, owner: str, *, purpose: str | None = None, limit: int = 100, after: str | None = None, oldest_first: bool = False

@@ -1,29 +1,19 @@
-"""Files on the disk by their SHA-256: what sessions hold, and what goes out with an event."""
+"""Files on the disk by their SHA-256."""
 
 import asyncio
 import contextlib
-import errno
 import fcntl
 import math
-import mimetypes
 import os
 import re
-import shutil
-import stat
-from collections.abc import Awaitable, Callable, Generator, Sequence
-from datetime import datetime, timedelta
-from functools import partial
+from collections.abc import AsyncIterator, Generator
+from hashlib import sha256
 from io import BytesIO, FileIO
 from pathlib import Path
 from typing import BinaryIO
 
-from assistant.contracts.documents import ReadDocument, ReadImage
 from assistant.contracts.errors import StoreUnavailable
-from assistant.contracts.outbox import Media
-from assistant.contracts.util import copy_hashed, display_name, new_id
-from assistant.store.codec import decode_document, decode_image, encode_reading, is_current, optional
-from assistant.store.database import Database, Transaction
-from assistant.store.outbox_rows import MEDIA_HELD
+from assistant.contracts.util import copy_hashed, new_id
 
 _BLOCK = 1 << 20
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -32,7 +22,8 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 class BlobStore:
     """Files in one folder, as `ab/ab12…` by SHA-256 in hex, each with what belongs to it under a suffix.
 
-    Files are owner-only, appear whole or not at all, and are synced to the disk. Every method blocks; a failing disk raises StoreUnavailable.
+    Files are owner-only, appear whole or not at all, and are synced to the disk. Every method but `take` blocks. A failing disk raises
+    StoreUnavailable.
     """
 
     def __init__(self, folder: Path, *, guarded: bool = False) -> None:
@@ -72,6 +63,21 @@ class BlobStore:
             with _storing():
                 self._place(file, unfinished, self.path(digest))
         return digest, size
+
+    async def take(self, blocks: AsyncIterator[bytes], digest: str, suffix: str, checksum: str) -> bool:
+        """Store a file that comes from elsewhere. False: nothing is stored, since the SHA-256 of what came is not `checksum`."""
+        hashed, opened = sha256(), contextlib.ExitStack()
+        try:
+            file, unfinished = await asyncio.to_thread(opened.enter_context, self._new_file())
+            async for block in blocks:
+                await asyncio.to_thread(_write, file, block)
+                hashed.update(block)
+            if hashed.hexdigest() == checksum:
+                with _storing():
+                    await asyncio.to_thread(self._place, file, unfinished, self.path(digest, suffix))
+        finally:
+            await asyncio.to_thread(opened.close)
+        return hashed.hexdigest() == checksum
 
     def sync(self, digest: str) -> None:
         """Make the names of a digest's files durable."""
@@ -197,145 +203,3 @@ def _write(file: FileIO, block: bytes) -> None:
     with _storing():
         while left:
             left = left[file.write(left) :]
-
-
-_READING, _IMAGE, _PICTURES = ".read.json", ".image", ".pictures"
-HeldFile = tuple[str, ReadDocument | ReadImage, Path | None]
-"""A file's digest, what was read in it, and where its bytes are; None: there are none."""
-
-
-class ReadingStore(BlobStore):
-    """Files with what was read in them: the reading as JSON, and pictures as they are sent to models. The reading is written last."""
-
-    async def hold(self, files: Sequence[HeldFile], add: Callable[[], Awaitable[object]]) -> None:
-        """Store files, then `add` the rows that hold them."""
-        for file in files:
-            await asyncio.to_thread(self.store, *file)
-        await add()
-        # A file may have been collected before its row was added. From now on it stays.
-        for digest, reading, source in files:
-            if not await asyncio.to_thread(self._is_whole, digest, source):
-                await asyncio.to_thread(self.store, digest, reading, source)
-
-    def store(self, digest: str, reading: ReadDocument | ReadImage, source: Path | None) -> None:
-        """Store the reading, and the bytes in `source` if there are any. What is stored already stays."""
-        if source is not None and not self.path(digest).is_file():
-            self.write(digest, source)
-        stored = self.read(digest, _READING)
-        if isinstance(reading, ReadImage):
-            suffix, pictures = _IMAGE, reading.data
-        else:
-            suffix, pictures = _PICTURES, b"".join(picture.data for picture in reading.pictures)
-        if stored is None or not is_current(stored) or (pictures and not self.path(digest, suffix).is_file()):
-            if pictures:
-                self.write(digest, pictures, suffix)
-            self.write(digest, encode_reading(reading), _READING)
-            self.sync(digest)
-
-    def current_reading(self, digest: str) -> ReadDocument | ReadImage | None:
-        """What this version's readers found in the file, if it is stored."""
-        stored = self.read(digest, _READING)
-        if stored is None or not is_current(stored):
-            return None
-        document = decode_document(stored)
-        if document is None:
-            return optional(partial(decode_image, stored), self.image(digest))
-        if not document.pictures:
-            return document
-        pictures = self.read(digest, _PICTURES)
-        return None if pictures is None else decode_document(stored, pictures)
-
-    def document(self, digest: str) -> ReadDocument | None:
-        """The text that any version read in the file. None: it is not stored, or an image."""
-        return optional(decode_document, self.read(digest, _READING))
-
-    def image(self, digest: str) -> bytes | None:
-        """The bytes of the picture as it is sent to models, if they are stored."""
-        return self.read(digest, _IMAGE)
-
-    def pictures(self, digest: str) -> dict[int, bytes]:
-        """The bytes of the pictures in a document as they are sent to models, by number, if they are stored."""
-        stored, pictures = self.read(digest, _READING), self.read(digest, _PICTURES)
-        document = decode_document(stored, pictures) if stored and pictures else None
-        return {picture.number: picture.data for picture in document.pictures} if document else {}
-
-    def copy(self, digest: str, to: Path) -> bool:
-        """Copy the bytes as received into a new file. False: they are not stored."""
-        try:
-            with self.path(digest).open("rb") as source, open(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
-                shutil.copyfileobj(source, target, _BLOCK)
-        except FileNotFoundError:
-            return False
-        except OSError as error:
-            raise StoreUnavailable(f"A stored file can't be copied: {error.strerror}.") from error
-        return True
-
-    def remove_all(self, digest: str) -> bool:
-        """Remove all that is stored of a file. False: there was nothing."""
-        return self.remove(digest, _READING, _IMAGE, _PICTURES)
-
-    def _is_whole(self, digest: str, source: Path | None) -> bool:
-        return self.path(digest, _READING).is_file() and (source is None or self.path(digest).is_file())
-
-
-_AT_ONCE = 200
-_MAGIC = {
-    b"\x89PNG\r\n\x1a\n": "image/png",
-    b"\xff\xd8\xff": "image/jpeg",
-    b"GIF87a": "image/gif",
-    b"GIF89a": "image/gif",
-    b"%PDF-": "application/pdf",
-}
-
-
-class MediaFolder:
-    """Implements MediaFiles in a folder. All disk work is done in threads."""
-
-    def __init__(self, database: Database, folder: Path) -> None:
-        self._database = database
-        self._files = BlobStore(folder, guarded=True)
-
-    async def keep(self, path: Path, name: str) -> Media:
-        return await asyncio.to_thread(self._keep, path, display_name(name, "file"))
-
-    def path(self, media: Media) -> Path:
-        return self._files.path(media.digest)
-
-    async def sweep(self, now: datetime) -> int:
-        """Remove files that no delivery refers to, unless they were kept within the last hour; returns how many."""
-        before = (now - timedelta(hours=1)).timestamp()
-        await asyncio.to_thread(self._files.remove_unfinished, before)
-        old = await asyncio.to_thread(self._files.digests, before)
-        removed = 0
-        for start in range(0, len(old), _AT_ONCE):
-            some = old[start : start + _AT_ONCE]
-
-            def remove_unheld(connection: Transaction, some: list[str] = some) -> int:
-                unheld = [digest for digest in some if not connection.execute(MEDIA_HELD, {"digest": digest})]
-                return sum(self._files.remove(digest, before=before) for digest in unheld)
-
-            # The writer's turn keeps events that refer to these files from being enqueued; `alone`, so that what it sees is committed.
-            removed += await self._database.write(remove_unheld, alone=True)
-        return removed
-
-    def _keep(self, path: Path, name: str) -> Media:
-        # Opened without waiting, so that a pipe is refused and does not block.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as source:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise OSError(errno.EINVAL, "Not a regular file", name)
-            head = source.read(16)
-            source.seek(0)
-            digest, size = self._files.write_hashed(source)
-            self._files.sync(digest)
-        return Media(name=name, media_type=_media_type(head, name), size=size, digest=digest)
-
-
-def _media_type(head: bytes, name: str) -> str:
-    """By content if that tells, else by name."""
-    for magic, media_type in _MAGIC.items():
-        if head.startswith(magic):
-            return media_type
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "image/webp"
-    return mimetypes.guess_type(name)[0] or "application/octet-stream"

@@ -3,15 +3,31 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import Annotated, Any, Literal, Protocol, TypeVar, cast
+from typing import Annotated, Any, Literal, Protocol, Self, TypeVar, cast
 
-from pydantic import Field
+from pydantic import Field, SecretStr, model_validator
 
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.util import Settings
+
+
+class S3Settings(Settings):
+    """`store.s3`: a store that speaks Amazon's S3, such as MinIO, Garage, Ceph or R2."""
+
+    endpoint: Annotated[str, Field(pattern=r"^https?://[^/?#\s]+$")]
+    """`https://s3.eu-central-1.amazonaws.com`, without the bucket."""
+    bucket: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$")]
+    """It must exist."""
+    region: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")] = "us-east-1"
+    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._/-]*$")] = "nanobot/"
+    """What the names of objects begin with."""
+    key_id: str
+    secret: SecretStr
+    smaller_in_database: Annotated[int, Field(ge=0)] = 65_536
+    """Files of fewer bytes than that are kept in the database, which has them sooner."""
 
 
 class StoreSettings(Settings):
@@ -20,6 +36,19 @@ class StoreSettings(Settings):
     url: Annotated[str | None, Field(pattern=r"^(sqlite:///[^?]+|postgresql(\+psycopg)?://.+)$", repr=False)] = None
     """`sqlite:///<path>` (relative to where the server was started; absolute: four slashes) or `postgresql://…`. None: nanobot.db in the state
     folder."""
+    files: Literal["folder", "database", "s3"] | None = None
+    """Where the bytes of attachments, uploads and media are kept: "folder": in the state folder alone; "database" or "s3": where every server on
+    the store reads them, with the state folder as this machine's copy (PostgreSQL only). None: "database" on PostgreSQL, else "folder"."""
+    s3: S3Settings | None = None
+    """For `files: "s3"`, and for what was kept there before."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.files == "s3" and self.s3 is None:
+            raise ValueError('files: "s3" needs store.s3: endpoint, bucket, keyId and secret')
+        if self.files in ("database", "s3") and not (self.url or "").startswith("postgresql"):
+            raise ValueError(f'files: "{self.files}" needs PostgreSQL (store.url); SQLite serves one machine, whose folder has the files')
+        return self
 
 
 class AttachmentSettings(Settings):
@@ -49,6 +78,21 @@ class Transaction(Protocol):
         Raises StoreUnavailable if the database can't do it now, the driver's error if the statement is wrong.
         """
         ...
+
+
+_AT_ONCE = 200
+
+
+def select_in(connection: Transaction, columns: str, column: str, wanted: Collection[str], table: str) -> list[SqlRow]:
+    """The rows of a table whose `column` is one of `wanted`."""
+    rows: list[SqlRow] = []
+    left = list(wanted)
+    for start in range(0, len(left), _AT_ONCE):
+        values: dict[str, SqlValue] = {f"v{number}": value for number, value in enumerate(left[start : start + _AT_ONCE])}
+        places = ", ".join(f":{name}" for name in values)
+        # Names of tables and columns and numbered parameters of ours only.
+        rows += connection.execute(f"SELECT {columns} FROM {table} WHERE {column} IN ({places})", values)  # noqa: S608
+    return rows
 
 
 class DatabaseLink(Transaction, Protocol):
@@ -84,8 +128,9 @@ class DatabaseEngine(Protocol):
     @property
     def dialect(self) -> Dialect: ...
 
-    def connect(self, *, writes: bool) -> DatabaseLink:
-        """Open a connection. Without `writes` it is read-only. Raises StoreUnavailable."""
+    def connect(self, *, writes: bool, beside: bool = False) -> DatabaseLink:
+        """Open a connection. Without `writes` it is read-only, unless it is for writing `beside` other writers, without taking turns with them
+        where the database can do that. Raises StoreUnavailable."""
         ...
 
 
@@ -230,6 +275,7 @@ class Database:
     `read(job)`: sees one moment of the database, never waits for the writer, and can't write.
     Both raise what the job raised, or StoreUnavailable with the reason. Cancelling a call does not undo it.
     `soon(job)`: shares the transaction of the next write, or has one of its own in a twentieth of a second.
+    `beside(job)`: on a connection of its own, so that large values hold up no other call.
     """
 
     def __init__(self, engine: DatabaseEngine) -> None:
@@ -248,6 +294,9 @@ class Database:
         ]
         for worker in (self._writer, *self._readers):
             worker.start()
+        self._besides: JobQueue = JobQueue()
+        self._connect_beside = lambda: engine.connect(writes=False, beside=True)
+        self._beside: DatabaseThread | None = None
 
     async def write(self, job: Callable[[Transaction], T], *, alone: bool = False, relaxed: bool = False) -> T:
         """Run `job` in a transaction of the writer. `alone`: in one of its own, so that all it reads is committed. `relaxed`: it is kept when the
@@ -264,6 +313,13 @@ class Database:
     async def read(self, job: Callable[[Transaction], T]) -> T:
         """Run `job` in a transaction that only reads."""
         return await self._submit(self._reads, DatabaseJob(job))
+
+    async def beside(self, job: Callable[[Transaction], T], *, relaxed: bool = False) -> T:
+        """Run `job` in a transaction that may write, but takes no turn with other writers (PostgreSQL): what it sees may change before it ends."""
+        if self._beside is None and not self.closed:
+            self._beside = DatabaseThread("store-beside", self._besides, self._connect_beside, loop=self._loop, batch=1)
+            self._beside.start()
+        return await self._submit(self._besides, DatabaseJob(job, relaxed=relaxed))
 
     async def execute(self, sql: str, params: Mapping[str, SqlValue] = NO_PARAMS) -> list[SqlRow]:
         """`write` of one statement; returns its rows."""
@@ -299,10 +355,12 @@ class Database:
             self.closed = True
             for _ in self._readers:
                 self._reads.put(None)
+            self._besides.put(None)
             self._writes.put(None)
         # SQLite removes its log with the last connection: let that be the writer's.
-        for worker in (*self._readers, self._writer):
-            await asyncio.to_thread(worker.join)
+        for worker in (*self._readers, self._beside, self._writer):
+            if worker is not None:
+                await asyncio.to_thread(worker.join)
 
     async def _submit(self, queue: JobQueue, job: DatabaseJob) -> Any:
         if self.closed:

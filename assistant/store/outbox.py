@@ -12,6 +12,7 @@ from assistant.contracts.outbox import (
     DeliveryError,
     DeliveryState,
     DueLanes,
+    Media,
     OutboundEvent,
     OutboundPart,
     Receipt,
@@ -19,9 +20,9 @@ from assistant.contracts.outbox import (
 )
 from assistant.contracts.util import Clock, utc_now
 from assistant.store import outbox_rows as rows
-from assistant.store.blobs import MediaFolder
 from assistant.store.codec import from_micros, json_column, optional, to_micros, unescape
 from assistant.store.database import Database, SqlValue, Transaction
+from assistant.store.media import MediaFolder
 from assistant.store.occurrence_rows import LOST, end_lost, end_with_delivery
 from assistant.store.outbox_reports import RECEIVED, report_undelivered
 from assistant.store.outbox_rows import StoredDelivery, decode_claim, decode_delivery
@@ -105,6 +106,11 @@ class OutboxStore:
         }
         found = await self._database.write(lambda connection: rows.take_next(connection, values))
         return decode_claim(found) if isinstance(found, StoredDelivery) else optional(from_micros, found)
+
+    async def fetch(self, media: Sequence[Media]) -> None:
+        """Put files of an event where adapters open them, where another machine kept them."""
+        for each in media:
+            await self._media.fetch(each)
 
     async def renew(self, claims: Mapping[str, int], lease: timedelta) -> Collection[str]:
         """Keep claims (event id → fence) for another lease. Returns the ids of those that are lost."""

@@ -37,7 +37,7 @@ class PostgresEngine:
         self._url = url.replace("postgresql+psycopg://", "postgresql://", 1)
         self._writer_setup = writer_setup
 
-    def connect(self, *, writes: bool) -> "PostgresLink":
+    def connect(self, *, writes: bool, beside: bool = False) -> "PostgresLink":
         try:
             raw = psycopg.connect(self._url, autocommit=True, connect_timeout=_CONNECT_SECONDS, application_name="nanobot")
             raw.execute(_SETTINGS)
@@ -45,7 +45,7 @@ class PostgresEngine:
                 raw.execute(self._writer_setup.encode())
         except psycopg.Error as error:
             raise _explained(error) from error
-        return PostgresLink(raw, _BEGIN_WRITE if writes else _BEGIN_READ)
+        return PostgresLink(raw, "BEGIN" if beside else _BEGIN_WRITE if writes else _BEGIN_READ)
 
 
 class PostgresLink:
@@ -69,7 +69,7 @@ class PostgresLink:
             raise _explained(error) from error
 
     def begin(self, *, relaxed: bool = False) -> None:
-        self._plain(_RELAXED + self._begin.removeprefix("BEGIN; ") if relaxed else self._begin)
+        self._plain(_RELAXED + self._begin.removeprefix("BEGIN").removeprefix("; ") if relaxed else self._begin)
 
     def commit(self) -> None:
         self._plain("COMMIT")

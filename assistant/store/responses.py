@@ -12,10 +12,10 @@ import orjson
 from assistant.contracts.documents import ReadDocument, ReadImage
 from assistant.contracts.messages import Json
 from assistant.contracts.turns import Upload
-from assistant.store.blobs import ReadingStore
 from assistant.store.codec import from_micros, json_column, json_key, optional, owned, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
 from assistant.store.processes import Runner, dead_among
+from assistant.store.readings import ReadingStore
 
 ResponseState = Literal["running", "ended", "interrupted"]
 Item = dict[str, Json]
@@ -89,11 +89,13 @@ class ResponseStore:
     Every write is durable when the call returns. Every method may raise StoreUnavailable.
     """
 
-    def __init__(self, database: Database, runner: Runner, folder: Path, *, collect: Callable[[Sequence[str]], Awaitable[int]]) -> None:
+    def __init__(
+        self, database: Database, runner: Runner, files: ReadingStore, *, collect: Callable[[Sequence[str]], Awaitable[int]]
+    ) -> None:
         """`collect`: removes those of some files that no row holds any more, by digest."""
         self._database = database
         self._runner = runner
-        self._files = ReadingStore(folder)
+        self._files = files
         self._collect = collect
         self._answering: set[tuple[SqlValue, SqlValue]] = set()
         """(owner, id) of those that this process is answering. One that left this set without a stored end was interrupted."""
@@ -125,7 +127,7 @@ class ResponseStore:
         held = [(file.upload.digest, file.read, file.upload.path) for file in files]
         self._answering.add(place)
         try:
-            await self._files.hold(held, lambda: self._database.write(add))
+            await self._files.hold(held, add)
         except BaseException:
             self._answering.discard(place)
             raise
@@ -160,7 +162,10 @@ class ResponseStore:
     async def file(self, owner: str, file_id: str) -> tuple[str, Path] | None:
         """(name, path) of a sent file; open it soon. None: there is no such file."""
         rows = await self._database.select(FILE, owned(owner, file_id))
-        return (unescape(rows[0][0]), self._files.path(rows[0][1])) if rows else None
+        if not rows:
+            return None
+        await self._files.fetch(rows[0][1])
+        return unescape(rows[0][0]), self._files.path(rows[0][1])
 
     async def delete(self, owner: str, response_id: str) -> bool:
         """Returns False if there is no such response."""

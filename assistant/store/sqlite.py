@@ -56,7 +56,8 @@ class SqliteEngine:
         self._path = path
         self._busy_seconds = busy_seconds
 
-    def connect(self, *, writes: bool) -> "SqliteLink":
+    def connect(self, *, writes: bool, beside: bool = False) -> "SqliteLink":
+        writes = writes or beside
         try:
             if writes:
                 self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

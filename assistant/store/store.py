@@ -16,7 +16,6 @@ from assistant.store.approvals import ApprovalStore
 from assistant.store.attachments import AttachmentStore, FileStore
 from assistant.store.audit import AuditStore
 from assistant.store.audit import redact as redact_audit
-from assistant.store.blobs import MediaFolder
 from assistant.store.browsers import Browsers
 from assistant.store.changes import Changes
 from assistant.store.channels import PairingStore, StoredChannelNotes, StoredChannelStates
@@ -34,12 +33,15 @@ from assistant.store.ledger import LedgerStore
 from assistant.store.limits import StoredLimits
 from assistant.store.links import LinkStore
 from assistant.store.mcp import McpStore
+from assistant.store.media import MediaFolder
 from assistant.store.memories import MemoryStore
 from assistant.store.occurrences import OccurrenceStore
 from assistant.store.outbox import OutboxStore
 from assistant.store.people import PeopleStore
+from assistant.store.places import SharedPlaces
 from assistant.store.processes import FileRunner, Notifier, PipeNotifier, Runner, SessionLockRunner
 from assistant.store.reaching import Offers
+from assistant.store.readings import ReadingStore
 from assistant.store.responses import ResponseStore
 from assistant.store.schedules import ScheduleStore
 from assistant.store.sessions import Sessions
@@ -50,7 +52,7 @@ from assistant.store.summaries import SummaryStore, redact
 from assistant.store.tasks import TaskStore
 
 _SQLITE = "sqlite:///"
-HEAD = "0021"
+HEAD = "0022"
 """The newest revision in `migrations/versions`."""
 _EXISTS = {
     "sqlite": "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'",
@@ -80,6 +82,8 @@ class Store:
     media: MediaFolder
     idempotency: IdempotencyStore
     files: FileStore
+    places: SharedPlaces | None
+    """Where all servers read files; None: each in its own folder."""
     responses: ResponseStore
     summaries: SummaryStore
     keys: ApiKeys
@@ -109,6 +113,8 @@ class Store:
         """Finish waiting calls, then close. Safe to call twice."""
         await self.sessions.close()
         await self.history.close()
+        if self.places is not None:
+            await self.places.close()
         await self.database.close()
         await self.notifier.close()
         self.runner.release()
@@ -126,13 +132,14 @@ async def open_store(
     """Open the store; create it, or migrate its schema, if needed. Raises StoreUnavailable. `zone`: of people who named none. `offers`: which
     addresses can be written to; all, unless given.
 
-    SQLite is in `state_folder` unless `settings.url` names another database; the files of attachments and media always are. Nothing is recovered,
-    swept or purged: the server does that.
+    SQLite is in `state_folder` unless `settings.url` names another database; the files of attachments and media are there, and where all servers
+    read them (`settings.files`). Nothing is recovered, swept or purged: the server does that.
     """
     url = store_url(settings, state_folder)
     engine, runner, notifier_on = await asyncio.to_thread(_parts, url)
     database = Database(engine)
-    store = _stores(database, runner, notifier_on(database), state_folder, attachments, zone=zone, offers=offers, clock=clock)
+    places = SharedPlaces(database, settings, clock=clock) if sqlite_path(url) is None else None
+    store = _stores(database, runner, notifier_on(database), state_folder, attachments, places, zone=zone, offers=offers, clock=clock)
     try:
         await bring_up_to_date(database, url)
         await settle(database, state_folder)
@@ -168,13 +175,15 @@ def _stores(
     notifier: Notifier,
     state_folder: Path,
     attachments: AttachmentSettings,
+    places: SharedPlaces | None,
     *,
     zone: ZoneInfo,
     offers: Offers,
     clock: Clock,
 ) -> Store:
-    kept_files = AttachmentStore(database, state_folder / "attachments", attachments, clock=clock)
-    media = MediaFolder(database, state_folder / "media")
+    readings = ReadingStore(state_folder / "attachments", database, places)
+    kept_files = AttachmentStore(database, readings, attachments, clock=clock)
+    media = MediaFolder(database, state_folder / "media", places, clock=clock)
     people = PeopleStore(database, zone=zone, offers=offers, clock=clock)
     sessions = Sessions(database, runner, notifier, collect=kept_files.collect, clock=clock)
     tasks = TaskStore(database, runner, notifier, sessions, clock=clock)
@@ -193,8 +202,9 @@ def _stores(
         occurrences=OccurrenceStore(database, runner, notifier, clock=clock),
         tasks=tasks,
         media=media,
-        files=FileStore(database, state_folder / "attachments", collect=kept_files.collect, clock=clock),
-        responses=ResponseStore(database, runner, state_folder / "attachments", collect=kept_files.collect),
+        files=FileStore(database, readings, collect=kept_files.collect, clock=clock),
+        places=places,
+        responses=ResponseStore(database, runner, readings, collect=kept_files.collect),
         summaries=SummaryStore(database, notifier, clock=clock),
         idempotency=IdempotencyStore(database, runner, clock=clock),
         keys=ApiKeys(database, clock=clock),

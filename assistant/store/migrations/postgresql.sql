@@ -122,6 +122,27 @@ CREATE TABLE audit (
 
 CREATE INDEX audit_by_owner ON audit (owner, at);
 
+CREATE TABLE blob_chunks (
+	blob VARCHAR NOT NULL,
+	seq INTEGER NOT NULL,
+	data BYTEA NOT NULL,
+	PRIMARY KEY (blob, seq)
+);
+
+CREATE TABLE blobs (
+	id VARCHAR NOT NULL,
+	name VARCHAR,
+	place VARCHAR NOT NULL,
+	size BIGINT NOT NULL,
+	sha256 VARCHAR NOT NULL,
+	at BIGINT NOT NULL,
+	PRIMARY KEY (id)
+);
+
+CREATE UNIQUE INDEX blobs_by_name ON blobs (name);
+
+CREATE INDEX blobs_without_name ON blobs (at) WHERE name IS NULL;
+
 CREATE TABLE browsers (
 	id VARCHAR NOT NULL,
 	digest VARCHAR NOT NULL,
@@ -785,5 +806,5 @@ CREATE TABLE alembic_version (
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
 
-INSERT INTO alembic_version (version_num) VALUES ('0021');
+INSERT INTO alembic_version (version_num) VALUES ('0022');
 

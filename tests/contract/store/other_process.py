@@ -9,13 +9,16 @@ import resource
 import signal
 import sys
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 
 from assistant.contracts.access import Limits
+from assistant.contracts.documents import ReadDocument
 from assistant.contracts.errors import RateLimited, StoreUnavailable
 from assistant.contracts.ledger import Reservation
 from assistant.contracts.messages import AssistantMessage, Text, ToolCall, UserMessage
 from assistant.contracts.sessions import NewTurn
+from assistant.contracts.turns import Upload
 from assistant.contracts.util import new_id
 from assistant.contracts.workflows import NewJob
 from assistant.store.database import StoreSettings, Transaction
@@ -206,6 +209,22 @@ async def fill_the_disk(store: Store) -> None:
     tell(f"{len(await store.attachments.list('anna', 'api:one'))} attachments")
 
 
+async def upload(store: Store, folder: Path) -> None:
+    """Keep file after file, four at a time, and tell each that is kept."""
+
+    async def lane(number: int) -> None:
+        for place in range(WRITES):
+            data = bytes([number, place]) * 800_000
+            path = folder / f"upload-{number}-{place}"
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(data)
+            sent = Upload(name=path.name, path=path, size=len(data), digest=sha256(data).hexdigest())
+            tell((await store.files.keep("anna", sent, ReadDocument(format="text", text="Costs"), "user_data")).id)
+            path.unlink()
+
+    await asyncio.gather(*(lane(number) for number in range(4)))
+
+
 async def stop_in_a_write(store: Store) -> None:
     """Stand still (SIGSTOP) in the middle of a write; when it goes on, tell what became of it."""
 
@@ -260,6 +279,8 @@ async def run(what: str, url: str, state_folder: Path, name: str = "") -> None:
             await reserve_and_hold(store)
         case "stop":
             await stop_in_a_write(store)
+        case "upload":
+            await upload(store, state_folder.parent)
         case "fill":
             await fill_the_disk(store)
         case _:

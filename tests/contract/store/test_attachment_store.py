@@ -15,6 +15,7 @@ from assistant.contracts.messages import Document, Image
 from assistant.contracts.turns import Upload
 from assistant.store.attachments import AttachmentStore
 from assistant.store.database import AttachmentSettings
+from assistant.store.readings import ReadingStore
 from assistant.store.store import Store
 from tests.clocks import TurnedClock
 
@@ -199,7 +200,9 @@ async def test_the_sweep_takes_what_no_message_refers_to_after_a_day(store: Stor
 async def test_the_sweep_takes_old_attachments_when_days_are_set(store: Store, tmp_path: Path, clock: TurnedClock) -> None:
     used = await store.attachments.keep("anna", "api:one", upload(tmp_path, b"jpeg"), PICTURE)
     await store.sessions.begin_turn(turn("turn_1", image(used)), None)
-    for_ever = AttachmentStore(store.database, tmp_path / "state" / "attachments", AttachmentSettings(keep_days=0), clock=clock)
+    for_ever = AttachmentStore(
+        store.database, ReadingStore(tmp_path / "state" / "attachments", store.database), AttachmentSettings(keep_days=0), clock=clock
+    )
     assert await for_ever.sweep(clock.now + timedelta(days=3650)) == 0
     assert await store.attachments.sweep(clock.now + timedelta(days=29)) == 0
     assert await store.attachments.sweep(clock.now + timedelta(days=31)) == 1

@@ -1,0 +1,153 @@
+"""One of the state's folders of files, as a copy of what is kept for every server on the store.
+
+What is read is looked for in the folder, then in the shared place. What is written is in both before the row that refers to it: the names are given
+in the transaction of that row, and taken in the transaction that sees that no row refers to them, and writers take turns.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from assistant.contracts.errors import StoreUnavailable
+from assistant.contracts.util import Clock, utc_now
+from assistant.store.blobs import BlobStore
+from assistant.store.codec import to_micros
+from assistant.store.database import Database, SqlValue, Transaction, select_in
+from assistant.store.places import DROP_BLOB, Blob, SharedPlaces
+
+BLOB = "SELECT id, place, size, sha256 FROM blobs WHERE name = :name"
+GIVE_NAME = """
+    UPDATE blobs SET name = :name WHERE id = :id AND name IS NULL AND at > 0
+    AND NOT EXISTS (SELECT 1 FROM blobs AS other WHERE other.name = :name)"""
+USE_NAME = "UPDATE blobs SET at = :at WHERE name = :name RETURNING id"
+TAKE_NAME = "UPDATE blobs SET name = NULL, at = 0 WHERE name = :name AND at < :before RETURNING id"
+_AT_ONCE = 200
+_ALWAYS = 1 << 62
+_DIGEST_LENGTH = 64
+
+
+class _NameTaken(Exception):
+    """A file lost its name since it was looked for."""
+
+
+class SharedFolder:
+    """A folder of files by digest, and the same files in the shared places as `<kind>/<digest><suffix>`. `suffixes`: all that there are."""
+
+    def __init__(
+        self,
+        database: Database,
+        places: SharedPlaces,
+        files: BlobStore,
+        kind: str,
+        suffixes: Sequence[str] = ("",),
+        *,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._database = database
+        self._files = files
+        self._kind = kind
+        self._suffixes = suffixes
+        self._clock = clock
+        self.places = places
+
+    async def fetch(self, digest: str, suffixes: Sequence[str] = ("",)) -> None:
+        """Put into the folder what it lacks of a file. The last suffix is there only where the others are, as far as they exist."""
+        if await asyncio.to_thread(self._files.path(digest, suffixes[-1]).is_file):
+            return
+        for suffix in suffixes:
+            for _ in range(2):
+                rows = await self._database.select(BLOB, {"name": self._name(digest, suffix)})
+                blob = Blob(*rows[0]) if rows else None
+                if blob is None or await self._files.take(self.places.read(blob), digest, suffix, blob.sha256):
+                    break
+            else:
+                raise StoreUnavailable("A stored file could not be read from where it is kept. Try again later.")
+
+    async def publish(
+        self, digests: Collection[str], add: Callable[[Transaction], object] = lambda _: None, *, renewed: Collection[str] = ()
+    ) -> None:
+        """Keep what the folder has of these files for every server, from the transaction of `add` on. What has its name is not written again, but
+        what belongs to a `renewed` one. Raises FileNotFoundError where a file is removed from the folder meanwhile."""
+        there = await asyncio.to_thread(self._there, digests)
+        again = {self._name(digest, suffix) for digest in renewed for suffix in self._suffixes if suffix} & there.keys()
+        fresh: dict[str, str] = {}
+        while True:
+            known = await self._known(there)
+            for name in there:
+                if name not in fresh and (name in again or name not in known):
+                    fresh[name] = await self._written(there[name])
+            try:
+                return await self._database.write(lambda connection: self._add(connection, there, fresh, again, add))
+            except _NameTaken:
+                continue
+
+    def drop(self, connection: Transaction, digests: Iterable[str], before: int = _ALWAYS) -> set[str]:
+        """Take the names of files, unless they were kept since `before`; returns whose. `SharedPlaces.reap` removes the bytes."""
+        wanted = {self._name(digest, suffix): digest for digest in digests for suffix in self._suffixes}
+        there = [name for (name,) in select_in(connection, "name", "name", wanted, "blobs")]
+        return {wanted[name] for name in there if connection.execute(TAKE_NAME, {"name": name, "before": before})}
+
+    async def unheld(self, tables: Sequence[str], before: int = _ALWAYS) -> list[str]:
+        """The digests of files that had their names before this time, and to which no row of these tables refers."""
+        digest = f"substr(blobs.name, {len(self._kind) + 2}, {_DIGEST_LENGTH})"
+        # Names of this package's own schema only.
+        free = " ".join(f"AND NOT EXISTS (SELECT 1 FROM {table} WHERE {table}.digest = {digest})" for table in tables)  # noqa: S608
+        statement = f"SELECT DISTINCT {digest} FROM blobs WHERE name LIKE :kind AND at < :before {free}"  # noqa: S608 - as above
+        return [found for (found,) in await self._database.select(statement, {"kind": f"{self._kind}/%", "before": before})]
+
+    async def carry(self, digests: Sequence[str], tables: Sequence[str] = ()) -> None:
+        """Keep for every server what lies in this folder alone, as it does where the setting was another one. `tables`: whose rows refer to it;
+        empty: all of it."""
+        for start in range(0, len(digests) if self.places.keep else 0, _AT_ONCE):
+            some = digests[start : start + _AT_ONCE]
+            if tables:
+                some = await self._held(some, tables)
+            there = await asyncio.to_thread(self._there, some)
+            prefix = len(self._kind) + 1
+            missing = there.keys() - await self._known(there)
+            for digest in sorted({name[prefix : prefix + _DIGEST_LENGTH] for name in missing}):
+                try:
+                    await self.publish([digest])
+                except FileNotFoundError:  # removed just now
+                    continue
+
+    def _name(self, digest: str, suffix: str) -> str:
+        return f"{self._kind}/{digest}{suffix}"
+
+    def _there(self, digests: Collection[str]) -> dict[str, Path]:
+        """The files of the folder, by name."""
+        paths = {self._name(digest, suffix): self._files.path(digest, suffix) for digest in digests for suffix in self._suffixes}
+        return {name: path for name, path in paths.items() if path.is_file()}
+
+    async def _held(self, digests: Sequence[str], tables: Sequence[str]) -> list[str]:
+        def look(connection: Transaction) -> list[str]:
+            return sorted({digest for table in tables for (digest,) in select_in(connection, "DISTINCT digest", "digest", digests, table)})
+
+        return await self._database.read(look)
+
+    async def _known(self, names: Collection[str]) -> set[str]:
+        rows = await self._database.read(lambda connection: select_in(connection, "name", "name", names, "blobs"))
+        return {name for (name,) in rows}
+
+    async def _written(self, path: Path) -> str:
+        with await asyncio.to_thread(path.open, "rb") as source:
+            return await self.places.write(source)
+
+    def _add(
+        self,
+        connection: Transaction,
+        names: Collection[str],
+        fresh: Mapping[str, str],
+        again: Collection[str],
+        add: Callable[[Transaction], object],
+    ) -> None:
+        for name in names:
+            values: dict[str, SqlValue] = {"name": name, "id": fresh.get(name), "at": to_micros(self._clock()), "before": _ALWAYS}
+            if name in fresh:
+                if name in again:
+                    connection.execute(TAKE_NAME, values)
+                connection.execute(GIVE_NAME, values)
+                connection.execute(DROP_BLOB, values)  # another process was quicker
+            if not connection.execute(USE_NAME, values):
+                raise _NameTaken
+        add(connection)
