@@ -31,7 +31,7 @@ def running_postgres() -> Generator[str]:
 
 
 @contextmanager
-def passing_database(server: str, *, like: str) -> Generator[str]:
+def passing_database(server: str, *, like: str = "template1") -> Generator[str]:
     """The URL of a new database, which is dropped in the end."""
     made = new_database(server, like=like)
     yield made

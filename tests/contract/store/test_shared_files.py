@@ -22,7 +22,7 @@ from assistant.store.s3 import S3Bytes
 from assistant.store.store import Store, open_engine, open_store
 from tests.clocks import TurnedClock
 from tests.doubles.s3_server import S3Server
-from tests.postgres import empty_database
+from tests.postgres import passing_database
 
 from .machines import Machines
 from .processes import kill, line, other_process
@@ -51,7 +51,7 @@ async def s3() -> AsyncIterator[S3Server]:
 async def machines(
     request: pytest.FixtureRequest, postgres_server: str, tmp_path: Path, clock: TurnedClock, s3: S3Server
 ) -> AsyncIterator[Machines]:
-    with empty_database(postgres_server) as url:
+    with passing_database(postgres_server) as url:
         async with AsyncExitStack() as stack:
             yield Machines(url, request.param, tmp_path, clock, s3, stack)
 

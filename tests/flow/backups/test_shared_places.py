@@ -18,7 +18,7 @@ from assistant.store.database import StoreSettings
 from assistant.store.store import Store, open_engine, open_store, store_url
 from tests.contract.store.sent import event
 from tests.doubles.s3_server import S3Server
-from tests.postgres import empty_database
+from tests.postgres import passing_database
 
 READ = ReadDocument(format="text", text="Costs")
 LARGE = bytes(range(256)) * 10_000
@@ -70,7 +70,7 @@ async def found(settings: StoreSettings, home: Path) -> tuple[dict[str, bytes], 
 
 
 async def test_from_the_database_to_a_folder_to_s3_and_back_it_is_the_same(postgres_server: str, tmp_path: Path, s3: S3Server) -> None:
-    with empty_database(postgres_server) as first, empty_database(postgres_server) as last:
+    with passing_database(postgres_server) as first, passing_database(postgres_server) as last:
         database, folder = StoreSettings(url=first), StoreSettings()
         bucket = StoreSettings(url=last, files="s3", s3=s3.settings)
         store = await open_store(database, tmp_path / "one")
@@ -94,7 +94,7 @@ async def test_from_the_database_to_a_folder_to_s3_and_back_it_is_the_same(postg
 
 
 async def test_a_file_that_can_not_be_read_whole_is_no_part_of_a_backup(postgres_server: str, tmp_path: Path) -> None:
-    with empty_database(postgres_server) as url:
+    with passing_database(postgres_server) as url:
         settings = StoreSettings(url=url)
         store = await open_store(settings, tmp_path / "one")
         await keep(store, tmp_path)
@@ -108,7 +108,7 @@ async def test_a_file_that_can_not_be_read_whole_is_no_part_of_a_backup(postgres
 
 async def test_what_is_deleted_while_a_backup_is_made_is_in_it(postgres_server: str, tmp_path: Path, s3: S3Server) -> None:
     """By another machine, between the rows and the bytes."""
-    with empty_database(postgres_server) as url:
+    with passing_database(postgres_server) as url:
         settings = StoreSettings(url=url, files="s3", s3=s3.settings)
         store = await open_store(settings, tmp_path / "one")
         wanted = await keep(store, tmp_path)

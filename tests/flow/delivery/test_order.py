@@ -11,8 +11,8 @@ from assistant.contracts.channels import Limit, SendLater, SendRefused
 from assistant.contracts.outbox import Claim, DueLanes
 from assistant.delivery.settings import DeliverySettings
 from assistant.delivery.throttle import MOST_LANES
-from assistant.store.blobs import MediaFolder
 from assistant.store.database import Database
+from assistant.store.media import MediaFolder
 from assistant.store.outbox import OutboxStore
 from assistant.store.processes import Notifier, Runner
 from tests.clocks import ShiftedClock, TurnedLoop

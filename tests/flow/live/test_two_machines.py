@@ -15,7 +15,7 @@ from tests.doubles.live_server import live_server, with_model
 from tests.doubles.model_server import ModelServer
 from tests.doubles.s3_server import S3Server
 from tests.doubles.telegram_api.server import TelegramServer
-from tests.postgres import empty_database
+from tests.postgres import passing_database
 
 LARGE = bytes(range(256)) * 12_000
 
@@ -34,7 +34,7 @@ class Replicas:
 @pytest.fixture(params=["database", "s3"])
 async def replicas(request: pytest.FixtureRequest, postgres_server: str, tmp_path: Path) -> AsyncGenerator[Replicas]:
     async with AsyncExitStack() as stack:
-        url = stack.enter_context(empty_database(postgres_server))
+        url = stack.enter_context(passing_database(postgres_server))
         model, telegram, s3 = [await stack.enter_async_context(each) for each in (ModelServer(), TelegramServer(), S3Server())]
         where = {"files": "s3", "s3": s3.config} if request.param == "s3" else {}
         config = {**with_model(model.url), "store": {"url": url, **where}}
