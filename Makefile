@@ -90,7 +90,7 @@ fuzz: .venv/test.done              ## send CASES requests drawn from /openapi.js
 docs: .venv/test.done              ## the pages as a site, in build/site/html; a link that leads nowhere ends it
 	$(BIN)/python -m docs.site
 
-docs-serve: .venv/test.done        ## the site at http://127.0.0.1:8000
+docs-serve: .venv/test.done        ## the site at http://127.0.0.1:8000, of the pages as they are now
 	$(BIN)/python -m docs.site serve
 
 release-check: .venv/serve.done    ## may this commit be released? docs/releasing.md

@@ -1,7 +1,7 @@
 """Every link of the project's Markdown files: its target is there, and the heading that it names, as GitHub and the site spell its anchor."""
 
+import os
 import re
-import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -15,6 +15,7 @@ from markdown_it.token import Token
 ROOT = Path(__file__).parents[1]
 _MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 _HOST = re.compile(r"(?:[\w-]+\.)+[a-z]{2,}|localhost|127\.0\.0\.1")
+_NOT_OURS = {"build", "dist", "node_modules"}
 _REFERENCE = re.compile(r"\[[^\]\[]+\]\[[^\]\[]*\]")
 
 
@@ -38,10 +39,12 @@ class Parsed:
 
 
 def markdown_files(root: Path) -> list[Path]:
-    """Those that git knows, or would add."""
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"]
-    found = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
-    return sorted(path for name in found.splitlines() if (path := root / name).is_file())
+    """Those of the project: not what is installed or built in it."""
+    found: list[Path] = []
+    for folder, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if name == ".github" or (not name.startswith(".") and name not in _NOT_OURS)]
+        found += [Path(folder, name) for name in names if name.endswith(".md")]
+    return sorted(found)
 
 
 def problems(root: Path, pages: Iterable[Path]) -> list[str]:

@@ -26,7 +26,7 @@ class Shown:
 def shown_in(page: Path) -> list[Shown]:
     """The commands of a page, in order."""
     steps = [step for block in blocks(page, "console") for step in re.split(r"^\$ ", block, flags=re.MULTILINE)]
-    return [Shown(*step.partition("\n")[::2]) for step in steps if step.strip()]
+    return [Shown(*step.replace("\\\n", "").partition("\n")[::2]) for step in steps if step.strip()]
 
 
 def blocks(page: Path, language: str) -> list[str]:

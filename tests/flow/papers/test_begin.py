@@ -25,7 +25,7 @@ async def test_every_step_prints_what_the_page_shows(tmp_path: Path) -> None:
                 assert step.fits(printed), f"{step.command}\nprinted:\n{printed}\nthe page shows:\n{step.output}"
                 if step.command == "nanobot channels status":  # "Now write to the bot: it answers."
                     telegram.say(42, "what do you know about me?")
-                    await telegram.until(lambda: any("my locker code is 77" in each.text for each in telegram.ledger))
+                    await telegram.until(lambda: any("my locker code is 77" in each.text for each in telegram.ledger), within=30)
             assert telegram.ledger[-1].text == "The backup is done."
 
 

@@ -46,13 +46,13 @@ async def test_the_family_recipe_prints_what_it_shows(tmp_path: Path) -> None:
         nanobot = nanobot_of(recipe("family"), tmp_path, NANOBOT_CHANNELS__TELEGRAM__API_BASE=telegram.url)
         with nanobot.serving() as server:
             telegram.say(42, "hello")
-            await telegram.until(lambda: bool(telegram.ledger))
+            await telegram.until(lambda: bool(telegram.ledger), within=30)
             code = re.findall(r"\b[A-Z0-9]{8}\b", telegram.ledger[-1].text)[0]
             await follow("family", nanobot, server.url, {CODE: code})
             telegram.say(42, "add milk to shared/list.md")
-            await telegram.until(lambda: any(each.text.startswith("Written") for each in telegram.ledger))
+            await telegram.until(lambda: any(each.text.startswith("Written") for each in telegram.ledger), within=30)
             telegram.say(123456789, "show me shared/list.md")
-            await telegram.until(lambda: any("milk" in each.text for each in telegram.ledger if each.chat_id == 123456789))
+            await telegram.until(lambda: any("milk" in each.text for each in telegram.ledger if each.chat_id == 123456789), within=30)
     assert "Dinner is ready." in [each.text for each in telegram.ledger if each.chat_id == 42]
 
 
@@ -74,7 +74,7 @@ async def test_the_nightly_report_is_made_and_delivered(tmp_path: Path) -> None:
             (workspace / "shared").mkdir()
             (workspace / "shared" / "backup.log").write_text("3 files failed\n", encoding="utf-8")
             await follow("nightly-report", nanobot, server.url)
-            await telegram.until(lambda: any(each.text.startswith("Last night") for each in telegram.ledger))
+            await telegram.until(lambda: any(each.text.startswith("Last night") for each in telegram.ledger), within=30)
 
 
 @pytest.mark.parametrize("name", ["home-server", "team"])
