@@ -1,9 +1,10 @@
-"""Nanobot in a process that is forked from one with nanobot imported, by Python's forkserver.
+"""Nanobot, or a script that uses it, in a process that is forked from one with nanobot imported, by Python's forkserver.
 
 The imports are most of what a short command takes: 0.45 s of processor time when it is started anew, 0.06 s here; and of what a server takes
 until it serves. A process of its own it is all the same: it has its own arguments, folder, environment and signals.
 """
 
+import asyncio
 import multiprocessing
 import os
 import runpy
@@ -12,8 +13,10 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Protocol
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
@@ -28,15 +31,29 @@ _FORKS.set_forkserver_preload(
 )
 
 
+class PipeEnd(Protocol):
+    def fileno(self) -> int: ...
+    def close(self) -> None: ...
+
+
 class ForkedProcess:
-    """What `subprocess.Popen` is for `python -m PROGRAM`, without input; all that it prints is appended to files."""
+    """What `subprocess.Popen` is for `python -m PROGRAM`, or for a script's path."""
 
     def __init__(
-        self, program: str, arguments: Sequence[str], *, folder: Path, environment: Mapping[str, str], out: Path, err: Path | None = None
+        self,
+        program: str | Path,
+        arguments: Sequence[str],
+        *,
+        folder: Path,
+        environment: Mapping[str, str],
+        out: Path | PipeEnd,
+        err: Path | None = None,
+        given: PipeEnd | None = None,
     ) -> None:
-        """`err`: by default what `out` is."""
+        """`out`: what it prints to, a file at its end. `err`: by default `out`, if that is a file, or else this process's. `given`: its input."""
         self._arguments = arguments
-        self._process = _FORKS.Process(target=_run, args=(program, arguments, folder, environment, out, err), daemon=True)
+        ends = (given, out, err)
+        self._process = _FORKS.Process(target=_run, args=(program, arguments, folder, environment, *ends), daemon=True)
         self._process.start()
         assert self._process.pid is not None
         self.pid = self._process.pid
@@ -84,11 +101,58 @@ def run_forked(
         return subprocess.CompletedProcess(arguments, code, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8"))
 
 
-def _run(program: str, arguments: Sequence[str], folder: Path, environment: Mapping[str, str], out: Path, err: Path | None) -> None:
-    for number, path, flags in ((0, os.devnull, os.O_RDONLY), (1, out, _APPENDED), (2, err or out, _APPENDED)):
-        file = os.open(path, flags)
-        os.dup2(file, number)
-        os.close(file)
+class ForkedScript:
+    """A script that the test talks with, in lines."""
+
+    def __init__(self, process: ForkedProcess, stdout: asyncio.StreamReader, stdin: PipeEnd) -> None:
+        self.process = process
+        self.stdout = stdout
+        self._stdin = stdin
+
+    def tell(self, line: str) -> None:
+        os.write(self._stdin.fileno(), f"{line}\n".encode())
+
+    async def wait(self) -> int:
+        return await asyncio.to_thread(self.process.wait)
+
+
+@asynccontextmanager
+async def forked_script(script: Path, *arguments: str) -> AsyncGenerator[ForkedScript]:
+    """Runs it with this process's environment; killed in the end if it still runs."""
+    (heard, out), (given, stdin) = _FORKS.Pipe(duplex=False), _FORKS.Pipe(duplex=False)
+    with heard, stdin:
+        with out, given:
+            process = ForkedProcess(script, arguments, folder=Path.cwd(), environment=dict(os.environ), out=out, given=given)
+        stdout = asyncio.StreamReader()
+        pipe = os.fdopen(os.dup(heard.fileno()), "rb", 0)
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stdout), pipe)
+        made = ForkedScript(process, stdout, stdin)
+        try:
+            yield made
+        finally:
+            process.kill()
+            await made.wait()
+            transport.close()
+
+
+def _run(
+    program: str | Path,
+    arguments: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    given: PipeEnd | None,
+    out: Path | PipeEnd,
+    err: Path | None,
+) -> None:
+    ends: list[Path | PipeEnd | None] = [given or Path(os.devnull), out, err or (out if isinstance(out, Path) else None)]
+    for number, end in enumerate(ends):
+        if isinstance(end, Path):
+            file = os.open(end, os.O_WRONLY | os.O_CREAT | os.O_APPEND if number else os.O_RDONLY)
+            os.dup2(file, number)
+            os.close(file)
+        elif end is not None:
+            os.dup2(end.fileno(), number)
+            end.close()
     sys.stdin = os.fdopen(0, closefd=False)
     sys.argv = ["nanobot", *arguments]
     os.chdir(folder)
@@ -96,12 +160,12 @@ def _run(program: str, arguments: Sequence[str], folder: Path, environment: Mapp
     os.environ.update(environment)
     if "PYTHONWARNINGS" in environment:
         warnings.simplefilter("error")
-    if program == "assistant.cli":
+    if isinstance(program, Path):
+        sys.argv[0] = str(program)
+        runpy.run_path(str(program), run_name="__main__")
+    elif program == "assistant.cli":
         from assistant.cli import main
 
         main()
     else:
         runpy.run_module(program, run_name="__main__", alter_sys=True)
-
-
-_APPENDED = os.O_WRONLY | os.O_CREAT | os.O_APPEND
