@@ -102,7 +102,10 @@ def _cells(*samples: Sequence[float]) -> list[str]:
 
 
 def without_channels() -> Run:
-    with tempfile.TemporaryDirectory(prefix="nanobot-bench-") as folder, live_server(Path(folder), config=offline()) as server:
+    with (
+        tempfile.TemporaryDirectory(prefix="nanobot-bench-") as folder,
+        live_server(Path(folder), config=offline(), forked=False) as server,
+    ):
         return _settled(server)
 
 
@@ -112,7 +115,7 @@ def with_channel(name: str, messages: int) -> Run:
         place = stack.enter_context(STANDINS[name]())
         channels = {name: {"enabled": True, "allowFrom": ["*"], **place.settings}}
         config = {**offline(), "deliver": {"rateLimits": False}, "channels": channels}
-        server = stack.enter_context(live_server(Path(folder), config=config))
+        server = stack.enter_context(live_server(Path(folder), config=config, forked=False))
         connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=10)
         stack.callback(connection.close)
         _until(lambda: _connected(connection), pause=0.01)

@@ -26,6 +26,6 @@ def running_rig(config: Config | None = None, env: Mapping[str, str] | None = No
     with (
         tempfile.TemporaryDirectory(prefix="nanobot-bench-") as folder,
         running_model() as model,
-        live_server(Path(folder), config={**with_model(model.url), **(config or {})}, env=env) as server,
+        live_server(Path(folder), config={**with_model(model.url), **(config or {})}, env=env, forked=False) as server,
     ):
         yield Rig(model=model, server=server)

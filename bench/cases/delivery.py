@@ -65,7 +65,7 @@ def _at(runs: Sequence[Sequence[float]], percent: float) -> tuple[float, ...]:
 def _rig(latency: float = 0.0) -> Generator[tuple[TelegramServer, LiveServer, Path]]:
     with tempfile.TemporaryDirectory(prefix="nanobot-bench-") as folder, telegram_in_thread(latency=latency) as telegram:
         home = Path(folder)
-        with live_server(home, config=_configuration(telegram)) as server:
+        with live_server(home, config=_configuration(telegram), forked=False) as server:
             _until(lambda: "getUpdates" in telegram.requests)
             yield telegram, server, home
 
@@ -113,7 +113,7 @@ def _redelivery() -> float:
         home = Path(folder)
         asyncio.run(_enqueue(home, 10))
         began = time.time()
-        with live_server(home, config=_configuration(telegram)):
+        with live_server(home, config=_configuration(telegram), forked=False):
             _until(lambda: bool(telegram.ledger))
         return telegram.ledger[0].at - began
 

@@ -68,7 +68,7 @@ def _many() -> float:
             "deliver": {"rateLimits": False},
             "channels": {"telegram": {"enabled": True, "token": telegram.token, "apiBase": telegram.url}},
         }
-        with live_server(home, config=config):
+        with live_server(home, config=config, forked=False):
             due = asyncio.run(_schedule(home))
             deadline = time.monotonic() + 60
             while len(telegram.ledger) < _DUE:
@@ -114,7 +114,7 @@ def _idle(schedules: int) -> float:
     with tempfile.TemporaryDirectory(prefix="nanobot-bench-") as folder:
         home = Path(folder)
         asyncio.run(_prepare(home, schedules))
-        with live_server(home, config={"agents": {"defaults": {"provider": "offline"}}}) as server:
+        with live_server(home, config={"agents": {"defaults": {"provider": "offline"}}}, forked=False) as server:
             time.sleep(5)  # what the start has put off
             before = cpu_seconds(server.process.pid)
             time.sleep(_IDLE_SECONDS)

@@ -24,9 +24,9 @@ def measure_start(effort: Effort, say: Say) -> Iterator[Figure]:
         for run in range(-1, 2 * effort.runs):
             say(f"start, run {run + 1} of {2 * effort.runs}")
             home = Path(folder) / str(run)
-            with live_server(home, config=config) as server:
+            with live_server(home, config=config, forked=False) as server:
                 fresh = server.start_seconds
-            with live_server(home, config=config) as server:
+            with live_server(home, config=config, forked=False) as server:
                 if run >= 0:
                     first.append(fresh)
                     again.append(server.start_seconds)

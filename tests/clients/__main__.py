@@ -104,7 +104,7 @@ async def table(names: Sequence[str], python: Path) -> int:
     with tempfile.TemporaryDirectory() as home:
         async with ModelServer() as model:
             loop = asyncio.get_running_loop()
-            server = live_server(Path(home), config=config(model.url))
+            server = live_server(Path(home), config=config(model.url), forked=False)
             served = await loop.run_in_executor(None, server.__enter__)
             try:
                 for name in names:

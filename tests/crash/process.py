@@ -4,12 +4,12 @@ import http.client
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.doubles.forked import ForkedProcess
 from tests.doubles.live_server import free_port
 
 _ROOT = Path(__file__).parents[2]
@@ -27,7 +27,7 @@ class Server:
         self.started_at = 0.0
         """Of the process that runs; seconds since 1970."""
         self._broken = broken
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ForkedProcess | None = None
         home.mkdir(parents=True, exist_ok=True)
         (home / f"{name}.json").write_text(configuration, encoding="utf-8")
 
@@ -44,19 +44,10 @@ class Server:
         environment |= {"HOME": str(self.home), "NANOBOT_HOME": str(self.home), "PYTHONPATH": str(_ROOT), "CRASH_AT": crash_at}
         if self._broken:
             environment["CRASH_BREAK"] = self._broken
-        command = [
-            sys.executable,
-            "-m",
-            "tests.crash.server",
-            "serve",
-            "--config",
-            str(self.home / f"{self._name}.json"),
-            "--port",
-            str(self.port),
-        ]
-        with (self.home / f"{self._name}.log").open("ab") as log:
-            self.started_at = time.time()
-            self._process = subprocess.Popen(command, cwd=_ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        line = ["serve", "--config", str(self.home / f"{self._name}.json"), "--port", str(self.port)]
+        self.started_at = time.time()
+        log = self.home / f"{self._name}.log"
+        self._process = ForkedProcess("tests.crash.server", line, folder=_ROOT, environment=environment, out=log)
 
     def wait_ready(self, within: float = 60.0) -> bool:
         """False: it died before it was ready."""

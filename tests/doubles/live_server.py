@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import assistant
+from tests.doubles.forked import ForkedProcess
 
 Config = Mapping[str, object]
 
@@ -38,7 +39,7 @@ class LiveServer:
 
     url: str
     """Without a slash at its end: "http://127.0.0.1:40123"."""
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | ForkedProcess
     start_seconds: float
     """From the start of the process to the first 200 of /ready."""
     log: Path
@@ -68,26 +69,37 @@ def live_server(
     args: Sequence[str] = (),
     within: float = 20.0,
     program: str = "assistant.cli",
+    forked: bool = True,
 ) -> Generator[LiveServer]:
     """`nanobot serve` (or `chat-server`) on a free loopback port, its state in `home`; stopped by SIGTERM on the way out.
 
-    Of this process's environment it sees next to nothing (no keys); `env` is added. `program`: the module that is run. Raises
-    ServerFailed where it is not ready `within` seconds, or still there ten seconds after SIGTERM (it is killed then).
+    Of this process's environment it sees next to nothing (no keys); `env` is added. `program`: the module that is run. `forked`: from a process
+    that has imported nanobot; not where the time of its start or its memory counts. Raises ServerFailed where it is not ready `within` seconds,
+    or still there ten seconds after SIGTERM (it is killed then).
     """
     home.mkdir(parents=True, exist_ok=True)
     file = home / "config.json"
     file.write_text(json.dumps(config), encoding="utf-8")
     log = home / "server.log"
-    line = [sys.executable, "-m", program, command, "--config", str(file), "--port", "0", *args]
-    with log.open("wb") as output:
-        begun = time.perf_counter()
-        process = subprocess.Popen(line, cwd=home, env=_environment(home, env or {}), stdout=output, stderr=subprocess.STDOUT)
-        try:
-            port = _wait_until_ready(process, begun + within, log)
-            elapsed = time.perf_counter() - begun
-            yield LiveServer(url=f"http://127.0.0.1:{port}", process=process, start_seconds=elapsed, log=log)
-        finally:
-            _stop(process, log)
+    line = [command, "--config", str(file), "--port", "0", *args]
+    environment = _environment(home, env or {})
+    log.write_bytes(b"")
+    begun = time.perf_counter()
+    process = (
+        ForkedProcess(program, line, folder=home, environment=environment, out=log) if forked else _started(program, line, log, environment)
+    )
+    try:
+        port = _wait_until_ready(process, begun + within, log)
+        elapsed = time.perf_counter() - begun
+        yield LiveServer(url=f"http://127.0.0.1:{port}", process=process, start_seconds=elapsed, log=log)
+    finally:
+        _stop(process, log)
+
+
+def _started(program: str, line: Sequence[str], log: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    with log.open("ab") as output:
+        command = [sys.executable, "-m", program, *line]
+        return subprocess.Popen(command, cwd=log.parent, env=environment, stdout=output, stderr=subprocess.STDOUT)
 
 
 def free_port() -> int:
@@ -103,7 +115,7 @@ def _environment(home: Path, extra: Mapping[str, str]) -> dict[str, str]:
     return {**kept, "HOME": str(home), "NANOBOT_HOME": str(home), "PYTHONPATH": str(_ROOT), **extra}
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], deadline: float, log: Path) -> int:
+def _wait_until_ready(process: subprocess.Popen[bytes] | ForkedProcess, deadline: float, log: Path) -> int:
     """The port that it says it serves, once /ready answers 200 there."""
     answer = "nothing yet"
     while time.perf_counter() < deadline:
@@ -124,7 +136,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], deadline: float, log: Pa
     raise ServerFailed(f"not ready in time; /ready said: {answer}\n{_tail(log)}")
 
 
-def _stop(process: subprocess.Popen[bytes], log: Path) -> None:
+def _stop(process: subprocess.Popen[bytes] | ForkedProcess, log: Path) -> None:
     if process.poll() is not None:
         return
     process.send_signal(signal.SIGTERM)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.flow.forked import run_forked
+from tests.doubles.forked import run_forked
 
 ROOT = Path(__file__).parents[2]
 LIMIT = float(os.environ.get("LIMIT_SECONDS") or 60)

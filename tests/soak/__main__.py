@@ -58,7 +58,7 @@ def main() -> int:
     seed: int = given.seed if given.seed is not None else random.SystemRandom().randrange(1_000_000)
     with tempfile.TemporaryDirectory(prefix="nanobot-soak-") as folder, running_platforms() as platforms:
         home = Path(folder)
-        with live_server(home, config=configuration(platforms, home)) as server:
+        with live_server(home, config=configuration(platforms, home), forked=False) as server:
             first = look(server.process.pid, home / "spool", at=0, requests=0)
             load = _loaded(server, platforms, given.minutes * 60, doors, given.rate, random.Random(seed))
             soaked = asyncio.run(load)

@@ -22,7 +22,7 @@ from assistant.store.store import Store
 
 from .charged import START, a_call, a_window
 from .conftest import Opener, TurnedClock
-from .processes import all_lines, kill, line, other_process, say
+from .processes import all_lines, kill, line, other_process
 
 FAR = datetime(2200, 1, 1, tzinfo=UTC)
 
@@ -170,8 +170,8 @@ async def test_of_many_at_once_in_two_processes_as_many_as_fit_are_admitted(open
     await (await open_again()).close()
     async with other_process("reserve", url, tmp_path, "600") as first, other_process("reserve", url, tmp_path, "600") as second:
         assert [await line(first), await line(second)] == ["ready", "ready"]
-        await say(first, "go")
-        await say(second, "go")
+        first.tell("go")
+        second.tell("go")
         told = [await all_lines(first), await all_lines(second)]
     assert sum(int(lines[0]) for lines in told) == 60
 

@@ -11,7 +11,7 @@ from assistant.contracts.errors import RateLimited
 from assistant.store.store import Store
 
 from .conftest import Opener, TurnedClock
-from .processes import all_lines, kill, line, other_process, say
+from .processes import all_lines, kill, line, other_process
 
 SECOND = timedelta(seconds=1)
 
@@ -274,7 +274,8 @@ async def test_what_counts_no_more_is_swept(store: Store, clock: TurnedClock) ->
 async def test_two_real_processes_share_a_limit_exactly(store: Store, url: str, tmp_path: Path) -> None:
     async with other_process("admit", url, tmp_path, "40") as one, other_process("admit", url, tmp_path, "40") as other:
         assert [await line(one), await line(other)] == ["ready", "ready"]
-        await asyncio.gather(say(one, "go"), say(other, "go"))
+        one.tell("go")
+        other.tell("go")
         said = [*await all_lines(one), *await all_lines(other)]
     assert sum(int(each) for each in said) == 40
 

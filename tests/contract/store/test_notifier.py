@@ -13,7 +13,7 @@ from assistant.store.store import Store
 from .came_in import message, place
 from .conftest import Opener
 from .other_process import FAR
-from .processes import kill, line, other_process, say
+from .processes import kill, line, other_process
 from .sent import event
 from .test_database import cut_connections
 
@@ -82,7 +82,7 @@ async def test_two_processes_hear_each_other(open_again: Opener, url: str, tmp_p
         await store.outbox.enqueue([event(expires=FAR)])
         assert await line(listener) == "heard 1"
         heard = await listening(store)
-        await say(sender, "hello")
+        sender.tell("hello")
         assert await line(sender) == "enqueued"
         await heard.wait()
         await kill(listener)

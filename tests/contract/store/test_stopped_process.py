@@ -20,9 +20,9 @@ PROMPTLY = 5
 
 async def test_others_get_an_error_that_says_when_to_come_again_and_read_on(open_again: Opener, url: str, tmp_path: Path) -> None:
     store = await open_again()
-    async with other_process("stop", url, tmp_path) as process:
-        assert await line(process) == "begun"
-        await stands_still(process)
+    async with other_process("stop", url, tmp_path) as script:
+        assert await line(script) == "begun"
+        await stands_still(script)
         refused: list[StoreUnavailable] = []
         for number in range(20):
             async with asyncio.timeout(PROMPTLY):
@@ -36,8 +36,8 @@ async def test_others_get_an_error_that_says_when_to_come_again_and_read_on(open
         assert all("locked by another process" in error.message and error.retry_after for error in refused)
         # SQLite's lock is its holder's as long as that exists; PostgreSQL takes it back after 2 s.
         assert len(refused) == 20 if url.startswith("sqlite") else len(refused) <= 1
-        process.send_signal(signal.SIGCONT)
-        said = await remaining_lines(process)
+        script.process.send_signal(signal.SIGCONT)
+        said = await remaining_lines(script)
     assert said[-1:] == ["goes on"]
     assert said[0] == "written" if url.startswith("sqlite") else "does not answer" in said[0]
     assert await store.sessions.begin_turn(turn("turn_after", "after", session="api:two"), None)
@@ -45,13 +45,13 @@ async def test_others_get_an_error_that_says_when_to_come_again_and_read_on(open
 
 async def test_many_callers_are_refused_together_and_not_one_after_the_other(open_again: Opener, url: str, tmp_path: Path) -> None:
     store = await open_again()
-    async with other_process("stop", url, tmp_path) as process:
-        assert await line(process) == "begun"
-        await stands_still(process)
+    async with other_process("stop", url, tmp_path) as script:
+        assert await line(script) == "begun"
+        await stands_still(script)
         async with asyncio.timeout(PROMPTLY):
             calls = (store.sessions.begin_turn(turn(f"turn_{number}", "hello", session=f"api:{number}"), None) for number in range(500))
             failed = await asyncio.gather(*calls, return_exceptions=True)
         assert {type(each) for each in failed} <= {StoreUnavailable, History}
         assert History not in map(type, failed) or url.startswith("postgresql")
-        process.kill()
+        script.process.kill()
     assert await store.sessions.begin_turn(turn("turn_after", "after", session="api:two"), None)

@@ -1,22 +1,20 @@
 """A server that is killed at each boundary of an approval: the call runs once, or is said not to be known to have run."""
 
 import asyncio
-import os
 import signal
-import sys
 from pathlib import Path
 
 import pytest
 
 from assistant.contracts.messages import ToolMessage
 from assistant.contracts.outbox import OutboundEvent
+from tests.doubles.forked import forked_script
 from tests.flow.approvals.bells import AskingGate
 from tests.flow.approvals.server_process import BOUNDARIES, DONE, TOOLS, WAITS, Ringer, says_yes
 from tests.flow.approvals.test_presses import runs
 from tests.flow.inbound.conftest import rig as rig
 from tests.flow.inbound.rig import Rig
 
-ROOT = Path(__file__).parents[3]
 SCRIPT = Path(__file__).with_name("server_process.py")
 ALL = [f"{name}.{side}" for name in BOUNDARIES for side in ("before", "after")]
 UNKNOWN = {"start.after": 0, "run.before": 0, "run.after": 1, "step.before": 1}
@@ -24,14 +22,8 @@ UNKNOWN = {"start.after": 0, "run.before": 0, "run.after": 1, "step.before": 1}
 
 
 async def killed(boundary: str, tool: str, folder: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = await asyncio.create_subprocess_exec(sys.executable, str(SCRIPT), boundary, tool, str(folder), env=environment)
-    try:
-        async with asyncio.timeout(60):
-            assert await process.wait() == -signal.SIGKILL
-    finally:
-        if process.returncode is None:
-            process.kill()
+    async with forked_script(SCRIPT, boundary, tool, str(folder)) as script, asyncio.timeout(60):
+        assert await script.wait() == -signal.SIGKILL
 
 
 def is_end(event: OutboundEvent) -> bool:

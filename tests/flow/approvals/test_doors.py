@@ -12,11 +12,11 @@ import orjson
 import pytest
 
 from tests.doubles.discord_api.server import DiscordApi
+from tests.doubles.forked import run_forked
 from tests.doubles.live_server import LiveServer, live_server, with_model
 from tests.doubles.model_server import ModelServer
 from tests.doubles.telegram_api.posted import Posted
 from tests.doubles.telegram_api.server import TelegramServer
-from tests.flow.forked import run_forked
 from tests.flow.socket_client import talking
 
 ADA = 123456789

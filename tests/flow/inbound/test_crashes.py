@@ -1,34 +1,24 @@
 """A server that is killed, or ends, in the middle: what was accepted is answered by the next one, and nothing is done twice."""
 
 import asyncio
-import os
-import sys
-from asyncio.subprocess import PIPE
 from pathlib import Path
 
 import pytest
 
 from assistant.contracts.messages import AssistantMessage
 from assistant.testing.scripted import ScriptedModel
+from tests.doubles.forked import forked_script
 from tests.flow.inbound.chat import Chat, said
 from tests.flow.inbound.rig import Rig, words
 from tests.flow.inbound.server_process import ANSWER, SENDS, Send, question
 
-ROOT = Path(__file__).parents[3]
 SCRIPT = Path(__file__).with_name("server_process.py")
 
 
 async def killed(where: str, folder: Path) -> None:
     """Run a server on the store up to this point, and kill it."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = await asyncio.create_subprocess_exec(sys.executable, str(SCRIPT), where, str(folder), stdout=PIPE, env=environment)
-    try:
-        async with asyncio.timeout(30):
-            assert process.stdout is not None
-            assert await process.stdout.readline()
-    finally:
-        process.kill()
-        await process.communicate()
+    async with forked_script(SCRIPT, where, str(folder)) as script, asyncio.timeout(30):
+        assert await script.stdout.readline()
 
 
 @pytest.mark.parametrize("where", ["accepted", "first", "tool", "second"])

@@ -1,8 +1,6 @@
 """A process that is killed at a boundary of a cut leaves the session as before, or with the cut whole: the next one sees no third state."""
 
 import asyncio
-import os
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +8,11 @@ import pytest
 
 from assistant.store.database import StoreSettings
 from assistant.store.store import open_store
+from tests.doubles.forked import forked_script
 from tests.doubles.small_context import SmallContext
 from tests.flow.turns.house import House, ask, texts
 from tests.flow.turns.test_compaction import summary_in, until_cut
 from tests.flow.turns.test_turns_of_the_inbox import Told
-
-ROOT = Path(__file__).parents[3]
 
 
 async def told_of_cuts(house: House) -> int:
@@ -26,9 +23,7 @@ async def told_of_cuts(house: House) -> int:
 @pytest.mark.parametrize("boundary", ["asked", "written", "stored"])
 async def test_a_kill_leaves_the_session_as_before_or_cut(url: str, tmp_path: Path, boundary: str) -> None:
     script = Path(__file__).with_name("cut_process.py")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = await asyncio.create_subprocess_exec(sys.executable, str(script), boundary, url, str(tmp_path), env=environment)
-    async with asyncio.timeout(60):
+    async with forked_script(script, boundary, url, str(tmp_path)) as process, asyncio.timeout(60):
         assert await process.wait() == -9
     store = await open_store(StoreSettings(url=url), tmp_path / "state")
     house, model = House(store, tmp_path), SmallContext(6_000)

@@ -1,9 +1,6 @@
 """A job's process is killed; the next one goes on at the node that was cut off, and no effect happens twice."""
 
 import asyncio
-import os
-import sys
-from asyncio.subprocess import PIPE
 from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
@@ -13,11 +10,11 @@ import pytest
 from assistant.contracts.messages import UserMessage
 from assistant.contracts.workflows import Job, JobFailed, NewJob
 from assistant.testing.scripted import ScriptedModel
+from tests.doubles.forked import forked_script
 from tests.flow.outgoing import open_outbox
 
 from .works import OWNER, Gate, Works
 
-ROOT = Path(__file__).parents[3]
 SCRIPT = Path(__file__).with_name("job_process.py")
 MAIN = """
 inputs: {chat: text}
@@ -41,28 +38,16 @@ BOUNDARIES = [
 
 async def until_killed(folder: Path, workflow: str, passed: Collection[str]) -> str:
     """Run it until the first boundary that is not among `passed`, and kill it there. Returns that boundary, or how the job ended."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, str(SCRIPT), str(folder), workflow, stdin=PIPE, stdout=PIPE, env=environment
-    )
-    assert process.stdout is not None
-    assert process.stdin is not None
-    try:
-        async with asyncio.timeout(40):
-            while said := (await process.stdout.readline()).decode().strip():
-                kind, _, rest = said.partition(" ")
-                if kind == "ended":
-                    assert await process.wait() == 0
-                    return rest
-                if rest not in passed:
-                    return rest
-                process.stdin.write(b"go on\n")
-                await process.stdin.drain()
-        raise AssertionError("it ended without a word")
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+    async with forked_script(SCRIPT, str(folder), workflow) as script, asyncio.timeout(40):
+        while said := (await script.stdout.readline()).decode().strip():
+            kind, _, rest = said.partition(" ")
+            if kind == "ended":
+                assert await script.wait() == 0
+                return rest
+            if rest not in passed:
+                return rest
+            script.tell("go on")
+    raise AssertionError("it ended without a word")
 
 
 async def kept(folder: Path) -> tuple[Job, int, list[str]]:
