@@ -36,14 +36,14 @@ class NtfyChannel(ChatChannel):
         [token] = revealed(settings.token)
         self._settings = settings
         self._http = http = PlatformHttp(self.name, version=context.version, proxy=settings.proxy, bearer=token, base=settings.server)
-        super().__init__(Manners(), context, NtfyWire(http, settings), RULES, closes=http, pause=pause)
+        super().__init__(Manners(), context, NtfyWire(http, settings), RULES, plan=self._planned, closes=http, pause=pause)
         self._topics = {each.replies: name for name, each in settings.topics.items() if each.replies is not None}
 
     def limits(self, address: Address) -> Sequence[Limit]:
         """60 at once, then one in 5 s. https://docs.ntfy.sh/publish/#limitations"""
         return (Limit(key=self.name, amount=60, seconds=300),)
 
-    def plan(self, event: OutboundEvent) -> Sequence[OutboundPart]:
+    def _planned(self, event: OutboundEvent) -> Sequence[OutboundPart]:
         topic = self._settings.topics.get(event.address.chat_id)
         return plan_message(event, ONE_WAY if topic is not None and topic.replies is None else RULES)
 
