@@ -40,11 +40,13 @@ class DiscordChannel(ChatChannel):
         self._sender = PartSender(
             wire, context.files, channel=self.name, seconds=waits.send, keyed=True, edits_files=True, earlier=wire.earlier
         )
+        self.send = self._timed
         self.conversation = replace(self.conversation, begin=lambda: DiscordWire(rest))
         self._catch_up = CatchUp(rest, waits.again)
 
-    async def send(self, sending: Sending) -> Receipt:
-        receipt = await super().send(sending)
+    async def _timed(self, sending: Sending) -> Receipt:
+        """A receipt with Discord's own time."""
+        receipt = await self._sender.send(sending)
         if sending.replaces == receipt.message_id or receipt.message_id is None:
             return receipt
         return replace(receipt, at=discord.utils.snowflake_time(int(receipt.message_id)))

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Literal, Protocol
 
 from assistant.contracts.channels import ChannelContext, ChannelLink, Sending
-from assistant.contracts.outbox import OutboundEvent, OutboundPart, Receipt
+from assistant.contracts.outbox import OutboundEvent, OutboundPart
 from channels.kit.calls import HeldLink
 from channels.kit.conversation import ChatConversation, ChatWire
 from channels.kit.hearing import Hearing
@@ -19,6 +19,12 @@ from channels.settings import ChatSettings
 
 class PlatformWire(Posting, ChatWire, Protocol):
     """Both halves of an adapter's calls."""
+
+
+class Planning(Protocol):
+    """See `contracts.channels.Channel.plan`."""
+
+    def __call__(self, event: OutboundEvent) -> Sequence[OutboundPart]: ...
 
 
 class Closing(Protocol):
@@ -51,7 +57,7 @@ class ChatChannel(ABC):
         *,
         closes: Closing,
         channels: Collection[str] = (),
-        plan: Callable[[OutboundEvent], Sequence[OutboundPart]] | None = None,
+        plan: Planning | None = None,
         earlier: Callable[[Sending], Awaitable[str | None]] | None = None,
         first_part: Callable[[str], str] | None = None,
         typing_seconds: float = 8.0,
@@ -60,8 +66,8 @@ class ChatChannel(ABC):
     ) -> None:
         """`closes`: what is closed with it. `channels`: see `Hearing`. `plan`: None: `plan_message`. `earlier`: see `PartSender`. `first_part`,
         `typing_seconds` and `preview_seconds`: see `ChatConversation`. `pause`: seconds before a retry where the store can't be written."""
-        self._plan = plan or partial(plan_message, rules=rules)
-        self._sender = PartSender(wire, context.files, channel=self.name, keyed=self.keyed, earlier=earlier)
+        self.plan: Planning = plan or partial(plan_message, rules=rules)
+        self.send = PartSender(wire, context.files, channel=self.name, keyed=self.keyed, earlier=earlier).send
         self.conversation = ChatConversation(
             wire=wire,
             react_emoji=manners.react_emoji,
@@ -76,12 +82,6 @@ class ChatChannel(ABC):
         self._intake = Intake(self.name, pause=pause)
         self._link = HeldLink()
         self._detail = ""
-
-    def plan(self, event: OutboundEvent) -> Sequence[OutboundPart]:
-        return self._plan(event)
-
-    async def send(self, sending: Sending) -> Receipt:
-        return await self._sender.send(sending)
 
     @abstractmethod
     async def identity(self) -> str: ...

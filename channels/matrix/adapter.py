@@ -5,12 +5,8 @@ from functools import partial
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext, ChannelLink, Limit
-from channels.kit.conversation import ChatConversation
-from channels.kit.hearing import Hearing
+from channels.kit.chats import ChatChannel
 from channels.kit.http import Answered
-from channels.kit.intake import Intake
-from channels.kit.planning import plan_message
-from channels.kit.sender import PartSender
 from channels.kit.values import text_at
 from channels.matrix.api import Login, MatrixApi, path_of
 from channels.matrix.invitations import Invitations
@@ -23,27 +19,18 @@ from channels.matrix.wire import RULES, MatrixWire
 from channels.text.blocks import is_visible
 
 
-class MatrixChannel:
+class MatrixChannel(ChatChannel):
     """An account on Matrix. See `contracts.channels.Channel`."""
 
     name = "matrix"
     keyed = True
-    plan = staticmethod(partial(plan_message, rules=RULES))
 
     def __init__(self, settings: MatrixSettings, context: ChannelContext, *, pause: float = 1.0) -> None:
-        """`pause`: seconds before the first retry where the store can't be written."""
         self._api = api = MatrixApi(settings, context)
         self._rooms, places = Rooms(), Places(api)
         self._secrecy = Secrecy(api, self._rooms, settings, context)
         wire = MatrixWire(api, places, self._secrecy)
-        self.send = PartSender(wire, context.files, channel=self.name).send
-        self.conversation = ChatConversation(
-            wire=wire,
-            react_emoji=settings.react_emoji,
-            previews=settings.preview == "edit",
-            first_part=lambda text: text if is_visible(text) else "",
-            preview_seconds=2.0,
-        )
+        super().__init__(settings, context, wire, RULES, closes=api.http, first_part=_visible, preview_seconds=2.0, pause=pause)
         self._syncing = partial(
             Syncing,
             api=api,
@@ -54,8 +41,8 @@ class MatrixChannel:
             wire=wire,
             settings=settings,
             notes=context.notes,
-            intake=Intake(self.name, pause=pause),
-            hearing=Hearing(settings.groups, allow_bots=settings.allow_bots),
+            intake=self._intake,
+            hearing=self._hearing,
         )
 
     def limits(self, address: Address) -> Sequence[Limit]:
@@ -78,7 +65,7 @@ class MatrixChannel:
 
     async def close(self) -> None:
         await self._secrecy.close()
-        await self._api.http.close()
+        await super().close()
 
     async def _name(self, login: Login) -> str:
         """The account's display name, by which people call it."""
@@ -89,3 +76,7 @@ class MatrixChannel:
                 return ""
             raise
         return text_at(profile, "displayname")
+
+
+def _visible(text: str) -> str:
+    return text if is_visible(text) else ""

@@ -5,14 +5,14 @@ from typing import Final, Literal, Self
 
 from pydantic import AliasChoices, Field, model_validator
 
-from assistant.contracts.channels import ChannelSettings, SenderId
-from channels.settings import GroupPolicy, OptionalText, PreviewMode, SecretText
+from assistant.contracts.channels import SenderId
+from channels.settings import ChatSettings, GroupPolicy, OptionalText, SecretText
 
 USER: Final = re.compile(r"@[^:\s]{1,200}:[^\s/]{1,200}")
 """https://spec.matrix.org/latest/appendices/#user-identifiers"""
 
 
-class MatrixSettings(ChannelSettings):
+class MatrixSettings(ChatSettings):
     """An account of its own on a home server, with its access token, or its user id and password."""
 
     homeserver: str = "https://matrix.org"
@@ -40,15 +40,10 @@ class MatrixSettings(ChannelSettings):
     """The reaction to an accepted message; empty: none."""
     read_receipts: bool = True
     """Whether accepted messages are marked as read."""
-    preview: PreviewMode = "off"
-    """Whether an answer is shown while it is made, by edits of one message, at most one in 2 s. nanobot's `streaming` (true: `"edit"`) is its old
-    name."""
     reply_to_message: bool = False
     """Whether answers in direct chats refer to the message that they answer, too; in groups they always do."""
     encryption: bool = Field(default=True, validation_alias=AliasChoices("encryption", "e2eeEnabled", "e2ee_enabled"))
     """Whether encrypted rooms are read and written, where the extra `matrix` is installed. nanobot's `e2eeEnabled` is its old name."""
-    proxy: OptionalText = None
-    """A proxy: `"http://127.0.0.1:3128"`, `"socks5://127.0.0.1:1080"`. null: what the environment says (HTTPS_PROXY, ALL_PROXY, NO_PROXY)."""
 
     @property
     def quotes_in_private(self) -> bool:

@@ -9,17 +9,16 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext, ChannelFailed, ChannelLink, Limit
 from assistant.contracts.inbox import InboundFile, InboundMessage, Sender
 from assistant.contracts.outbox import OutboundEvent, OutboundPart
+from channels.kit.chats import ChatChannel, Manners
 from channels.kit.commands import command_of, pressed
-from channels.kit.conversation import ChatConversation
 from channels.kit.files import inbound_file
 from channels.kit.http import PlatformHttp, stream_lines
-from channels.kit.intake import Intake
 from channels.kit.planning import plan_message
 from channels.kit.refusals import connecting
-from channels.kit.sender import PartSender
 from channels.kit.values import id_at, loads, number_at, text_at, time_at, value_at
 from channels.ntfy.settings import NtfySettings
 from channels.ntfy.wire import ONE_WAY, PLATFORM, RULES, SETTING, NtfyWire
+from channels.settings import revealed
 
 _QUIET: Final = 100.0
 """Seconds without a line after which the connection is dead: the server sends one every 45."""
@@ -28,31 +27,23 @@ _OLDEST: Final = "12h"
 """How long ntfy.sh keeps messages."""
 
 
-class NtfyChannel:
+class NtfyChannel(ChatChannel):
     """See `contracts.channels.Channel`."""
 
     name = "ntfy"
-    keyed = False
 
     def __init__(self, settings: NtfySettings, context: ChannelContext, *, pause: float = 1.0) -> None:
-        """`pause`: seconds before the first retry where the store can't be written."""
-        token = settings.token.get_secret_value() if settings.token else ""
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        [token] = revealed(settings.token)
         self._settings = settings
-        self._http = PlatformHttp(
-            self.name, version=context.version, proxy=settings.proxy, secrets=[token], headers=headers, base=settings.server
-        )
-        wire = NtfyWire(self._http, settings)
-        self.send = PartSender(wire, context.files, channel=self.name).send
-        self.conversation = ChatConversation(wire=wire)
-        self._intake = Intake(self.name, pause=pause)
-        self._names = {each.replies: name for name, each in settings.topics.items() if each.replies is not None}
+        self._http = http = PlatformHttp(self.name, version=context.version, proxy=settings.proxy, bearer=token, base=settings.server)
+        super().__init__(Manners(), context, NtfyWire(http, settings), RULES, plan=self._planned, closes=http, pause=pause)
+        self._topics = {each.replies: name for name, each in settings.topics.items() if each.replies is not None}
 
     def limits(self, address: Address) -> Sequence[Limit]:
         """60 at once, then one in 5 s. https://docs.ntfy.sh/publish/#limitations"""
         return (Limit(key=self.name, amount=60, seconds=300),)
 
-    def plan(self, event: OutboundEvent) -> Sequence[OutboundPart]:
+    def _planned(self, event: OutboundEvent) -> Sequence[OutboundPart]:
         topic = self._settings.topics.get(event.address.chat_id)
         return plan_message(event, ONE_WAY if topic is not None and topic.replies is None else RULES)
 
@@ -63,12 +54,12 @@ class NtfyChannel:
 
     async def run(self, link: ChannelLink) -> None:
         detail = await self.identity()
-        if not self._names:
+        if not self._topics:
             link.connected(detail)
             await asyncio.Event().wait()
-        topics = ",".join(sorted(self._names))
+        topics = ",".join(sorted(self._topics))
         seen = await link.last_seen()
-        since = max((seen[name] for name in self._names.values() if name in seen), key=_time_of, default="")
+        since = max((seen[name] for name in self._topics.values() if name in seen), key=_time_of, default="")
         after = str(int(_time_of(since)) - 1) if since else _OLDEST
         with connecting(PLATFORM, setting=SETTING):
             async with (
@@ -78,9 +69,6 @@ class NtfyChannel:
                 async for line in lines:
                     await self._take(link, line, detail)
         raise ChannelFailed(f"{PLATFORM} ended the stream.")
-
-    async def close(self) -> None:
-        await self._http.close()
 
     async def _take(self, link: ChannelLink, line: bytes, detail: str) -> None:
         try:
@@ -97,7 +85,7 @@ class NtfyChannel:
 
     def _read(self, event: Mapping[str, Any]) -> InboundMessage | None:
         """None: it is not of a topic of ours, or says nothing. https://docs.ntfy.sh/subscribe/api/#json-message-format"""
-        name = self._names.get(text_at(event, "topic"))
+        name = self._topics.get(text_at(event, "topic"))
         id, time, text = id_at(event, "id"), number_at(event, "time"), text_at(event, "message")
         if name is None or not id or not time:
             return None

@@ -5,7 +5,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any, Final, Literal
 from xml.etree.ElementTree import Element
 
@@ -15,14 +14,11 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.channels import ChannelContext, ChannelFailed, ChannelLink, Limit
 from assistant.contracts.errors import traceback_location
 from assistant.contracts.inbox import InboundMessage, Quote, Sender
+from channels.kit.chats import ChatChannel, Manners
 from channels.kit.commands import command_of
-from channels.kit.conversation import ChatConversation
-from channels.kit.hearing import Hearing, Overheard
+from channels.kit.hearing import Overheard
 from channels.kit.http import PlatformError, PlatformHttp
-from channels.kit.intake import Intake
-from channels.kit.planning import plan_message
 from channels.kit.refusals import connecting
-from channels.kit.sender import PartSender
 from channels.xmpp.session import XmppSession, error_in, jid_of
 from channels.xmpp.settings import XmppSettings
 from channels.xmpp.stanzas import Stanza, add, archived, read_stanza
@@ -39,7 +35,7 @@ _QUIET: Final = 60.0
 """Seconds without a message after which the connection is tried."""
 
 
-class XmppChannel:
+class XmppChannel(ChatChannel):
     """See `contracts.channels.Channel`."""
 
     name = "xmpp"
@@ -47,27 +43,16 @@ class XmppChannel:
     """The key is the message's id, but a server passes one that comes twice on twice."""
 
     def __init__(self, settings: XmppSettings, context: ChannelContext, *, pause: float = 1.0) -> None:
-        """`pause`: seconds before the first retry where the store can't be written."""
         self._settings = settings
-        self._notes = context.notes
         self._arrived: asyncio.Queue[Element] = asyncio.Queue(_MOST_WAITING)
         self._lost = False
         self._listening = False
         self._session = XmppSession(settings, heard=self._hear)
-        self._http = PlatformHttp(self.name, version=context.version)
-        self._wire = XmppWire(settings, self._session, self._http)
-        self.send = PartSender(self._wire, context.files, channel=self.name, earlier=self._wire.earlier).send
-        rules = rules_of(settings)
-        self.plan = partial(plan_message, rules=rules)
-        self.conversation = ChatConversation(
-            wire=self._wire,
-            previews=settings.preview == "edit",
-            first_part=rules.first,
-            typing_seconds=20.0,
-            preview_seconds=2.0,
-        )
-        self._hearing = Hearing(settings.groups)
-        self._intake = Intake(self.name, pause=pause)
+        http = PlatformHttp(self.name, version=context.version)
+        self._wire = wire = XmppWire(settings, self._session, http)
+        manners = Manners(groups=settings.groups, preview=settings.preview)
+        super().__init__(manners, context, wire, rules_of(settings), earlier=wire.earlier, closes=http, typing_seconds=20.0, pause=pause)
+        self.conversation = replace(self.conversation, preview_seconds=2.0)
 
     def limits(self, address: Address) -> Sequence[Limit]:
         """Servers slow down those who send much: prosody takes 10 kB/s."""
@@ -87,7 +72,7 @@ class XmppChannel:
 
     async def close(self) -> None:
         await self._session.close()
-        await self._http.close()
+        await super().close()
 
     async def _run(self, link: ChannelLink) -> None:
         client = await self._session.client()
