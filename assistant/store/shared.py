@@ -5,6 +5,7 @@ in the transaction of that row, and taken in the transaction that sees that no r
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -64,20 +65,24 @@ class SharedFolder:
                 raise StoreUnavailable("A stored file could not be read from where it is kept. Try again later.")
 
     async def publish(
-        self, digests: Collection[str], add: Callable[[Transaction], object] = lambda _: None, *, renewed: Collection[str] = ()
+        self,
+        wanted: Collection[tuple[str, str]],
+        add: Callable[[Transaction], object] = lambda _: None,
+        *,
+        renewed: Collection[str] = (),
     ) -> None:
-        """Keep what the folder has of these files for every server, from the transaction of `add` on. What has its name is not written again, but
-        what belongs to a `renewed` one. Raises FileNotFoundError where a file is removed from the folder meanwhile."""
-        there = await asyncio.to_thread(self._there, digests)
-        again = {self._name(digest, suffix) for digest in renewed for suffix in self._suffixes if suffix} & there.keys()
+        """Keep files (digest, suffix) of the folder for every server, from the transaction of `add` on. What has its name is not written again, but
+        what belongs to a `renewed` one. Raises FileNotFoundError where one is not in the folder any more."""
+        paths = {self._name(digest, suffix): self._files.path(digest, suffix) for digest, suffix in wanted}
+        again = {self._name(digest, suffix) for digest, suffix in wanted if suffix and digest in renewed}
         fresh: dict[str, str] = {}
         while True:
-            known = await self._known(there)
-            for name in there:
-                if name not in fresh and (name in again or name not in known):
-                    fresh[name] = await self._written(there[name])
+            known = await self._known(paths)
+            for name in paths.keys() - fresh.keys():
+                if name in again or name not in known:
+                    fresh[name] = await self._written(paths[name])
             try:
-                return await self._database.write(lambda connection: self._add(connection, there, fresh, again, add))
+                return await self._database.write(lambda connection: self._add(connection, paths, fresh, again, add))
             except _NameTaken:
                 continue
 
@@ -103,21 +108,19 @@ class SharedFolder:
             if tables:
                 some = await self._held(some, tables)
             there = await asyncio.to_thread(self._there, some)
-            prefix = len(self._kind) + 1
-            missing = there.keys() - await self._known(there)
-            for digest in sorted({name[prefix : prefix + _DIGEST_LENGTH] for name in missing}):
-                try:
-                    await self.publish([digest])
-                except FileNotFoundError:  # removed just now
-                    continue
+            known = await self._known(there)
+            missing = [file for name, file in there.items() if name not in known]
+            for digest in sorted({digest for digest, _ in missing}):
+                with contextlib.suppress(FileNotFoundError):  # removed just now
+                    await self.publish([file for file in missing if file[0] == digest])
 
     def _name(self, digest: str, suffix: str) -> str:
         return f"{self._kind}/{digest}{suffix}"
 
-    def _there(self, digests: Collection[str]) -> dict[str, Path]:
+    def _there(self, digests: Collection[str]) -> dict[str, tuple[str, str]]:
         """The files of the folder, by name."""
-        paths = {self._name(digest, suffix): self._files.path(digest, suffix) for digest in digests for suffix in self._suffixes}
-        return {name: path for name, path in paths.items() if path.is_file()}
+        files = [(digest, suffix) for digest in digests for suffix in self._suffixes]
+        return {self._name(*file): file for file in files if self._files.path(*file).is_file()}
 
     async def _held(self, digests: Sequence[str], tables: Sequence[str]) -> list[str]:
         def look(connection: Transaction) -> list[str]:

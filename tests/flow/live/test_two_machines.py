@@ -35,7 +35,9 @@ class Replicas:
 async def replicas(request: pytest.FixtureRequest, postgres_server: str, tmp_path: Path) -> AsyncGenerator[Replicas]:
     async with AsyncExitStack() as stack:
         url = stack.enter_context(empty_database(postgres_server))
-        model, telegram, s3 = [await stack.enter_async_context(each) for each in (ModelServer(), TelegramServer(), S3Server())]
+        model = await stack.enter_async_context(ModelServer())
+        telegram = await stack.enter_async_context(TelegramServer())
+        s3 = await stack.enter_async_context(S3Server())
         where = {"files": "s3", "s3": s3.config} if request.param == "s3" else {}
         config = {**with_model(model.url), "store": {"url": url, **where}}
         channel = {"enabled": True, "token": telegram.token, "apiBase": telegram.url, "owners": ["123456789"]}
