@@ -16,7 +16,7 @@ from assistant.store.codec import to_micros
 from assistant.store.database import Database, SqlValue, Transaction, select_in
 from assistant.store.places import DROP_BLOB, Blob, SharedPlaces
 
-BLOB = "SELECT id, place, size, sha256 FROM blobs WHERE name = :name"
+_BLOB = "name, id, place, size, sha256"
 GIVE_NAME = """
     UPDATE blobs SET name = :name WHERE id = :id AND name IS NULL AND at > 0
     AND NOT EXISTS (SELECT 1 FROM blobs AS other WHERE other.name = :name)"""
@@ -55,14 +55,18 @@ class SharedFolder:
         """Put into the folder what it lacks of a file. The last suffix is there only where the others are, as far as they exist."""
         if await asyncio.to_thread(self._files.path(digest, suffixes[-1]).is_file):
             return
-        for suffix in suffixes:
-            for _ in range(2):
-                rows = await self._database.select(BLOB, {"name": self._name(digest, suffix)})
-                blob = Blob(*rows[0]) if rows else None
-                if blob is None or await self._files.take(self.places.read(blob), digest, suffix, blob.sha256):
-                    break
-            else:
-                raise StoreUnavailable("A stored file could not be read from where it is kept. Try again later.")
+        names = {self._name(digest, suffix): suffix for suffix in suffixes}
+        for _ in range(2):
+            rows = await self._database.read(lambda connection: select_in(connection, _BLOB, "name", names, "blobs"))
+            found = {names[name]: Blob(*blob) for name, *blob in rows}
+            read = [
+                await self._files.take(self.places.read(found[each]), digest, each, found[each].sha256)
+                for each in suffixes
+                if each in found
+            ]
+            if all(read):
+                return
+        raise StoreUnavailable("A stored file could not be read from where it is kept. Try again later.")
 
     async def publish(
         self,
@@ -84,7 +88,7 @@ class SharedFolder:
             try:
                 return await self._database.write(lambda connection: self._add(connection, paths, fresh, again, add))
             except _NameTaken:
-                continue
+                fresh.clear()
 
     def drop(self, connection: Transaction, digests: Iterable[str], before: int = _ALWAYS) -> set[str]:
         """Take the names of files, unless they were kept since `before`; returns whose. `SharedPlaces.reap` removes the bytes."""
@@ -98,7 +102,8 @@ class SharedFolder:
         # Names of this package's own schema only.
         free = " ".join(f"AND NOT EXISTS (SELECT 1 FROM {table} WHERE {table}.digest = {digest})" for table in tables)  # noqa: S608
         statement = f"SELECT DISTINCT {digest} FROM blobs WHERE name LIKE :kind AND at < :before {free}"  # noqa: S608 - as above
-        return [found for (found,) in await self._database.select(statement, {"kind": f"{self._kind}/%", "before": before})]
+        values: dict[str, SqlValue] = {"kind": f"{self._kind}/%", "before": before}
+        return [found for (found,) in await self._database.beside(lambda connection: connection.execute(statement, values))]
 
     async def carry(self, digests: Sequence[str], tables: Sequence[str] = ()) -> None:
         """Keep for every server what lies in this folder alone, as it does where the setting was another one. `tables`: whose rows refer to it;
