@@ -73,6 +73,8 @@ async def sweep(services: Services) -> None:
             await store.ledger.forget_windows(now - _LONGEST_WINDOW)
             await store.jobs.purge(now - timedelta(days=config.workflows.keep_days))
             await store.tasks.purge(now - timedelta(days=config.tasks.keep_days))
+            await store.attachments.carry()
+            await store.media.carry()
         except NanobotError as error:
             log.warning("store.not_swept code=%s", error.code)
         except OSError as error:

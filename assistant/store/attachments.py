@@ -158,9 +158,13 @@ class AttachmentStore:
         if shared is None:
             return await self._collect(here)
         removed = await self._collect(sorted({*here, *await shared.unheld(_HOLDING)}))
-        await shared.carry(await asyncio.to_thread(self._files.digests), _HOLDING)
         await shared.places.reap()
         return removed
+
+    async def carry(self) -> None:
+        """Keep for every server what was kept in this folder alone, as before an upgrade."""
+        if self._files.shared is not None:
+            await self._files.shared.carry(await asyncio.to_thread(self._files.digests), _HOLDING)
 
     async def collect(self, digests: Sequence[str]) -> int:
         """Remove those of the files that no attachment, upload or response holds any more; returns how many."""

@@ -22,10 +22,13 @@ class S3Settings(Settings):
     bucket: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$")]
     """It must exist."""
     region: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")] = "us-east-1"
+    """As the store calls it; many take any."""
     prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._/-]*$")] = "nanobot/"
     """What the names of objects begin with."""
     key_id: str
+    """Of an access key that may put, get and delete objects there."""
     secret: SecretStr
+    """The access key's secret."""
     smaller_in_database: Annotated[int, Field(ge=0)] = 65_536
     """Files of fewer bytes than that are kept in the database, which has them sooner."""
 

@@ -39,7 +39,7 @@ class MediaFolder:
     async def keep(self, path: Path, name: str) -> Media:
         media = await asyncio.to_thread(self._keep, path, display_name(name, "file"))
         if self._shared is not None and self._shared.places.keep:
-            await self._shared.publish([media.digest])
+            await self._shared.publish([(media.digest, "")])
         return media
 
     def path(self, media: Media) -> Path:
@@ -70,9 +70,13 @@ class MediaFolder:
             # The writer's turn keeps events that refer to these files from being enqueued; `alone`, so that what it sees is committed.
             removed += await self._database.write(remove_unheld, alone=True)
         if shared is not None:
-            await shared.carry(await asyncio.to_thread(self._files.digests), ["outbox_media"])
             await shared.places.reap()
         return removed
+
+    async def carry(self) -> None:
+        """Keep for every server what was kept in this folder alone."""
+        if self._shared is not None:
+            await self._shared.carry(await asyncio.to_thread(self._files.digests), ["outbox_media"])
 
     def _keep(self, path: Path, name: str) -> Media:
         # Opened without waiting, so that a pipe is refused and does not block.

@@ -25,7 +25,6 @@ log = logging.getLogger(__name__)
 _BLOCK = 1 << 20
 _HOLD = 0x6E616E6F626C6F
 """The advisory lock of a backup that reads what has lost its name meanwhile."""
-_HELD = f"SELECT NOT pg_try_advisory_xact_lock_shared({_HOLD})"
 _UNFINISHED = timedelta(days=1)
 """After that what has no name yet is taken for a dead process's."""
 
@@ -125,19 +124,26 @@ class SharedPlaces:
         before = to_micros(self._clock() - _UNFINISHED)
 
         def begin(connection: Transaction) -> None:
-            if not connection.execute(_HELD)[0][0]:
+            if connection.execute(f"SELECT pg_try_advisory_xact_lock_shared({_HOLD})")[0][0]:
                 connection.execute(BEGIN_REMOVAL, {"before": before})
 
-        await self._database.beside(begin)
         failed: set[str] = set()
-        for id, place in await self._database.select(REMOVABLE):
-            if place not in failed:
-                try:
-                    await self._of(place).remove(id)
-                    await self._database.execute(REMOVE_BLOB, {"id": id})
-                except StoreUnavailable as error:
+        try:
+            await self._database.write(begin)
+            for id, place in await self._database.select(REMOVABLE):
+                if place not in failed and not await self._removed(id, place):
                     failed.add(place)
-                    log.warning("store.bytes_not_removed place=%s why=%s", place, error.message)
+        except StoreUnavailable as error:
+            log.warning("store.bytes_not_removed why=%s", error.message)
+
+    async def _removed(self, id: str, place: str) -> bool:
+        try:
+            await self._of(place).remove(id)
+        except StoreUnavailable as error:
+            log.warning("store.bytes_not_removed place=%s why=%s", place, error.message)
+            return False
+        await self._database.beside(lambda connection: connection.execute(REMOVE_BLOB, {"id": id}), relaxed=True)
+        return True
 
     async def check(self) -> str:
         """Write, read and remove some bytes where large files are kept. Returns where that is. Raises StoreUnavailable."""
@@ -159,7 +165,8 @@ class SharedPlaces:
     async def _put(self, place: str, source: BinaryIO, size: int, digest: str) -> str:
         id = new_id("blob")
         values = {"id": id, "place": place, "size": size, "sha256": digest, "at": to_micros(self._clock())}
-        await self._database.execute(ADD_BLOB, values)
+        # Elsewhere than in the database, the row is on the disk before the bytes are there.
+        await self._database.beside(lambda connection: connection.execute(ADD_BLOB, values), relaxed=place == "database")
         await self._of(place).put(id, source, size, digest)
         return id
 

@@ -41,9 +41,10 @@ class ReadingStore(BlobStore):
                 if not await asyncio.to_thread(self._is_whole, digest, source):
                     await asyncio.to_thread(self.store, digest, reading, source)
             return None
+        wanted = [(digest, suffix) for digest, reading, source in files for suffix in _suffixes_of(reading, source)]
         while True:
             try:
-                return await self.shared.publish([file[0] for file in files], add, renewed=renewed)
+                return await self.shared.publish(wanted, add, renewed=renewed)
             except FileNotFoundError:  # collected here, before its row was added
                 renewed = [file[0] for file in files if await asyncio.to_thread(self.store, *file)]
 
@@ -119,3 +120,11 @@ class ReadingStore(BlobStore):
 
     def _is_whole(self, digest: str, source: Path | None) -> bool:
         return self.path(digest, _READING).is_file() and (source is None or self.path(digest).is_file())
+
+
+def _suffixes_of(reading: ReadDocument | ReadImage, source: Path | None) -> list[str]:
+    """What is stored of a file."""
+    received = [""] if source is not None else []
+    if isinstance(reading, ReadImage):
+        return [*received, _IMAGE, _READING]
+    return [*received, *([_PICTURES] if any(picture.data for picture in reading.pictures) else []), _READING]

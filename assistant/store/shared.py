@@ -5,6 +5,7 @@ in the transaction of that row, and taken in the transaction that sees that no r
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from assistant.store.codec import to_micros
 from assistant.store.database import Database, SqlValue, Transaction, select_in
 from assistant.store.places import DROP_BLOB, Blob, SharedPlaces
 
-BLOB = "SELECT id, place, size, sha256 FROM blobs WHERE name = :name"
+_BLOB = "name, id, place, size, sha256"
 GIVE_NAME = """
     UPDATE blobs SET name = :name WHERE id = :id AND name IS NULL AND at > 0
     AND NOT EXISTS (SELECT 1 FROM blobs AS other WHERE other.name = :name)"""
@@ -54,32 +55,40 @@ class SharedFolder:
         """Put into the folder what it lacks of a file. The last suffix is there only where the others are, as far as they exist."""
         if await asyncio.to_thread(self._files.path(digest, suffixes[-1]).is_file):
             return
-        for suffix in suffixes:
-            for _ in range(2):
-                rows = await self._database.select(BLOB, {"name": self._name(digest, suffix)})
-                blob = Blob(*rows[0]) if rows else None
-                if blob is None or await self._files.take(self.places.read(blob), digest, suffix, blob.sha256):
-                    break
-            else:
-                raise StoreUnavailable("A stored file could not be read from where it is kept. Try again later.")
+        names = {self._name(digest, suffix): suffix for suffix in suffixes}
+        for _ in range(2):
+            rows = await self._database.read(lambda connection: select_in(connection, _BLOB, "name", names, "blobs"))
+            found = {names[name]: Blob(*blob) for name, *blob in rows}
+            read = [
+                await self._files.take(self.places.read(found[each]), digest, each, found[each].sha256)
+                for each in suffixes
+                if each in found
+            ]
+            if all(read):
+                return
+        raise StoreUnavailable("A stored file could not be read from where it is kept. Try again later.")
 
     async def publish(
-        self, digests: Collection[str], add: Callable[[Transaction], object] = lambda _: None, *, renewed: Collection[str] = ()
+        self,
+        wanted: Collection[tuple[str, str]],
+        add: Callable[[Transaction], object] = lambda _: None,
+        *,
+        renewed: Collection[str] = (),
     ) -> None:
-        """Keep what the folder has of these files for every server, from the transaction of `add` on. What has its name is not written again, but
-        what belongs to a `renewed` one. Raises FileNotFoundError where a file is removed from the folder meanwhile."""
-        there = await asyncio.to_thread(self._there, digests)
-        again = {self._name(digest, suffix) for digest in renewed for suffix in self._suffixes if suffix} & there.keys()
+        """Keep files (digest, suffix) of the folder for every server, from the transaction of `add` on. What has its name is not written again, but
+        what belongs to a `renewed` one. Raises FileNotFoundError where one is not in the folder any more."""
+        paths = {self._name(digest, suffix): self._files.path(digest, suffix) for digest, suffix in wanted}
+        again = {self._name(digest, suffix) for digest, suffix in wanted if suffix and digest in renewed}
         fresh: dict[str, str] = {}
         while True:
-            known = await self._known(there)
-            for name in there:
-                if name not in fresh and (name in again or name not in known):
-                    fresh[name] = await self._written(there[name])
+            known = await self._known(paths)
+            for name in paths.keys() - fresh.keys():
+                if name in again or name not in known:
+                    fresh[name] = await self._written(paths[name])
             try:
-                return await self._database.write(lambda connection: self._add(connection, there, fresh, again, add))
+                return await self._database.write(lambda connection: self._add(connection, paths, fresh, again, add))
             except _NameTaken:
-                continue
+                fresh.clear()
 
     def drop(self, connection: Transaction, digests: Iterable[str], before: int = _ALWAYS) -> set[str]:
         """Take the names of files, unless they were kept since `before`; returns whose. `SharedPlaces.reap` removes the bytes."""
@@ -93,7 +102,8 @@ class SharedFolder:
         # Names of this package's own schema only.
         free = " ".join(f"AND NOT EXISTS (SELECT 1 FROM {table} WHERE {table}.digest = {digest})" for table in tables)  # noqa: S608
         statement = f"SELECT DISTINCT {digest} FROM blobs WHERE name LIKE :kind AND at < :before {free}"  # noqa: S608 - as above
-        return [found for (found,) in await self._database.select(statement, {"kind": f"{self._kind}/%", "before": before})]
+        values: dict[str, SqlValue] = {"kind": f"{self._kind}/%", "before": before}
+        return [found for (found,) in await self._database.beside(lambda connection: connection.execute(statement, values))]
 
     async def carry(self, digests: Sequence[str], tables: Sequence[str] = ()) -> None:
         """Keep for every server what lies in this folder alone, as it does where the setting was another one. `tables`: whose rows refer to it;
@@ -103,21 +113,19 @@ class SharedFolder:
             if tables:
                 some = await self._held(some, tables)
             there = await asyncio.to_thread(self._there, some)
-            prefix = len(self._kind) + 1
-            missing = there.keys() - await self._known(there)
-            for digest in sorted({name[prefix : prefix + _DIGEST_LENGTH] for name in missing}):
-                try:
-                    await self.publish([digest])
-                except FileNotFoundError:  # removed just now
-                    continue
+            known = await self._known(there)
+            missing = [file for name, file in there.items() if name not in known]
+            for digest in sorted({digest for digest, _ in missing}):
+                with contextlib.suppress(FileNotFoundError):  # removed just now
+                    await self.publish([file for file in missing if file[0] == digest])
 
     def _name(self, digest: str, suffix: str) -> str:
         return f"{self._kind}/{digest}{suffix}"
 
-    def _there(self, digests: Collection[str]) -> dict[str, Path]:
+    def _there(self, digests: Collection[str]) -> dict[str, tuple[str, str]]:
         """The files of the folder, by name."""
-        paths = {self._name(digest, suffix): self._files.path(digest, suffix) for digest in digests for suffix in self._suffixes}
-        return {name: path for name, path in paths.items() if path.is_file()}
+        files = [(digest, suffix) for digest in digests for suffix in self._suffixes]
+        return {self._name(*file): file for file in files if self._files.path(*file).is_file()}
 
     async def _held(self, digests: Sequence[str], tables: Sequence[str]) -> list[str]:
         def look(connection: Transaction) -> list[str]:

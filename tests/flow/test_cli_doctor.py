@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.doubles.model_server import ModelServer
+from tests.doubles.s3_server import S3Server
+from tests.postgres import empty_database
 
 from .nanobot_process import Nanobot
 
@@ -73,6 +75,24 @@ def test_a_store_that_cannot_be_opened_is_wrong(tmp_path: Path):
     (tmp_path / "file").write_text("")
     done = Nanobot(folder=tmp_path)("doctor", "--model", "offline")
     assert lines(done.stdout)["store"].startswith("WRONG"), done.stdout + done.stderr
+
+
+async def test_where_servers_on_a_postgresql_keep_files_is_tried(postgres_server: str, tmp_path: Path):
+    async with S3Server() as s3:
+        with empty_database(postgres_server) as url:
+            for s3_config, well in ((s3.config, True), ({**s3.config, "bucket": "another"}, False)):
+                config = {"store": {"url": url, "files": "s3", "s3": s3_config}}
+                (tmp_path / "config.json").write_text(json.dumps(config))
+                done = await asyncio.to_thread(Nanobot(folder=tmp_path), "doctor", "--model", "offline")
+                found = lines(done.stdout)["files"]
+                if well:
+                    assert found.startswith("ok"), found
+                    assert "in the S3 store, written and read" in found
+                else:
+                    assert found.startswith("WRONG"), found
+                    assert "refuses: NoSuchBucket" in found
+                    assert "to fix it: correct store.s3" in done.stdout
+            assert s3.objects == {}
 
 
 def test_an_exposed_address_without_a_key_is_wrong(tmp_path: Path):

@@ -37,12 +37,14 @@ from assistant.store import (
     outbox_reports,
     outbox_rows,
     people,
+    places,
     reaching,
     responses,
     search,
     search_vectors,
     session_rows,
     sessions,
+    shared,
     spaces,
     summaries,
     tables,
@@ -104,6 +106,8 @@ STATEMENTS = LISTS + [
         search_vectors,
         history,
         summaries,
+        places,
+        shared,
     )
     for name, value in vars(module).items()
     if isinstance(value, str) and name.isupper() and re.match(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b", value)

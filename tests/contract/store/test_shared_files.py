@@ -162,8 +162,9 @@ async def test_what_lies_in_the_folder_is_carried_over_and_is_still_read_where_t
     await before.close()
     upgraded = await machines.open("one")
     assert await bytes_of(upgraded, file.id) == LARGE, "before the first sweep"
-    await upgraded.attachments.sweep(machines.clock.now)
-    await upgraded.media.sweep(machines.clock.now)
+    for _ in range(2):
+        await upgraded.attachments.carry()
+        await upgraded.media.carry()
     for files in (None, "folder"):
         two = await machines.open(f"two-{files}", files)
         assert await bytes_of(two, file.id) == LARGE

@@ -1,16 +1,22 @@
 """Two servers on two machines (each with a state folder of its own) and one PostgreSQL: what one was given, the other has."""
 
+import asyncio
 import io
 import json
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import httpx2
 import pytest
 from PIL import Image
 
+from assistant.contracts.documents import ReadDocument
+from assistant.contracts.turns import Upload
+from assistant.store.database import StoreSettings
+from assistant.store.store import open_store
 from tests.doubles.live_server import live_server, with_model
 from tests.doubles.model_server import ModelServer
 from tests.doubles.s3_server import S3Server
@@ -28,23 +34,41 @@ class Replicas:
     two: httpx2.AsyncClient
     model: ModelServer
     telegram: TelegramServer
-    homes: tuple[Path, Path]
+    before: str
+    """A file that the first one kept in its folder, before it was upgraded."""
+
+
+def earlier(home: Path) -> Upload:
+    home.mkdir()
+    path = home / "earlier.bin"
+    path.write_bytes(LARGE)
+    return Upload(name=path.name, path=path, size=len(LARGE), digest=sha256(LARGE).hexdigest())
+
+
+async def keep_in_the_folder(url: str, home: Path) -> str:
+    store = await open_store(StoreSettings(url=url, files="folder"), home)
+    kept = await store.files.keep("local", earlier(home), ReadDocument(format="text", text="Earlier"), "user_data")
+    await store.close()
+    return kept.id
 
 
 @pytest.fixture(params=["database", "s3"])
 async def replicas(request: pytest.FixtureRequest, postgres_server: str, tmp_path: Path) -> AsyncGenerator[Replicas]:
     async with AsyncExitStack() as stack:
         url = stack.enter_context(passing_database(postgres_server))
-        model, telegram, s3 = [await stack.enter_async_context(each) for each in (ModelServer(), TelegramServer(), S3Server())]
+        model = await stack.enter_async_context(ModelServer())
+        telegram = await stack.enter_async_context(TelegramServer())
+        s3 = await stack.enter_async_context(S3Server())
         where = {"files": "s3", "s3": s3.config} if request.param == "s3" else {}
         config = {**with_model(model.url), "store": {"url": url, **where}}
         channel = {"enabled": True, "token": telegram.token, "apiBase": telegram.url, "owners": ["123456789"]}
         homes = (tmp_path / "one", tmp_path / "two")
+        before = await keep_in_the_folder(url, homes[0])
         clients: list[httpx2.AsyncClient] = []
         for home, more in zip(homes, ({}, {"channels": {"telegram": channel}}), strict=True):
             server = stack.enter_context(live_server(home, config={**config, **more}))
             clients.append(await stack.enter_async_context(httpx2.AsyncClient(base_url=server.url, timeout=30)))
-        yield Replicas(clients[0], clients[1], model, telegram, homes)
+        yield Replicas(clients[0], clients[1], model, telegram, before)
 
 
 def picture() -> bytes:
@@ -86,6 +110,8 @@ async def test_files_of_one_are_read_asked_about_sent_and_deleted_by_the_other(r
     await replicas.telegram.until(lambda: bool(replicas.telegram.ledger))
     (posted,) = replicas.telegram.ledger
     assert [(each.name, each.data) for each in posted.files] == [("plan.bin", LARGE)]
+    # What one had in its folder before an upgrade is carried over behind its first sweep.
+    assert await carried_over(two, replicas.before) == LARGE
     # Deleted by the one, it is gone for the other.
     assert (await two.delete(f"/v1/files/{file}")).json()["deleted"]
     assert (await one.get(f"/v1/files/{file}/content")).status_code == 404
@@ -97,3 +123,13 @@ def pictures(body: bytes) -> list[dict[str, dict[str, str]]]:
     return [
         each for message in messages if isinstance(message["content"], list) for each in message["content"] if each["type"] == "image_url"
     ]
+
+
+async def carried_over(client: httpx2.AsyncClient, file: str) -> bytes:
+    for _ in range(500):
+        found = await client.get(f"/v1/files/{file}/content")
+        if found.status_code == 200:
+            return found.content
+        assert found.status_code == 404
+        await asyncio.sleep(0.02)
+    raise AssertionError("it is not carried over")
