@@ -8,7 +8,7 @@ import pytest
 
 from tests.doubles.model_server import ModelServer
 from tests.doubles.s3_server import S3Server
-from tests.postgres import empty_database
+from tests.postgres import passing_database
 
 from .nanobot_process import Nanobot
 
@@ -79,7 +79,7 @@ def test_a_store_that_cannot_be_opened_is_wrong(tmp_path: Path):
 
 async def test_where_servers_on_a_postgresql_keep_files_is_tried(postgres_server: str, tmp_path: Path):
     async with S3Server() as s3:
-        with empty_database(postgres_server) as url:
+        with passing_database(postgres_server) as url:
             for s3_config, well in ((s3.config, True), ({**s3.config, "bucket": "another"}, False)):
                 config = {"store": {"url": url, "files": "s3", "s3": s3_config}}
                 (tmp_path / "config.json").write_text(json.dumps(config))
