@@ -131,6 +131,7 @@ async def check_store(loaded: Loaded) -> Finding:
         async with opened_store(loaded) as store:
             await store.sessions.check()
             freeze = await store.freezes.get()
+            standby = sorted({each.name for each in await store.channel_states.list() if each.state == "standby"})
     except ConfigError as error:
         return Finding("store", str(error), "export NANOBOT_HOME=/path/to/a/folder/that/is/yours")
     except NanobotError as error:
@@ -138,7 +139,8 @@ async def check_store(loaded: Loaded) -> Finding:
         return Finding("store", f"{where}: {error.message}", fix)
     if freeze is not None:
         return Finding("store", f"{where}, {freeze.words}", "nanobot resume")
-    return Finding("store", f"{where}, written and read")
+    held = f"; several servers share it, of which one holds {', '.join(standby)} and others stand by" if standby else ""
+    return Finding("store", f"{where}, written and read{held}")
 
 
 async def check_documents(loaded: Loaded) -> Finding:

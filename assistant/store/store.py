@@ -25,6 +25,7 @@ from assistant.store.database import AttachmentSettings, Database, DatabaseEngin
 from assistant.store.forgetting import Forgetting
 from assistant.store.freezes import FreezeStore
 from assistant.store.history import HistoryIndex
+from assistant.store.holds import HoldStore
 from assistant.store.idempotency import IdempotencyStore
 from assistant.store.imported import ImportedSessions
 from assistant.store.inbox import InboxStore
@@ -50,7 +51,7 @@ from assistant.store.summaries import SummaryStore, redact
 from assistant.store.tasks import TaskStore
 
 _SQLITE = "sqlite:///"
-HEAD = "0021"
+HEAD = "0023"
 """The newest revision in `migrations/versions`."""
 _EXISTS = {
     "sqlite": "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'",
@@ -97,6 +98,7 @@ class Store:
     audit: AuditStore
     changes: Changes
     freezes: FreezeStore
+    holds: HoldStore
     notifier: Notifier
     database: Database
     runner: Runner
@@ -212,6 +214,7 @@ def _stores(
         audit=AuditStore(database),
         changes=Changes(database),
         freezes=FreezeStore(database, notifier, clock=clock),
+        holds=HoldStore(database, runner, notifier),
         notifier=notifier,
         database=database,
         runner=runner,

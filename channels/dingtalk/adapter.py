@@ -36,7 +36,7 @@ _FILES: Final[Mapping[str, tuple[FileKind, str, str]]] = {
 
 
 class DingTalkChannel:
-    """See `contracts.channels.Channel` and `CalledChannel`."""
+    """See `contracts.channels.Channel`, `CalledChannel` and `TakesCalls`."""
 
     name = "dingtalk"
     keyed = False
@@ -57,6 +57,7 @@ class DingTalkChannel:
         self._hearing = Hearing(settings.groups)
         self._intake = Intake(self.name, pause=pause)
         self._link = HeldLink()
+        self.attach = self._link.attach
 
     def limits(self, address: Address) -> Sequence[Limit]:
         """20 a minute in a group. https://open.dingtalk.com/document/orgapp/robot-reply-and-send-messages"""

@@ -24,7 +24,7 @@ _SECONDS: Final = 25.0
 
 
 class GoogleChatChannel:
-    """See `contracts.channels.Channel` and `CalledChannel`."""
+    """See `contracts.channels.Channel`, `CalledChannel` and `TakesCalls`."""
 
     name = "googlechat"
     keyed = True
@@ -42,6 +42,7 @@ class GoogleChatChannel:
         self._hearing = Hearing(settings.groups)
         self._intake = Intake(self.name, pause=pause)
         self._link = HeldLink(seconds=seconds)
+        self.attach = self._link.attach
 
     def limits(self, address: Address) -> Sequence[Limit]:
         """https://developers.google.com/workspace/chat/limits: of a space, and of the project."""

@@ -52,26 +52,26 @@ def header(call: PlatformCall, name: str) -> str:
 
 
 class HeldLink:
-    """The link of a channel that does nothing but wait for calls."""
+    """The link of a channel that does nothing but wait for calls. See `contracts.channels.TakesCalls`."""
 
     def __init__(self, *, seconds: float = 25.0) -> None:
         """`seconds`: in which a call is taken, with those before it in its chat. The platform makes the call again, or has given it up."""
         self.now: ChannelLink | None = None
-        """None: the channel does not run now (`NOT_NOW`)."""
+        """None: nothing is taken in now (`NOT_NOW`)."""
         self._seconds = seconds
         self._chats: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def hold(self, link: ChannelLink) -> None:
-        """Until it is cancelled."""
+    def attach(self, link: ChannelLink | None) -> None:
         self.now = link
-        try:
-            await asyncio.Event().wait()
-        finally:
-            self.now = None
+
+    async def hold(self, link: ChannelLink) -> None:
+        """`Channel.run` of one that needs nothing more."""
+        self.now = link
+        await asyncio.Event().wait()
 
     async def take(self, chat: str, work: Callable[[ChannelLink], Awaitable[object]], *, reply: PlatformReply = DONE) -> PlatformReply:
-        """Do this, after what came before in its chat: a slow one holds up no other chat. Returns `reply`, or `NOT_NOW` where the channel does not
-        run or the time is over. Raises what `work` raises."""
+        """Do this, after what came before in its chat: a slow one holds up no other chat. Returns `reply`, or `NOT_NOW` where nothing is taken in or
+        the time is over. Raises what `work` raises."""
         link = self.now
         if link is None:
             return NOT_NOW

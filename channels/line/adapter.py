@@ -31,7 +31,7 @@ _NAME_SECONDS: Final = 1.0
 
 
 class LineChannel:
-    """See `contracts.channels.Channel` and `CalledChannel`."""
+    """See `contracts.channels.Channel`, `CalledChannel` and `TakesCalls`."""
 
     name = "line"
     keyed = True
@@ -55,6 +55,7 @@ class LineChannel:
         self._reader = LineReader(Hearing(settings.groups), self._wire.memory)
         self._names: Latest[str] = Latest(_MOST_NAMES)
         self._link = HeldLink()
+        self.attach = self._link.attach
 
     def limits(self, address: Address) -> Sequence[Limit]:
         """2,000 a second. https://developers.line.biz/en/reference/messaging-api/#rate-limits"""

@@ -33,7 +33,7 @@ _EMPTY: Final = PlatformReply(body=b"{}")
 
 
 class MattermostChannel:
-    """See `contracts.channels.Channel` and `CalledChannel`."""
+    """See `contracts.channels.Channel`, `CalledChannel` and `TakesCalls`."""
 
     name = "mattermost"
     keyed = True
@@ -56,7 +56,7 @@ class MattermostChannel:
         self._intake = Intake(self.name, pause=pause)
         self._missed = MissedMessages(self.name, pause=pause)
         self._hearing = Hearing(settings.groups, allow_bots=settings.allow_bots)
-        self._live: tuple[ChannelLink, MattermostReader] | None = None
+        self._link: ChannelLink | None = None
 
     def limits(self, address: Address) -> Sequence[Limit]:
         """The server's own setting, where it limits at all. https://docs.mattermost.com/administration-guide/configure/rate-limiting-configuration-settings.html"""
@@ -67,19 +67,19 @@ class MattermostChannel:
             bot = await self._wire.bot(fresh=True)
         return f"@{bot.username} ({bot.id}) on {self._settings.server_url}"
 
+    def attach(self, link: ChannelLink | None) -> None:
+        self._link = link
+
     async def run(self, link: ChannelLink) -> None:
         detail = await self.identity()
+        self.attach(link)
         reader = MattermostReader(self._settings, self._wire, self._hearing, await self._wire.bot())
-        self._live = link, reader
         http = self._wire.http
-        try:
-            with connecting(PLATFORM, setting=SETTING):
-                async with json_socket(http, http.base.replace("http", "ws", 1) + "/websocket", PLATFORM) as socket:
-                    await socket.send({"seq": 1, "action": "authentication_challenge", "data": {"token": self._settings.secret}})
-                    while True:
-                        await self._take(await socket.receive(), link, reader, detail)
-        finally:
-            self._live = None
+        with connecting(PLATFORM, setting=SETTING):
+            async with json_socket(http, http.base.replace("http", "ws", 1) + "/websocket", PLATFORM) as socket:
+                await socket.send({"seq": 1, "action": "authentication_challenge", "data": {"token": self._settings.secret}})
+                while True:
+                    await self._take(await socket.receive(), link, reader, detail)
 
     async def called(self, call: PlatformCall) -> PlatformReply:
         """A press of a button. The server signs nothing: the button's own signature, which no client is shown, says that the call is its."""
@@ -90,10 +90,10 @@ class MattermostChannel:
         given = text_at(press, "context", "sign")
         if not given or not same(sign(self._settings, text_at(press, "context", "value"), text_at(press, "context", "label")), given):
             return FORBIDDEN
-        if (live := self._live) is None:
+        if (link := self._link) is None:
             return NOT_NOW
-        link, reader = live
         try:
+            reader = MattermostReader(self._settings, self._wire, self._hearing, await self._wire.bot())
             _, kind = await self._wire.chat_of(text_at(press, "channel_id"))
             message = await reader.press(press, kind)
         except (PlatformError, SendFailed) as error:

@@ -21,7 +21,8 @@ from channels.msteams.wire import RULES, TeamsWire, first_part
 
 
 class TeamsChannel:
-    """See `contracts.channels.Channel` and `CalledChannel`. Each conversation's service is noted from its first call, for messages of our own."""
+    """See `contracts.channels.Channel`, `CalledChannel` and `TakesCalls`. Each conversation's service is noted from its first call, for messages of
+    our own."""
 
     name = "msteams"
     keyed = False
@@ -39,6 +40,7 @@ class TeamsChannel:
         self._hearing = Hearing(settings.groups)
         self._intake = Intake(self.name)
         self._link = HeldLink()
+        self.attach = self._link.attach
 
     def limits(self, address: Address) -> Sequence[Limit]:
         """https://learn.microsoft.com/microsoftteams/platform/bots/how-to/rate-limit: of one conversation."""

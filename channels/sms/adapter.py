@@ -40,7 +40,7 @@ _MISSED: Final = timedelta(days=7)
 
 
 class SmsChannel:
-    """See `contracts.channels.Channel` and `CalledChannel`."""
+    """See `contracts.channels.Channel`, `CalledChannel` and `TakesCalls`."""
 
     name = "sms"
     keyed = False
@@ -66,6 +66,7 @@ class SmsChannel:
         self.conversation = ChatConversation(wire=self._wire)
         self._intake = Intake(self.name, pause=pause)
         self._link = HeldLink()
+        self.attach = self._link.attach
 
     def limits(self, address: Address) -> Sequence[Limit]:
         """One a second for most numbers; Twilio keeps a queue of its own. https://help.twilio.com/articles/115002943027"""

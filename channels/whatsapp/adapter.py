@@ -28,7 +28,7 @@ _MOST_CHALLENGE: Final = 256
 
 
 class WhatsAppChannel:
-    """See `contracts.channels.Channel` and `CalledChannel`."""
+    """See `contracts.channels.Channel`, `CalledChannel` and `TakesCalls`."""
 
     name = "whatsapp"
     keyed = False
@@ -58,6 +58,7 @@ class WhatsAppChannel:
         self._intake = Intake(self.name, pause=pause)
         self._reader = WhatsAppReader(self._wire.texts)
         self._link = HeldLink()
+        self.attach = self._link.attach
         self._detail = ""
 
     def limits(self, address: Address) -> Sequence[Limit]:

@@ -22,7 +22,7 @@ from tests.flow.terminal import Terminal
 
 from .filled import files_of, rows_of
 
-PASSING = ("pulse", "channel_states", "limit_uses")
+PASSING = ("pulse", "channel_states", "channel_holds", "limit_uses")
 
 
 def at(folder: Path, **env: str) -> Nanobot:
