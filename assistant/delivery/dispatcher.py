@@ -73,7 +73,8 @@ class Dispatcher:
             metrics=metrics or Metrics(),
         )
         self._wake = asyncio.Event()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._timer_at = 0.0
         self._workers = KeyedWorkers("lane", self._work, ended=self._ended)
         self._waiting: set[str] = set()
         """Lanes whose worker holds no claim: it may be stopped at any time."""
@@ -250,10 +251,11 @@ class Dispatcher:
         loop = asyncio.get_running_loop()
         at = loop.time() + seconds
         if self._timer is not None and not self._timer.cancelled():
-            if loop.time() < self._timer.when() <= at:
+            if loop.time() < self._timer_at <= at:
                 return
             self._timer.cancel()
-        self._timer = loop.call_at(at, self._wake.set)
+        # uvloop gives a plain Handle, which does not tell its time, where less than a millisecond is left.
+        self._timer, self._timer_at = loop.call_at(at, self._wake.set), at
 
     def _seconds_until(self, at: datetime) -> float:
         return max(0.0, (at - self._clock()).total_seconds())
