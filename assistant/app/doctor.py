@@ -102,6 +102,7 @@ async def check_store(loaded: Loaded, opened: OpenStore) -> Finding:
         async with opened(loaded) as store:
             await store.sessions.check()
             freeze = await store.freezes.get()
+            standby = sorted({each.name for each in await store.channel_states.list() if each.state == "standby"})
     except ConfigError as error:
         return Finding("store", str(error), "export NANOBOT_HOME=/path/to/a/folder/that/is/yours")
     except NanobotError as error:
@@ -109,7 +110,8 @@ async def check_store(loaded: Loaded, opened: OpenStore) -> Finding:
         return Finding("store", f"{where}: {error.message}", fix)
     if freeze is not None:
         return Finding("store", f"{where}, {freeze.words}", "nanobot resume")
-    return Finding("store", f"{where}, written and read")
+    held = f"; several servers share it, of which one holds {', '.join(standby)} and others stand by" if standby else ""
+    return Finding("store", f"{where}, written and read{held}")
 
 
 async def check_files(loaded: Loaded, opened: OpenStore) -> Finding:

@@ -37,6 +37,7 @@ from assistant.contracts.errors import NanobotError
 from assistant.contracts.hooks import Hooks
 from assistant.contracts.turns import MAIN
 from assistant.delivery.dispatcher import Dispatcher
+from assistant.delivery.holds import ChannelHolds
 from assistant.delivery.reports import DeliveryReports
 from assistant.delivery.supervisor import Supervisors
 from assistant.inbound.continuations import ContinuationService
@@ -63,6 +64,7 @@ class _Gateway(NamedTuple):
     inbound: InboundService
     supervisors: Supervisors
     reports: DeliveryReports
+    holds: ChannelHolds
 
 
 class Runtime:
@@ -100,6 +102,8 @@ class Runtime:
         channel, why = None, "it was switched off"
         if settings.enabled:
             channel, why = open_channel(self.services.loaded.home, self.services.directory, self.services.store, name, settings)
+        if not self._gateway.holds.holds(name):  # then it waits until it is
+            self._hold(name, False)
         if channel is None:
             self._gateway.dispatcher.switch_off(name)
         else:
@@ -110,6 +114,7 @@ class Runtime:
         else:
             self._enabled.pop(name, None)
         await self._gateway.supervisors.replace(name, channel, why)
+        await self._gateway.holds.want(name, channel is not None)
         await self._follow_owners(self._enabled)
 
     async def start(self) -> None:
@@ -137,6 +142,7 @@ class Runtime:
     async def _begin(self) -> None:
         if self._gateway is not None:
             await self._follow_owners(self._enabled)
+            await self._gateway.holds.start()
             self._gateway.dispatcher.start()
             await self._gateway.inbound.start()
             self._gateway.supervisors.start()
@@ -180,6 +186,7 @@ class Runtime:
         await self.services.tasks.stop_beginning()
         if self._gateway is not None:
             await self._gateway.supervisors.stop(left(kept))
+            await self._gateway.holds.let_go()
         await self.services.turns.close(left(kept))
         await self.services.schedules.close(left(kept / 2))
         await self.services.tasks.close(left(kept / 2))
@@ -199,6 +206,7 @@ class Runtime:
             await self._gateway.inbound.close(0)
             await self._gateway.dispatcher.close(0)
             await self._gateway.supervisors.close()
+            await self._gateway.holds.let_go()
             await self._gateway.reports.close()
         for task in self._upkeep:
             task.cancel()
@@ -279,7 +287,19 @@ class Runtime:
             connected=dispatcher.connected,
             unopened=channels.failed,
         )
-        return _Gateway(dispatcher, inbound, supervisors, reports)
+        for channel in channels.opened:
+            dispatcher.hold(channel.name, False)
+            supervisors.hold(channel.name, False)
+        holds = ChannelHolds(store.holds, store.notifier, self._hold, wanted=[channel.name for channel in channels.opened])
+        return _Gateway(dispatcher, inbound, supervisors, reports, holds)
+
+    def _hold(self, channel: str, held: bool) -> None:
+        """Run a channel and send on it, or leave both to another server; what one that died has left of it is looked for at once."""
+        if self._gateway is not None:
+            self._gateway.dispatcher.hold(channel, held)
+            self._gateway.supervisors.hold(channel, held)
+            if held:
+                self._gateway.inbound.look()
 
 
 @asynccontextmanager

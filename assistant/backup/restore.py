@@ -23,7 +23,7 @@ from assistant.store.processes import others_alive
 from assistant.store.staging import place, plan, settle, staged_restore, staging
 from assistant.store.store import bring_up_to_date, migrate, open_engine, sqlite_path
 
-_PASSING: Final = frozenset({"pulse", "channel_states", "limit_uses"})
+_PASSING: Final = frozenset({"pulse", "channel_states", "channel_holds", "limit_uses"})
 """Tables that say nothing of whether a store is in use."""
 _RUNS: Final = "A server uses this store. Stop it first."
 

@@ -1,6 +1,7 @@
 """`nanobot channels status | login | test`, and `nanobot pairing list | approve | revoke`: which strangers the owner lets write."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,7 @@ from assistant.cli.shared import ConfigOption, configured, harmless, moment, pri
 from assistant.config import Loaded
 from assistant.config.extensions import ConfiguredChannels
 from assistant.contracts.addresses import address_of
-from assistant.contracts.channels import Channel, ChannelFailed, SendFailed, Sending
+from assistant.contracts.channels import Channel, ChannelFailed, SendFailed, Sending, state_of_each
 from assistant.contracts.errors import NotFound
 from assistant.contracts.inbox import Pairing
 from assistant.contracts.outbox import Origin, OutboundEvent
@@ -45,12 +46,15 @@ def status(config: ConfigOption = None) -> None:
     Example: nanobot channels status
     """
     loaded = configured(config)
-    states = {state.name: state for state in with_store(loaded, lambda store: store.channel_states.list())}
+    told = with_store(loaded, lambda store: store.channel_states.list())
+    states, standing_by = state_of_each(told), Counter(state.name for state in told if state.state == "standby")
     rows: list[tuple[str, str, str, str]] = []
     for name, settings in loaded.config.channels.by_name().items():
         if name in states:
             state = states[name]
-            rows.append((name, state.state, moment(state.since), state.detail))
+            more = standing_by[name] if state.state != "standby" else 0
+            others = f"{more} other {'server stands' if more == 1 else 'servers stand'} by" if more else ""
+            rows.append((name, state.state, moment(state.since), "; ".join(filter(None, (state.detail, others)))))
         elif settings.enabled:
             rows.append((name, "not running", "", "enabled, but no server runs that has it (nanobot serve)"))
         else:

@@ -15,7 +15,7 @@ from assistant.cli.shared import ConfigOption, JsonOption, LimitOption, configur
 from assistant.config import Loaded
 from assistant.config.extensions import ConfiguredChannels
 from assistant.contracts.addresses import Address, parse_address
-from assistant.contracts.channels import ChannelStatus
+from assistant.contracts.channels import ChannelStatus, state_of_each
 from assistant.contracts.errors import DeliveryNotFound, IdempotencyMismatch
 from assistant.contracts.messages import human_size
 from assistant.contracts.outbox import UNSENT, Delivery, DeliveryState, Origin, OutboundEvent, following_id
@@ -214,7 +214,7 @@ async def _send(
         expires_at=(due or now) + timedelta(seconds=settings.expire_after),
         origin=Origin(kind="cli", owner=OWNER.id),
     )
-    running = {status.name: status for status in await store.channel_states.list()}
+    running = state_of_each(await store.channel_states.list())
     service = DeliveryService(store.outbox, enabled=running.__contains__)
     first = await service.send(event)
     if (first.event.aim, first.event.text, first.event.media) != (event.aim, event.text, event.media):

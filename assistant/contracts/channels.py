@@ -20,7 +20,8 @@ from assistant.contracts.util import Settings
 
 SenderId = Annotated[str, Field(coerce_numbers_to_str=True)]
 """A platform's id of a sender; may be written as a number."""
-ConnectionState = Literal["starting", "connected", "degraded", "stopped"]
+ConnectionState = Literal["starting", "connected", "degraded", "stopped", "standby"]
+"""standby: another server on the same store runs it."""
 
 
 class ChannelSettings(Settings):
@@ -211,7 +212,8 @@ class Channel(Protocol):
         ...
 
     async def run(self, link: ChannelLink) -> None:
-        """Connect and accept messages until cancelled; a channel that only sends checks what it can, calls `link.connected`, and waits.
+        """Connect and accept messages until cancelled; a channel that only sends checks what it can, calls `link.connected`, and waits. Of several
+        servers that are one assistant, one runs it at a time.
 
         Called again after it raised: ChannelFailed, or anything else, which is logged as a bug of the adapter.
         """
@@ -340,6 +342,11 @@ class ChannelStatus:
     since: datetime
 
 
+def state_of_each(statuses: Sequence[ChannelStatus]) -> Mapping[str, ChannelStatus]:
+    """By channel: what the server says that runs it, where another one only stands by."""
+    return {status.name: status for status in sorted(statuses, key=lambda status: (status.state != "standby", status.since))}
+
+
 class ChannelStates(Protocol):
     """The states of the channels of running servers, for the command line. Durable; raises StoreUnavailable."""
 
@@ -369,6 +376,15 @@ class PlatformReply:
     status: int = 200
     body: bytes = b""
     media_type: str = "application/json"
+
+
+@runtime_checkable
+class TakesCalls(Protocol):
+    """A channel that others reach by HTTP, and so on any of several servers that are one assistant, whichever of them runs it."""
+
+    def attach(self, link: ChannelLink | None) -> None:
+        """Take in through this link what calls bring from now on, whether `run` was called or not; None: take in no more, so that it comes again."""
+        ...
 
 
 @runtime_checkable

@@ -59,6 +59,8 @@ class Dispatcher:
         self._claims = Claims(outbox)
         self._off: set[str] = set()
         """Channels that were switched off since."""
+        self._standing_by: set[str] = set()
+        """Channels on which another server sends."""
         self._throttles: dict[str, ChannelThrottle] = {}
         self._senders: dict[str, EventSender] = {}
         self._open_throttle = partial(ChannelThrottle, rate_limits=settings.rate_limits, clock=clock)
@@ -69,10 +71,10 @@ class Dispatcher:
             clock=clock,
             jitter=jitter,
             metrics=metrics or Metrics(),
-            closing=lambda: self._closing,
         )
         self._wake = asyncio.Event()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._timer_at = 0.0
         self._workers = KeyedWorkers("lane", self._work, ended=self._ended)
         self._waiting: set[str] = set()
         """Lanes whose worker holds no claim: it may be stopped at any time."""
@@ -88,7 +90,7 @@ class Dispatcher:
             self._throttles[name].channel = channel
         else:
             self._throttles[name] = self._open_throttle(channel)
-        self._senders[name] = self._open_sender(channel=channel)
+        self._senders[name] = self._open_sender(channel=channel, closing=lambda: self._closing or name in self._standing_by)
         self._off.discard(name)
         self._wake.set()
 
@@ -96,6 +98,14 @@ class Dispatcher:
         """Claim nothing more of it: it waits in the outbox."""
         if channel in self._throttles:
             self._off.add(channel)
+
+    def hold(self, channel: str, held: bool) -> None:
+        """Send on this channel; or leave that to another server, and what is being sent to its next part."""
+        if held:
+            self._standing_by.discard(channel)
+            self._wake.set()
+        else:
+            self._standing_by.add(channel)
 
     def start(self) -> None:
         """Begin, first with what dead processes were sending."""
@@ -106,7 +116,7 @@ class Dispatcher:
         ]
 
     def enabled(self, channel: str) -> bool:
-        """Whether it delivers on this channel."""
+        """Whether it delivers on this channel, or another server does in its place."""
         return channel in self._throttles and channel not in self._off
 
     def connected(self, channel: str) -> None:
@@ -143,7 +153,8 @@ class Dispatcher:
 
     async def _look(self) -> float:
         """Wake workers for lanes that have something to send. Returns the seconds until something falls due."""
-        shut = {name: throttle.shut_for for name, throttle in self._throttles.items() if name not in self._off}
+        silent = self._off | self._standing_by
+        shut = {name: throttle.shut_for for name, throttle in self._throttles.items() if name not in silent}
         waits = [30.0, *(seconds for seconds in shut.values() if seconds)]
         try:
             due = await self._outbox.lanes([name for name, seconds in shut.items() if not seconds])
@@ -207,6 +218,8 @@ class Dispatcher:
             finally:
                 throttle.leave()
             self._watch.changed(claim.event.id)
+            if throttle.channel.name in self._standing_by:
+                self._notifier.notify()  # what the lane still has is sent by the other server
             if rest is None:
                 throttle.reached(lane)
             else:
@@ -216,7 +229,7 @@ class Dispatcher:
                 return
 
     async def _claim(self, lane: str, throttle: ChannelThrottle) -> Claim | None:
-        if self._closing or throttle.channel.name in self._off:
+        if self._closing or throttle.channel.name in self._off | self._standing_by:
             return None
         if throttle.shut_for:
             self._wake_in(throttle.shut_for)
@@ -238,10 +251,11 @@ class Dispatcher:
         loop = asyncio.get_running_loop()
         at = loop.time() + seconds
         if self._timer is not None and not self._timer.cancelled():
-            if loop.time() < self._timer.when() <= at:
+            if loop.time() < self._timer_at <= at:
                 return
             self._timer.cancel()
-        self._timer = loop.call_at(at, self._wake.set)
+        # uvloop gives a plain Handle, which does not tell its time, where less than a millisecond is left.
+        self._timer, self._timer_at = loop.call_at(at, self._wake.set), at
 
     def _seconds_until(self, at: datetime) -> float:
         return max(0.0, (at - self._clock()).total_seconds())

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from assistant.contracts.channels import Channel, ChannelFailed, ChannelStates, ChannelStatus, ConnectionState
+from assistant.contracts.channels import Channel, ChannelFailed, ChannelStates, ChannelStatus, ConnectionState, TakesCalls
 from assistant.contracts.errors import StoreUnavailable, traceback_location
 from assistant.contracts.inbox import InboundMessage
 from assistant.contracts.util import Clock, backoff, utc_now
@@ -86,6 +86,7 @@ _AFTER_FATAL: Final = 300.0
 _STEADY: Final = 60.0
 """Seconds that a connection must have lasted for the next failure to count as a first one."""
 _CLOSE: Final = 5.0
+_STANDS_BY: Final[tuple[ConnectionState, str]] = ("standby", "held by another server")
 LONGEST_SEND: Final = 60.0
 """Seconds that `Channel.send` takes at most."""
 
@@ -127,6 +128,9 @@ class Supervisors:
         """`connected`: told the name of a channel whenever it is reached (`Dispatcher.connected`). `unopened`: channels that are enabled and
         could not be opened, with why. `jitter`: a number from 0 to 1. `shortest`: seconds before the first repeat."""
         self._channels = {channel.name: channel for channel in channels}
+        self._standing_by: set[str] = set()
+        """Channels that another server runs."""
+        self._links: dict[str, _Link] = {}
         self._inbound = inbound
         self._reports = reports
         self._connected = connected
@@ -136,15 +140,28 @@ class Supervisors:
         self._shortest = shortest
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._replaced: list[asyncio.Task[None]] = []
-        self._stopping = False
+        self._started = self._stopping = False
 
     def start(self) -> None:
-        """Begin to run them all. Needs a running event loop; never waits, never fails for a channel's sake."""
+        """Begin to run those that are held, and to take in what others are called with. Needs a running event loop; never waits, never fails for a
+        channel's sake."""
         self._reporter.start()
+        self._started = True
         for name, why in self._unopened.items():
             self._reporter.note(name, "stopped", why)
         for channel in self._channels.values():
-            self._run(channel)
+            self._begin(channel)
+
+    def hold(self, name: str, held: bool) -> None:
+        """Run this channel; or end its `run` at once, because another server runs it."""
+        if held:
+            self._standing_by.discard(name)
+            if self._started and name in self._channels and not self._stopping:
+                self._run(self._channels[name])
+        else:
+            self._standing_by.add(name)
+            if (task := self._tasks.get(name)) is not None:
+                task.cancel()
 
     def statuses(self) -> Sequence[ChannelStatus]:
         """The state of each, by name."""
@@ -153,6 +170,8 @@ class Supervisors:
     async def stop(self, grace: float) -> None:
         """Take in no more messages: end every `run`, within `grace` seconds. Channels can still send. Safe to call twice."""
         self._stopping = True
+        for channel in self._channels.values():
+            _attach(channel, None)
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
@@ -178,15 +197,26 @@ class Supervisors:
             task.cancel()
             await asyncio.wait([task], timeout=_CLOSE)
         if (old := self._channels.pop(name, None)) is not None:
+            _attach(old, None)
             self._replaced.append(asyncio.create_task(self._close_later(old)))
         if channel is None:
             self._reporter.note(name, "stopped", why)
         else:
             self._channels[name] = channel
+            self._begin(channel)
+
+    def _begin(self, channel: Channel) -> None:
+        name = channel.name
+        link = self._links[name] = _Link(name, self._inbound, self._reports, self._reporter, self._connected)
+        _attach(channel, link)
+        if name in self._standing_by:
+            self._reporter.note(name, *_STANDS_BY)
+        else:
             self._run(channel)
 
     def _run(self, channel: Channel) -> None:
-        self._tasks[channel.name] = asyncio.create_task(self._keep_running(channel), name=f"channel-{channel.name}")
+        before = self._tasks.get(channel.name)
+        self._tasks[channel.name] = asyncio.create_task(self._keep_running(channel, before), name=f"channel-{channel.name}")
 
     async def _close_later(self, channel: Channel) -> None:
         try:
@@ -201,17 +231,19 @@ class Supervisors:
         except Exception as error:  # noqa: BLE001 - an adapter that can't close must not keep the others, or the server, from it
             log.warning("channel.not_closed channel=%s error=%s", channel.name, traceback_location(error))
 
-    async def _keep_running(self, channel: Channel) -> None:
-        failures = 0
-        link = _Link(channel.name, self._inbound, self._reports, self._reporter, self._connected)
-        self._reporter.note(channel.name, "starting", "")
-        loop = asyncio.get_running_loop()
+    async def _keep_running(self, channel: Channel, before: asyncio.Task[None] | None) -> None:
+        """`before`: its last run here, which may not have ended yet."""
+        failures, link = 0, self._links[channel.name]
+        task, loop = asyncio.current_task(), asyncio.get_running_loop()
         try:
+            if before is not None:
+                await asyncio.wait([before])
+            self._reporter.note(channel.name, "starting", "")
             while True:
                 began = loop.time()
-                link.reached = False
+                link.reached, link.running = False, True
                 why, fatal = await self._run_once(channel, link)
-                if self._stopping:  # an adapter may answer the end with an error of its own
+                if task is not None and task.cancelling():  # an adapter may answer the end with an error of its own
                     return
                 failures = 1 if link.reached and loop.time() - began >= _STEADY else failures + 1
                 delay = _AFTER_FATAL if fatal else backoff(failures, self._jitter(), first=self._shortest, longest=_LONGEST)
@@ -220,7 +252,9 @@ class Supervisors:
                 log.warning("channel.ended channel=%s state=%s failures=%d delay=%.1f", channel.name, state, failures, delay)
                 await asyncio.sleep(delay)
         finally:
-            self._reporter.note(channel.name, "stopped", "the server shut down")
+            link.running = False
+            elsewhere = channel.name in self._standing_by
+            self._reporter.note(channel.name, *_STANDS_BY if elsewhere else ("stopped", "the server shut down"))
 
     async def _run_once(self, channel: Channel, link: "_Link") -> tuple[str, bool]:
         """Run it to its end; why it ended, and whether that is for good."""
@@ -245,6 +279,8 @@ class _Link:
     tell: Callable[[str], None]
     reached: bool = False
     """Whether it was connected since `run` was called."""
+    running: bool = False
+    """Whether it is run here; else it only takes calls, and its state is that of the server that runs it."""
 
     async def accept(self, message: InboundMessage) -> str:
         return await self.inbound.accept(self.channel, message)
@@ -262,9 +298,16 @@ class _Link:
         await self.reports.delivered(self.channel, message_id, read=read)
 
     def connected(self, detail: str = "") -> None:
-        self.reached = True
-        self.reporter.note(self.channel, "connected", detail)
-        self.tell(self.channel)
+        if self.running:
+            self.reached = True
+            self.reporter.note(self.channel, "connected", detail)
+            self.tell(self.channel)
 
     def degraded(self, why: str) -> None:
-        self.reporter.note(self.channel, "degraded", why)
+        if self.running:
+            self.reporter.note(self.channel, "degraded", why)
+
+
+def _attach(channel: Channel, link: _Link | None) -> None:
+    if isinstance(channel, TakesCalls):
+        channel.attach(link)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
@@ -78,6 +79,7 @@ class InboundService:
         self._taking: set[asyncio.Task[Any]] = set()
         self._besides: set[asyncio.Task[object]] = set()
         self._looking: asyncio.Task[None] | None = None
+        self._look_now = asyncio.Event()
 
     async def accept(self, channel: str, message: InboundMessage) -> str:
         """Take a message in; afterwards it may be acknowledged to the platform. Returns its id in the inbox; empty: the sender may not write, and
@@ -144,8 +146,13 @@ class InboundService:
 
     async def start(self) -> None:
         """Resume turns that a process left unfinished, and take messages that wait. Raises StoreUnavailable."""
+        self._look_now.clear()
         await self._look()
         self._looking = asyncio.create_task(self._keep_looking())
+
+    def look(self) -> None:
+        """Look at once for what a process that died has left."""
+        self._look_now.set()
 
     async def close(self, grace: float = 5.0) -> None:
         """Stop the workers and hand back unfinished turns, for the next start. Call it after `Turns.close`; messages are still accepted, and wait.
@@ -270,7 +277,10 @@ class InboundService:
 
     async def _keep_looking(self) -> None:
         while True:
-            await asyncio.sleep(_LOOK_AGAIN)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_AGAIN):
+                    await self._look_now.wait()
+            self._look_now.clear()
             try:
                 await self._look()
             except StoreUnavailable:

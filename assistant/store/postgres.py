@@ -20,9 +20,12 @@ _CONNECT_SECONDS = 5
 # A process that was stopped while it held the writer's lock loses it after 2 s, with its connection; until then others wait, and then say so.
 _SETTINGS = "SET synchronous_commit = on; SET lock_timeout = '2s'; SET idle_in_transaction_session_timeout = '2s'"
 _RETRY_SECONDS = 2.0
-# One writer at a time, as on SQLite: a write sees every write before it, so that no job needs to think of isolation levels or deadlocks.
-_BEGIN_WRITE = f"BEGIN; SELECT pg_advisory_xact_lock({WRITER_LOCK})"
-_RELAXED = "BEGIN; SET LOCAL synchronous_commit = off; "
+# One writer at a time, as on SQLite: a write sees every write before it, so that no job needs to think of isolation levels or deadlocks. Its
+# commit does not wait for the disk, so that the next one, of another process, need not either; its caller does, by `_FLUSHED`.
+_BEGIN_WRITE = f"BEGIN; SET LOCAL synchronous_commit = off; SELECT pg_advisory_xact_lock({WRITER_LOCK})"
+_BEGIN_BESIDE = "BEGIN; SET LOCAL synchronous_commit = off"
+# A transaction of its own, behind the lock: when it is on the disk, all that was committed before it is. It touches no row.
+_FLUSHED = "SELECT pg_logical_emit_message(true, 'nanobot', '')"
 _BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _NAMED = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)|%")
 
@@ -45,7 +48,7 @@ class PostgresEngine:
                 raw.execute(self._writer_setup.encode())
         except psycopg.Error as error:
             raise _explained(error) from error
-        return PostgresLink(raw, "BEGIN" if beside else _BEGIN_WRITE if writes else _BEGIN_READ)
+        return PostgresLink(raw, _BEGIN_BESIDE if beside else _BEGIN_WRITE if writes else _BEGIN_READ)
 
 
 class PostgresLink:
@@ -56,6 +59,7 @@ class PostgresLink:
     def __init__(self, raw: psycopg.Connection[SqlRow], begin: str) -> None:
         self._raw = raw
         self._begin = begin
+        self._commit = "COMMIT"
 
     @property
     def lost(self) -> bool:
@@ -69,10 +73,11 @@ class PostgresLink:
             raise _explained(error) from error
 
     def begin(self, *, relaxed: bool = False) -> None:
-        self._plain(_RELAXED + self._begin.removeprefix("BEGIN").removeprefix("; ") if relaxed else self._begin)
+        self._commit = "COMMIT" if relaxed or self._begin == _BEGIN_READ else f"COMMIT; {_FLUSHED}"
+        self._plain(self._begin)
 
     def commit(self) -> None:
-        self._plain("COMMIT")
+        self._plain(self._commit)
 
     def rollback(self) -> None:
         try:

@@ -24,6 +24,7 @@ from assistant.store.database import AttachmentSettings, Database, DatabaseEngin
 from assistant.store.forgetting import Forgetting
 from assistant.store.freezes import FreezeStore
 from assistant.store.history import HistoryIndex
+from assistant.store.holds import HoldStore
 from assistant.store.idempotency import IdempotencyStore
 from assistant.store.imported import ImportedSessions
 from assistant.store.inbox import InboxStore
@@ -52,7 +53,7 @@ from assistant.store.summaries import SummaryStore, redact
 from assistant.store.tasks import TaskStore
 
 _SQLITE = "sqlite:///"
-HEAD = "0022"
+HEAD = "0023"
 """The newest revision in `migrations/versions`."""
 _EXISTS = {
     "sqlite": "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'",
@@ -101,6 +102,7 @@ class Store:
     audit: AuditStore
     changes: Changes
     freezes: FreezeStore
+    holds: HoldStore
     notifier: Notifier
     database: Database
     runner: Runner
@@ -222,6 +224,7 @@ def _stores(
         audit=AuditStore(database),
         changes=Changes(database),
         freezes=FreezeStore(database, notifier, clock=clock),
+        holds=HoldStore(database, runner, notifier),
         notifier=notifier,
         database=database,
         runner=runner,

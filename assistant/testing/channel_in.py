@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from assistant.contracts.channels import SendRefused
+from assistant.contracts.channels import SendRefused, TakesCalls
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.outbox import Button
 from assistant.testing.channel_texts import LONG_TEXT, needs, words_in
@@ -295,6 +295,16 @@ class ReceiveCases:
             assert platform.typed() == [platform.address.chat_id]
         if "reactions" in platform.abilities:
             assert platform.reacted() == [id]
+
+    async def test_a_call_is_taken_by_a_server_that_does_not_run_the_channel(self, platform: ChannelPlatform) -> None:
+        """Of several that are one assistant, one runs it, and the platform calls any."""
+        needs(platform, "signed")
+        link = RecordingLink()
+        assert isinstance(platform.channel, TakesCalls)
+        platform.channel.attach(link)
+        platform.write(Said(text="w1"))
+        assert (await link.next()).text == "w1"
+        platform.channel.attach(None)
 
     async def test_a_forged_call_is_refused(self, platform: ChannelPlatform) -> None:
         needs(platform, "signed")

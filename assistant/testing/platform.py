@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import Channel, ChannelKind, Sending
+from assistant.contracts.channels import Channel, ChannelKind, Sending, TakesCalls
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.inbox import InboundMessage
 from assistant.contracts.outbox import ButtonRows, Media, Origin, OutboundEvent, Receipt
@@ -261,6 +261,8 @@ async def running(channel: Channel, link: RecordingLink | None = None) -> AsyncG
     """The channel, connected. At the end `run` is cancelled and has to end."""
     link = link or RecordingLink()
     link.up.clear()
+    if isinstance(channel, TakesCalls):
+        channel.attach(link)
     run = asyncio.create_task(channel.run(link))
     try:
         async with asyncio.timeout(WITHIN):
@@ -271,6 +273,8 @@ async def running(channel: Channel, link: RecordingLink | None = None) -> AsyncG
                 run.result()
         yield link
     finally:
+        if isinstance(channel, TakesCalls):
+            channel.attach(None)
         run.cancel()
         await asyncio.wait([run], timeout=WITHIN)
     assert run.cancelled(), "`run` must end with CancelledError when it is cancelled"

@@ -33,7 +33,7 @@ _FILES: Final[Mapping[str, tuple[FileKind, str, str]]] = {
 
 
 class DingTalkChannel(ChatChannel):
-    """See `contracts.channels.Channel` and `CalledChannel`."""
+    """See `contracts.channels.Channel`, `CalledChannel` and `TakesCalls`."""
 
     name = "dingtalk"
 

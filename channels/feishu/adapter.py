@@ -9,7 +9,7 @@ from typing import Final
 import orjson
 
 from assistant.contracts.addresses import Address
-from assistant.contracts.channels import ChannelContext, ChannelLink, Limit, PlatformCall, PlatformReply
+from assistant.contracts.channels import ChannelContext, ChannelFailed, ChannelLink, Limit, PlatformCall, PlatformReply
 from assistant.contracts.inbox import InboundMessage, Quote, Sender
 from channels.feishu.api import PLATFORM, FeishuApi
 from channels.feishu.calls import event_of_call, is_challenge
@@ -17,7 +17,7 @@ from channels.feishu.cards import first_part
 from channels.feishu.inbound import FeishuEvent, read_event, words_of
 from channels.feishu.settings import FeishuSettings
 from channels.feishu.wire import RULES, FeishuWire
-from channels.kit.calls import FORBIDDEN, TAKEN
+from channels.kit.calls import FORBIDDEN, NOT_NOW, TAKEN
 from channels.kit.chats import ChatChannel
 from channels.kit.commands import command_of
 from channels.kit.hearing import Overheard
@@ -30,7 +30,7 @@ _MOST_QUOTED: Final = 2000
 
 
 class FeishuChannel(ChatChannel):
-    """See `contracts.channels.Channel` and `CalledChannel`. Keyed within an hour; later an unclear try is not repeated by itself."""
+    """See `contracts.channels.Channel`, `CalledChannel` and `TakesCalls`. Keyed within an hour; later an unclear try is not repeated by itself."""
 
     name = "feishu"
     keyed = True
@@ -71,6 +71,11 @@ class FeishuChannel(ChatChannel):
             return FORBIDDEN
         if is_challenge(body):
             return PlatformReply(body=orjson.dumps({"challenge": text_at(body, "challenge")}))
+        if not self._me:  # another server runs the channel
+            try:
+                await self.identity()
+            except ChannelFailed:
+                return NOT_NOW
         event = read_event(body, self._me)
         if event is None or not (event.text.strip() or event.files):
             return TAKEN

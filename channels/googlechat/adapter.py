@@ -19,7 +19,7 @@ _SECONDS: Final = 25.0
 
 
 class GoogleChatChannel(ChatChannel):
-    """See `contracts.channels.Channel` and `CalledChannel`."""
+    """See `contracts.channels.Channel`, `CalledChannel` and `TakesCalls`."""
 
     name = "googlechat"
     keyed = True
@@ -34,6 +34,7 @@ class GoogleChatChannel(ChatChannel):
         wire = GoogleChatWire(http, self._token)
         super().__init__(manners, context, wire, RULES, closes=http, first_part=first_part, preview_seconds=2.0, pause=pause)
         self._link = HeldLink(seconds=seconds)
+        self.attach = self._link.attach
 
     def limits(self, address: Address) -> Sequence[Limit]:
         """https://developers.google.com/workspace/chat/limits: of a space, and of the project."""

@@ -5,8 +5,8 @@ import base64
 import hmac
 import logging
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from hashlib import sha1, sha256
 from typing import Final
 from weakref import WeakValueDictionary
@@ -55,32 +55,26 @@ def header(call: PlatformCall, name: str) -> str:
 
 
 class HeldLink:
-    """The link of a channel that does nothing but wait for calls."""
+    """The link of a channel that does nothing but wait for calls. See `contracts.channels.TakesCalls`."""
 
     def __init__(self, *, seconds: float = 25.0) -> None:
         """`seconds`: in which a call is taken, with those before it in its chat. The platform makes the call again, or has given it up."""
         self.now: ChannelLink | None = None
-        """None: the channel does not run now (`NOT_NOW`)."""
+        """None: nothing is taken in now (`NOT_NOW`)."""
         self._seconds = seconds
         self._chats: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def hold(self, link: ChannelLink) -> None:
-        """Until it is cancelled."""
-        with self.held(link):
-            await asyncio.Event().wait()
-
-    @contextmanager
-    def held(self, link: ChannelLink) -> Generator[None]:
-        """For a channel that is connected, and called as well."""
+    def attach(self, link: ChannelLink | None) -> None:
         self.now = link
-        try:
-            yield
-        finally:
-            self.now = None
+
+    async def hold(self, link: ChannelLink) -> None:
+        """`Channel.run` of one that needs nothing more."""
+        self.now = link
+        await asyncio.Event().wait()
 
     async def take(self, chat: str, work: Callable[[ChannelLink], Awaitable[object]], *, reply: PlatformReply = DONE) -> PlatformReply:
-        """Do this, after what came before in its chat: a slow one holds up no other chat. Returns `reply`, or `NOT_NOW` where the channel does not
-        run, the time is over, or the platform can't be asked (PlatformError, SendFailed). Raises what else `work` raises."""
+        """Do this, after what came before in its chat: a slow one holds up no other chat. Returns `reply`, or `NOT_NOW` where nothing is taken in,
+        the time is over, or the platform can't be asked (PlatformError, SendFailed). Raises what else `work` raises."""
         link = self.now
         if link is None:
             return NOT_NOW

@@ -83,6 +83,10 @@ class ChatChannel(ABC):
         self._link = HeldLink()
         self._detail = ""
 
+    def attach(self, link: ChannelLink | None) -> None:
+        """See `TakesCalls`; without effect where no platform calls."""
+        self._link.attach(link)
+
     @abstractmethod
     async def identity(self) -> str: ...
 

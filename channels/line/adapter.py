@@ -25,7 +25,7 @@ _NAME_SECONDS: Final = 1.0
 
 
 class LineChannel(ChatChannel):
-    """See `contracts.channels.Channel` and `CalledChannel`."""
+    """See `contracts.channels.Channel`, `CalledChannel` and `TakesCalls`."""
 
     name = "line"
     keyed = True

@@ -24,7 +24,7 @@ _SINCE: Final = "since"
 
 
 class MattermostChannel(ChatChannel):
-    """See `contracts.channels.Channel` and `CalledChannel`."""
+    """See `contracts.channels.Channel`, `CalledChannel` and `TakesCalls`."""
 
     name = "mattermost"
     keyed = True
@@ -49,8 +49,9 @@ class MattermostChannel(ChatChannel):
 
     async def run(self, link: ChannelLink) -> None:
         detail = await self.identity()
+        self.attach(link)
         http = self._wire.http
-        with self._link.held(link), connecting(PLATFORM, setting=SETTING):
+        with connecting(PLATFORM, setting=SETTING):
             async with json_socket(http, http.base.replace("http", "ws", 1) + "/websocket", PLATFORM) as socket:
                 await socket.send({"seq": 1, "action": "authentication_challenge", "data": {"token": self._settings.secret}})
                 while True:

@@ -17,7 +17,8 @@ from channels.msteams.wire import RULES, TeamsWire, first_part
 
 
 class TeamsChannel(ChatChannel):
-    """See `contracts.channels.Channel` and `CalledChannel`. Each conversation's service is noted from its first call, for messages of our own."""
+    """See `contracts.channels.Channel`, `CalledChannel` and `TakesCalls`. Each conversation's service is noted from its first call, for messages of
+    our own."""
 
     name = "msteams"
 

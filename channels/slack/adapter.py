@@ -36,7 +36,7 @@ Accept = Callable[[ChannelLink, InboundMessage], Awaitable[str]]
 
 
 class SlackChannel(ChatChannel):
-    """See `contracts.channels.Channel` and `CalledChannel`."""
+    """See `contracts.channels.Channel`, `CalledChannel` and `TakesCalls`."""
 
     name = "slack"
     keyed = False
@@ -52,7 +52,7 @@ class SlackChannel(ChatChannel):
         super().__init__(settings, context, wire, RULES, plan=plan, closes=closes, channels=channels, pause=pause)
         self.conversation = replace(self.conversation, typing_seconds=60.0, preview_seconds=1.5)
         self._clock = clock
-        self._live: tuple[ChannelLink, SlackReader] | None = None
+        self._reader: SlackReader | None = None
         self._hinted = Latest[float](_MOST_HINTED)
         self._hints: set[asyncio.Task[None]] = set()
 
@@ -66,22 +66,22 @@ class SlackChannel(ChatChannel):
             await self._api.socket_url()
         return me.detail
 
+    def attach(self, link: ChannelLink | None) -> None:
+        super().attach(link if self._settings.mode == "events" else None)
+
     async def run(self, link: ChannelLink) -> None:
         me = await self._api.me()
-        reader = SlackReader(self._settings, self._api, self._hearing, me)
+        reader = self._reader = SlackReader(self._settings, self._api, self._hearing, me)
         seen = await link.last_seen()
-        try:
-            if self._settings.mode == "events":
-                await self._catch_up(link, reader, seen)
-                self._live = link, reader
-                link.connected(me.detail)
-                await asyncio.Event().wait()
-            while True:
-                async with json_socket(self._api.http, await self._api.socket_url(), PLATFORM) as socket:
-                    await self._serve(socket, link, reader, seen, me.detail)
-                seen = {}  # a connection that Slack asks to renew has missed nothing
-        finally:
-            self._live = None
+        if self._settings.mode == "events":
+            await self._catch_up(link, reader, seen)
+            self.attach(link)
+            link.connected(me.detail)
+            await asyncio.Event().wait()
+        while True:
+            async with json_socket(self._api.http, await self._api.socket_url(), PLATFORM) as socket:
+                await self._serve(socket, link, reader, seen, me.detail)
+            seen = {}  # a connection that Slack asks to renew has missed nothing
 
     async def called(self, call: PlatformCall) -> PlatformReply:
         """https://docs.slack.dev/authentication/verifying-requests-from-slack"""
@@ -97,9 +97,14 @@ class SlackChannel(ChatChannel):
         kind, payload = read
         if kind == "url_verification":
             return PlatformReply(body=orjson.dumps({"challenge": text_at(payload, "challenge")}))
-        if self._live is None:
+        if (link := self._link.now) is None:
             return NOT_NOW
-        await self._take(*self._live, kind, payload, self._intake.accept)
+        if self._reader is None:  # another server runs the channel
+            try:
+                self._reader = SlackReader(self._settings, self._api, self._hearing, await self._api.me())
+            except ChannelFailed:
+                return NOT_NOW
+        await self._take(link, self._reader, kind, payload, self._intake.accept)
         return DONE
 
     async def close(self) -> None:

@@ -39,7 +39,7 @@ _MISSED: Final = timedelta(days=7)
 
 
 class SmsChannel(ChatChannel):
-    """See `contracts.channels.Channel` and `CalledChannel`."""
+    """See `contracts.channels.Channel`, `CalledChannel` and `TakesCalls`."""
 
     name = "sms"
 

@@ -185,7 +185,7 @@ _REMEMBERED: Final = 4096
 
 
 class WebhookChannel:
-    """See `contracts.channels.Channel` and `contracts.channels.Hooks`. A receiver that honours Idempotency-Key gets a message once."""
+    """See `contracts.channels.Channel`, `TakesCalls` and `contracts.hooks.Hooks`. A receiver that honours Idempotency-Key gets a message once."""
 
     name = "webhook"
     keyed = True
@@ -209,13 +209,13 @@ class WebhookChannel:
         self._way_out(event.address.chat_id)
         return plan_message(event, RULES)
 
-    async def run(self, link: ChannelLink) -> None:
+    def attach(self, link: ChannelLink | None) -> None:
         self._link = link
-        try:
-            link.connected(await self.identity())
-            await asyncio.Event().wait()
-        finally:
-            self._link = None
+
+    async def run(self, link: ChannelLink) -> None:
+        self.attach(link)
+        link.connected(await self.identity())
+        await asyncio.Event().wait()
 
     async def receive(self, name: str, headers: Mapping[str, str], body: bytes) -> HookAccepted:
         message = read_hook(name, self._hooks.get(name), headers, body, datetime.now(UTC))

@@ -27,7 +27,7 @@ _MOST_CHALLENGE: Final = 256
 
 
 class WhatsAppChannel(ChatChannel):
-    """See `contracts.channels.Channel` and `CalledChannel`."""
+    """See `contracts.channels.Channel`, `CalledChannel` and `TakesCalls`."""
 
     name = "whatsapp"
 

@@ -28,13 +28,9 @@ class AnswerWindows:
 
     async def closed(self, chat: str) -> bool:
         at = self._wrote.get(chat)
-        if at is None:
-            kept = await self._notes.get(f"wrote:{chat}")
-            if kept is None:
-                return False
-            at = datetime.fromisoformat(kept)
-            self._wrote[chat] = at
-        return datetime.now(UTC) - at > WINDOW
+        if (at is None or _is_over(at)) and (kept := await self._notes.get(f"wrote:{chat}")) is not None:  # maybe by another server, since
+            at = self._wrote[chat] = max(datetime.fromisoformat(kept), at or datetime.min.replace(tzinfo=UTC))
+        return at is not None and _is_over(at)
 
     async def shut(self, chat: str, said: datetime) -> None:
         """WhatsApp said then that it is closed; a person who wrote after that has opened it."""
@@ -52,3 +48,7 @@ class AnswerWindows:
 
     async def ask(self, chat: str) -> None:
         await self._notes.keep(f"asked:{chat}", datetime.now(UTC).isoformat())
+
+
+def _is_over(wrote: datetime) -> bool:
+    return datetime.now(UTC) - wrote > WINDOW

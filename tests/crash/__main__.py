@@ -16,12 +16,13 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from tests.crash.boundaries import ALL, BREAKS
 from tests.crash.load import under_load
-from tests.crash.peers import LONGEST_GAP, Peer, gaps, without_channels
+from tests.crash.peers import LONGEST_GAP, LONGEST_TAKEOVER, Peers, gaps
 from tests.crash.platforms import Platforms, running_platforms
 from tests.crash.process import Server
 from tests.crash.standins import STANDINS
@@ -51,15 +52,18 @@ class Ran:
     slowest_stop: float
     """Seconds."""
     orderly: bool
-    gaps: list[tuple[str, int, float]]
-    """With two servers: what happened to one, how often, and the longest time without an answer of the other."""
+    gaps: list[tuple[str, int, float, float | None]]
+    """With several servers: what happened to one, how often, the longest time without an answer of another, and until its channels had another
+    holder; None: it held none."""
     longest_gap: float = LONGEST_GAP
 
     @property
     def holds(self) -> bool:
         told_twice = self.orderly and self.found.maybe_twice
-        slow = max((longest for _, _, longest in self.gaps), default=0.0)
-        return self.found.holds and self.slowest_stop <= _GRACE and not told_twice and slow <= self.longest_gap
+        slow = max((longest for _, _, longest, _ in self.gaps), default=0.0)
+        takeover = max((seconds for *_, seconds in self.gaps if seconds is not None), default=0.0)
+        in_time = slow <= self.longest_gap and takeover <= LONGEST_TAKEOVER
+        return self.found.holds and self.slowest_stop <= _GRACE and not told_twice and in_time
 
 
 def main() -> int:
@@ -71,15 +75,17 @@ def main() -> int:
     parser.add_argument("--stop", action="store_true", help="SIGTERM instead of SIGKILL: it must end within the grace, and double nothing")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the server's state and log there")
     parser.add_argument(
-        "--processes", type=int, choices=[1, 2], default=1, help="servers on the store; of two, either is killed or stands still"
+        "--processes", type=int, choices=[1, 2, 3], default=1, help="servers on the store; of several, any is killed or stands still"
     )
     parser.add_argument("--postgres", action="store_true", help="the store is a PostgreSQL of the run's own, not a SQLite file")
-    parser.add_argument("--gap", type=float, default=LONGEST_GAP, help="seconds that one of two servers may give no answer (default 2.5)")
+    parser.add_argument(
+        "--gap", type=float, default=LONGEST_GAP, help="seconds that one of several servers may give no answer (default 2.5)"
+    )
     parser.add_argument(
         "--channels", type=int, choices=[2, 5], default=5, help="2: Telegram and Discord; 5 (default): Matrix, Mattermost and ntfy, too"
     )
     given = parser.parse_args()
-    if given.processes == 2 and (given.at or given.stop):
+    if given.processes > 1 and (given.at or given.stop):
         parser.error("--at and --stop are for one server")
     seed: int = given.seed if given.seed is not None else random.SystemRandom().randrange(1_000_000)
     with ExitStack() as stack:
@@ -89,7 +95,7 @@ def main() -> int:
         )
         url = new_database(stack.enter_context(running_postgres())) if given.postgres else None
         stored = Stored(home=given.keep or Path(folder), url=url)
-        run = _run_two if given.processes == 2 else _run
+        run = _run if given.processes == 1 else partial(_run_several, given.processes)
         ran = run(stored, platforms, given.kills, seed, at=given.at, broken=given.broken, orderly=given.stop)
     ran = replace(ran, longest_gap=given.gap)
     _report(ran, seed)
@@ -119,26 +125,24 @@ def _run(stored: Stored, platforms: Platforms, count: int, seed: int, *, at: str
     return Ran(kills=kills, found=found, slowest_stop=max(stops), orderly=orderly, gaps=[])
 
 
-def _run_two(stored: Stored, platforms: Platforms, count: int, seed: int, *, at: str | None, broken: str | None, orderly: bool) -> "Ran":
-    chance, ended = random.Random(seed), _interrupted()
-    configuration = {**platforms.configuration(), **stored.configuration}
-    with (
-        Server(stored.home, json.dumps(configuration), broken=broken) as server,
-        Server(stored.home, without_channels(configuration), broken=broken, name="peer") as beside,
-    ):
-        peer = Peer(server, beside, chance)
-        server.start()
-        server.wait_ready()
-        peer.start()
+def _run_several(
+    servers: int, stored: Stored, platforms: Platforms, count: int, seed: int, *, at: str | None, broken: str | None, orderly: bool
+) -> "Ran":
+    ended, configuration = _interrupted(), json.dumps({**platforms.configuration(), **stored.configuration})
+    with ExitStack() as stack:
+        names = [f"server-{number + 1}" for number in range(servers)]
+        running = [stack.enter_context(Server(stored.home, configuration, broken=broken, name=name)) for name in names]
+        peers = Peers(running, stored, random.Random(seed))
+        peers.start()
         _greet(platforms)
-        with under_load(platforms, [server.port, beside.port], seed) as promises:
-            while len(peer.outages) < count and not ended.is_set():
-                peer.disturb()
-                _progress(len(peer.outages), count)
+        with peers.watched(), under_load(platforms, [server.port for server in running], seed) as promises:
+            while len(peers.outages) < count and not ended.is_set():
+                peers.disturb()
+                _progress(len(peers.outages), count)
         _settle(stored, len(promises.written) + sum(map(len, platforms.chats.values())))
-        stops = [beside.stop(), server.stop()]
+        stops = [server.stop() for server in running]
     found = asyncio.run(verdict(stored, promises, platforms.posted(), platforms.keyed))
-    return Ran(kills=[], found=found, slowest_stop=max(stops), orderly=orderly, gaps=gaps(peer.outages, promises))
+    return Ran(kills=[], found=found, slowest_stop=max(stops), orderly=orderly, gaps=gaps(peers, promises))
 
 
 def _interrupted() -> threading.Event:
@@ -224,8 +228,11 @@ def _report(ran: Ran, seed: int) -> None:
         shown = f"{statistics.median(sent):.2f} s ({max(sent):.2f} s)" if sent else "none was sent"
         print(f"| {where} | {len(times)} | {shown} |")
     if ran.gaps:
-        print("\n| of two servers, one | times | longest time without an answer of the other |\n|---|---|---|")
-        print("\n".join(f"| {kind} | {times} | {longest:.2f} s |" for kind, times, longest in ran.gaps))
+        print(
+            "\n| of several servers, one | times | longest time without an answer of another | until its channels had another |\n|---|---|---|---|"
+        )
+        for kind, times, longest, takeover in ran.gaps:
+            print(f"| {kind} | {times} | {longest:.2f} s | {'it held none' if takeover is None else f'{takeover:.2f} s'} |")
     print("\n| what | how many |\n|---|---|")
     for name, value in found.figures.items():
         print(f"| {name.replace('_', ' ')} | {value} |")

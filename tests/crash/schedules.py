@@ -24,7 +24,6 @@ from assistant.contracts.people import OWNER_ID
 from assistant.contracts.schedules import At, Every, NewSchedule
 from assistant.store.store import Store, open_store
 from tests.crash.boundaries import ALL_OF_SCHEDULES, BREAKS
-from tests.crash.peers import without_channels
 from tests.crash.platforms import Platforms, running_platforms
 from tests.crash.process import Server
 from tests.crash.stored import Stored
@@ -173,7 +172,7 @@ def _run(
     with ExitStack() as stack:
         servers = [stack.enter_context(Server(stored.home, json.dumps(configuration), broken=broken))]
         if processes > 1:
-            servers.append(stack.enter_context(Server(stored.home, without_channels(configuration), broken=broken, name="peer")))
+            servers.append(stack.enter_context(Server(stored.home, json.dumps(configuration), broken=broken, name="peer")))
         for server in servers:
             server.start()
             server.wait_ready()

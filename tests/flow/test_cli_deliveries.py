@@ -212,6 +212,24 @@ async def test_a_message_to_a_channel_that_is_stopped_says_why_it_waits(nanobot:
     assert "queued: the telegram channel is stopped (the token was revoked); it is sent once that is fixed" in done.stdout
 
 
+async def test_of_two_servers_the_state_of_the_one_that_holds_the_channel_is_told(nanobot: Nanobot):
+    enable(nanobot)
+    since = datetime.now(UTC)
+    held = ChannelStatus(name="telegram", state="connected", detail="@bot", since=since)
+    standby = ChannelStatus(name="telegram", state="standby", detail="held by another server", since=since - timedelta(hours=1))
+    stores = [await keep(nanobot, status=each) for each in (held, standby)]
+    try:
+        told = await asyncio.to_thread(nanobot, "channels", "status")
+        checked = await asyncio.to_thread(nanobot, "doctor", "--model", "offline")
+    finally:
+        for store in stores:
+            await store.close()
+    (line,) = [line for line in told.stdout.splitlines() if line.startswith("telegram")]
+    assert line.split()[1] == "connected"
+    assert line.endswith("@bot; 1 other server stands by")
+    assert "several servers share it, of which one holds telegram and others stand by" in checked.stdout
+
+
 async def test_what_a_platform_reported_later_is_shown(nanobot: Nanobot) -> None:
     nanobot.home.mkdir()
     store = await open_store(StoreSettings(), nanobot.home)

@@ -181,6 +181,14 @@ CREATE TABLE budgets (
 	PRIMARY KEY (subject, period, unit)
 );
 
+CREATE TABLE channel_holds (
+	channel VARCHAR NOT NULL,
+	runner VARCHAR NOT NULL,
+	asked BIGINT NOT NULL,
+	answered BIGINT NOT NULL,
+	PRIMARY KEY (channel)
+);
+
 CREATE TABLE channel_notes (
 	channel VARCHAR NOT NULL,
 	key VARCHAR NOT NULL,
@@ -806,5 +814,5 @@ CREATE TABLE alembic_version (
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
 
-INSERT INTO alembic_version (version_num) VALUES ('0022');
+INSERT INTO alembic_version (version_num) VALUES ('0023');
 

@@ -158,6 +158,17 @@ class ChannelStateRow(SQLModel, table=True):
     since: int = Field(sa_type=BigInteger)
 
 
+class ChannelHoldRow(SQLModel, table=True):
+    """The process that runs a channel, how often others asked it for a sign of life, and up to which of these it gave one."""
+
+    __tablename__ = "channel_holds"
+
+    channel: str = Field(primary_key=True)
+    runner: str
+    asked: int = Field(sa_type=BigInteger)
+    answered: int = Field(sa_type=BigInteger)
+
+
 class ChannelNoteRow(SQLModel, table=True):
     """What an adapter keeps over restarts, by a key of its own."""
 

@@ -5,7 +5,7 @@ import { html, useState } from "../lib/dom.js";
 import { Act, Badge, Dialog, Facts, Field, Head, Loaded, Problem, Table, When } from "../lib/parts.js";
 import { t } from "../lib/words.js";
 
-const STATES = () => ({ connected: ["good", t("connected")], starting: ["wait", t("starts")], degraded: ["wait", t("has trouble")], stopped: ["bad", t("stopped")] });
+const STATES = () => ({ connected: ["good", t("connected")], starting: ["wait", t("starts")], degraded: ["wait", t("has trouble")], stopped: ["bad", t("stopped")], standby: ["plain", t("stands by")] });
 const ROLES = () => ({ owner: t("owner"), user: t("user"), guest: t("guest") });
 
 export function View({ me }) {

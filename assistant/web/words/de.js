@@ -248,6 +248,7 @@ export const german = {
   guest: "Gast",
   "handed over": "übergeben",
   "has trouble": "gestört",
+  "stands by": "in Bereitschaft",
   instruction: "Anweisung",
   "is sent": "wird gesendet",
   "kept for you": "für dich aufbewahrt",

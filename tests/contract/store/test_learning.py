@@ -19,7 +19,7 @@ from assistant.store.store import Store
 from assistant.testing.scripted import Reply, ScriptedModel
 from tests.doubles.people import Household
 
-from .conftest import TurnedClock
+from .conftest import Opener, TurnedClock
 from .said import answer, turn
 
 ENID = "My daughter Enid plays the tuba"
@@ -89,6 +89,16 @@ async def test_what_is_not_in_their_words_or_not_well_formed_is_left_out(store: 
     await say(store, "turn_1", ENID)
     assert await learner.learn("anna", "api:one") == []
     assert await texts(store) == []
+
+
+async def test_of_two_processes_one_looks(open_again: Opener, clock: TurnedClock) -> None:
+    store, other = await open_again(), await open_again()
+    (learner, model), (beside, unasked) = learning(store, clock, found(ENID)), learning(other, clock, found(ENID))
+    await say(store, "turn_1", ENID)
+    both = await asyncio.gather(learner.learn("anna", "api:one"), beside.learn("anna", "api:one"))
+    assert sorted(len(memories) for memories in both) == [0, 1]
+    assert len(model.requests) + len(unasked.requests) == 1
+    assert await texts(other) == [ENID]
 
 
 async def test_a_model_that_fails_is_asked_another_time(store: Store, clock: TurnedClock) -> None:

@@ -25,7 +25,7 @@ from .filled import files_of, rows_of
 
 KEPT_MIB = int(os.environ.get("KEPT_MIB") or "4")
 """How large the files are that a server has which is backed up under load."""
-PASSING = ("pulse", "channel_states", "limit_uses")
+PASSING = ("pulse", "channel_states", "channel_holds", "limit_uses")
 
 
 def at(folder: Path, **env: str) -> Nanobot:

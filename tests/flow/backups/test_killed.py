@@ -31,7 +31,7 @@ finally:
     print(count)
 """
 """Runs a command, and kills it before its step number `last`, or before a file with that path is renamed; else prints how many steps there are."""
-PASSING = ("pulse", "channel_states", "limit_uses")
+PASSING = ("pulse", "channel_states", "channel_holds", "limit_uses")
 State = tuple[dict[str, list[tuple[object, ...]]], dict[str, str]]
 
 

@@ -54,14 +54,14 @@ Start = Callable[..., Any]
 
 @pytest.fixture
 async def start(tmp_path: Path) -> AsyncGenerator[Start]:
-    """Starts a server on `tmp_path`, with more configuration if need be; again after the one before it has ended."""
+    """Starts a server on `tmp_path`, with more configuration if need be; again after the one before it has ended, or beside it in another home."""
     async with AsyncExitStack() as stack:
         model = await stack.enter_async_context(ModelServer())
 
-        async def starts(**config: object) -> Live:
-            server = stack.enter_context(live_server(tmp_path / "home", config={**with_model(model.url), **config}))
+        async def starts(home: str = "home", **config: object) -> Live:
+            server = stack.enter_context(live_server(tmp_path / home, config={**with_model(model.url), **config}))
             client = await stack.enter_async_context(httpx2.AsyncClient(base_url=server.url, timeout=30))
-            return Live(server, model, client, tmp_path / "home")
+            return Live(server, model, client, tmp_path / home)
 
         yield starts
 

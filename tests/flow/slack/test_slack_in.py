@@ -370,11 +370,11 @@ async def test_the_address_is_verified_and_a_command_of_the_app_is_one(connected
     assert (snooze.command.name, snooze.command.arguments) == ("snooze", "10m")
 
 
-async def test_in_socket_mode_and_before_it_runs_no_call_is_taken(connected: Connected) -> None:
+async def test_in_socket_mode_and_without_a_link_no_call_is_taken(connected: Connected) -> None:
     async with connected(signingSecret=None) as (channel, _):
         assert (await called(channel, b"{}", signed(b"{}", time.time(), "")))[0] == 401
     async with connected(mode="events") as (channel, _):
-        pass
+        channel.attach(None)
     assert (await called(channel, b'{"type": "event_callback"}'))[0] == 503
 
 
