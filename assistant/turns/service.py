@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from assistant.access.authenticator import Allowance
-from assistant.agent.loop import BETWEEN_STEPS, Loop, LoopResult, results_made, steps_made
+from assistant.agent.loop import BETWEEN_STEPS, Loop, LoopResult, results_made, steps_made, words_of
 from assistant.contracts.access import UNLIMITED, Admission
 from assistant.contracts.causes import Payer
 from assistant.contracts.errors import (
@@ -116,6 +116,10 @@ class Turns:
                 raise SessionNotFound(param="session_id")
         finally:
             self._lanes.leave(place)
+
+    async def follow(self, owner: str, session: str) -> RunningTurn | None:
+        """The turn that runs in a session, or waits there as the first; None: nothing does."""
+        return self._running.in_lane((owner, session))
 
     def stop(self, owner: str, session: str) -> int:
         """Stop the turns of this process that run or wait in a session; returns how many."""
@@ -269,7 +273,9 @@ class Turns:
             if not seq:
                 raise await self._cut_out(request)
             transcript.extend(step, seq)
-            turn.step_made(sum((message.usage for message in step if isinstance(message, AssistantMessage)), Usage()))
+            steps = [message for message in step if isinstance(message, AssistantMessage)]
+            said = "" if request.stream else BETWEEN_STEPS.join(words_of(steps, withdrawn=False))
+            turn.step_made(sum((each.usage for each in steps), Usage()), said)
 
         loop = Loop(
             model=agent.model,
@@ -341,10 +347,10 @@ class Turns:
         for message in results_made(transcript.messages):
             turn.did(message)
         log.info("turn.resumed turn=%s steps=%d", turn.id, len(made))
-        said = BETWEEN_STEPS.join([step.text for step in made if step.text])
+        said = BETWEEN_STEPS.join(words_of(made, withdrawn=request.stream))
         if said and request.stream:
             turn.emit(TextDelta(text=said))
-            turn.words.clear()
+        turn.step_made(Usage(), "" if request.stream else said)
         return transcript
 
     async def _settle(self, request: TurnRequest, turn: RunningTurn, error: BaseException) -> TurnFailed:
@@ -356,7 +362,7 @@ class Turns:
         if request.resumes and (state == "interrupted" or isinstance(told, StoreUnavailable)):
             turn.unsettled = True  # not an answer for the sender: it is tried again
         elif turn.begun or request.reply:
-            mark = AssistantMessage(id=new_id("msg"), text="".join(turn.words), cut_off=state)
+            mark = AssistantMessage(id=new_id("msg"), text=turn.unstored, cut_off=state)
             try:
                 outbound = await request.reply.outbound(end) if request.reply else ()
                 inbound = request.reply is not None

@@ -101,11 +101,17 @@ class PlayedTurns:
         if not await self.sessions.delete(owner, session):
             raise SessionNotFound(param="session_id")
 
-    def stop(self, owner: str, session: str) -> int:
+    async def follow(self, owner: str, session: str) -> RunningTurn | None:
+        return next(iter(self._running(owner, session)), None)
+
+    def _running(self, owner: str, session: str) -> list[RunningTurn]:
         here = [
             turn for turn, request in zip(self.turns, self.requests, strict=True) if (request.owner, request.session) == (owner, session)
         ]
-        running = [turn for turn in here if turn.task is not None and not turn.task.done()]
+        return [turn for turn in here if turn.task is not None and not turn.task.done()]
+
+    def stop(self, owner: str, session: str) -> int:
+        running = self._running(owner, session)
         for turn in running:
             turn.cancel()
         return len(running)

@@ -53,6 +53,10 @@ class TurnStarter(Protocol):
         """Remove a session after the turns that wait in it. Raises SessionNotFound, SessionBusy."""
         ...
 
+    async def follow(self, owner: str, session: str) -> RunningTurn | None:
+        """The turn that runs in a session, or waits there as the first; None: nothing does."""
+        ...
+
     def stop(self, owner: str, session: str) -> int:
         """Stop the turns of this process that run or wait in a session; returns how many."""
         ...
