@@ -69,7 +69,7 @@ class SessionCompacted(Answer):
 
 class SessionStopped(Answer):
     object: Literal["session.stopped"] = "session.stopped"
-    stopped: int = Field(description="How many turns of this process.")
+    stopped: int = Field(description="How many turns.")
 
 
 class MessagesRemoved(Answer):
@@ -223,9 +223,9 @@ class SessionEndpoints:
 
     @endpoint("POST", _ONE + "/stop", "Stop what runs in a session", scope="sessions", responses=errors(401, 404, 503))
     async def stop(self, request: Request, session_id: str) -> SessionStopped:
-        """The turns of this process that run or wait in it: each ends with what it said so far."""
+        """The turns that run or wait in it, in any process on the store: each ends with what it said so far."""
         owner, key = principal(request.scope).person, known_key(session_id)
-        stopped = self.turns.stop(owner, key)
+        stopped = await self.turns.stop(owner, key)
         if not stopped and await self.store.get(owner, key) is None:
             raise SessionNotFound(param="session_id")
         return SessionStopped(stopped=stopped)

@@ -265,6 +265,9 @@ class RunningTurns:
         turn.task.add_done_callback(self._turns.pop)
         return turn
 
+    def named(self, turn_id: str) -> RunningTurn | None:
+        return next((turn for turn in self._turns.values() if turn.id == turn_id), None)
+
     def in_lane(self, lane: Hashable) -> RunningTurn | None:
         """The turn that runs in a lane, or waits there as the first."""
         return next((turn for turn in self._turns.values() if turn.lane == lane), None)

@@ -25,7 +25,7 @@ from assistant.contracts.metrics import TURN_SECONDS, TURNS, Metrics
 from assistant.contracts.people import PeopleDirectory
 from assistant.contracts.sessions import ONCE, NewTurn, SessionStore
 from assistant.contracts.transcripts import fit
-from assistant.contracts.turns import MAIN, AgentFacts, HistoryMessage, TextDelta, TurnFailed, TurnFinished, TurnRequest
+from assistant.contracts.turns import MAIN, AgentFacts, FollowedTurn, HistoryMessage, TextDelta, TurnFailed, TurnFinished, TurnRequest
 from assistant.contracts.util import new_id
 from assistant.store.attachments import AttachmentStore
 from assistant.turns.asking import (
@@ -41,6 +41,7 @@ from assistant.turns.asking import (
 )
 from assistant.turns.claims import doubt
 from assistant.turns.compaction import Compacted, Compaction, MadeCut, Tell
+from assistant.turns.elsewhere import Elsewhere
 from assistant.turns.handle import Lanes, LaneTicket, RunningTurn, RunningTurns, kept, reason, remove_uploads
 from assistant.turns.intake import MessageIntake
 from assistant.turns.prompt import Transcript, Transcripts, estimated_tokens
@@ -65,10 +66,11 @@ class Turns:
         memory: TurnMemory | None = None,
         waiting: int = 16,
         metrics: Metrics | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         """`agents`: by id, MAIN among them. `timeout`: seconds from `start` to the answer, waiting included. `waiting`: turns that may wait in one
         session. `allowance`: the limits of turns that start without an admission. `compaction`: sums up what outgrows a context.
-        `memory`: what outlives a session; None: nothing does."""
+        `memory`: what outlives a session; None: nothing does. `elsewhere`: the turns of other processes; None: there are none."""
         self.agents = agents
         """May be replaced: each turn takes its agent as it begins."""
         self.allowance = allowance
@@ -83,6 +85,9 @@ class Turns:
         self._transcripts = Transcripts()
         self._running = RunningTurns()
         self._metrics = metrics or Metrics()
+        self._elsewhere = elsewhere
+        if elsewhere is not None:
+            elsewhere.serve(self._running)
 
     def start(self, request: TurnRequest, admission: Admission | None = None) -> RunningTurn:
         """Begin a turn, or let it wait in its session's lane. Raises SessionBusy, ShuttingDown or ModelNotFound (no such agent) at once; then
@@ -117,13 +122,27 @@ class Turns:
         finally:
             self._lanes.leave(place)
 
-    async def follow(self, owner: str, session: str) -> RunningTurn | None:
-        """The turn that runs in a session, or waits there as the first; None: nothing does."""
-        return self._running.in_lane((owner, session))
+    async def follow(self, owner: str, session: str) -> FollowedTurn | None:
+        """The turn that runs in a session, or waits there as the first, in any process; None: nothing does. Raises StoreUnavailable."""
+        here = self._running.in_lane((owner, session))
+        return here if here is not None or self._elsewhere is None else await self._elsewhere.follow(owner, session)
 
-    def stop(self, owner: str, session: str) -> int:
-        """Stop the turns of this process that run or wait in a session; returns how many."""
-        return self._running.stop((owner, session))
+    async def stop(self, owner: str, session: str) -> int:
+        """Stop the turns that run or wait in a session, in any process; returns how many. Raises StoreUnavailable."""
+        return self._running.stop((owner, session)) + await self.stop_elsewhere(owner, session)
+
+    async def stop_elsewhere(self, owner: str, session: str) -> int:
+        """Likewise, those of other processes."""
+        return 0 if self._elsewhere is None else await self._elsewhere.stop(owner, session)
+
+    async def runs_elsewhere(self, owner: str, session: str) -> bool:
+        """Whether another process has a turn in a session. Raises StoreUnavailable."""
+        return self._elsewhere is not None and await self._elsewhere.follow(owner, session) is not None
+
+    def leave_others(self) -> None:
+        """Follow no turn of another process any more: this one is about to end."""
+        if self._elsewhere is not None:
+            self._elsewhere.leave()
 
     async def take_back(self, owner: str, session: str, seq: int) -> int:
         """Remove the messages of a session from `seq` on, a message of the person's; returns how many. Raises SessionNotFound, SessionBusy while a
@@ -175,6 +194,8 @@ class Turns:
         those of the inbox (`RunningTurn.unsettled`)."""
         await self._running.close(grace)
         await self._compaction.close()
+        if self._elsewhere is not None:
+            await self._elsewhere.close()
 
     def _known(self, agent: str) -> Agent:
         if agent not in self.agents:

@@ -13,7 +13,7 @@ from assistant.api.chat.stream import Chunks, write_events
 from assistant.api.middleware.request import principal, state_of
 from assistant.api.sse import EventStream, disconnected
 from assistant.contracts.errors import RateLimited, ShuttingDown
-from assistant.turns.handle import RunningTurn
+from assistant.contracts.turns import FollowedTurn
 
 MOST_STREAMS: Final = 16
 """Of a person."""
@@ -27,7 +27,7 @@ class FollowStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, turn: RunningTurn, following: Counter[str], *, keep_alive: float) -> None:
+    def __init__(self, turn: FollowedTurn, following: Counter[str], *, keep_alive: float) -> None:
         """`following`: how many such streams each person has open."""
         super().__init__()
         self._turn = turn
