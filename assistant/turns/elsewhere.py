@@ -25,6 +25,7 @@ from assistant.turns.letters import (
     PieceLetter,
     StopLetter,
     StoppedLetter,
+    count,
     read_letter,
     read_pieces,
 )
@@ -163,9 +164,12 @@ class TurnElsewhere:
                     number += 1
                     pieces.append(letter.piece)
                     if letter.whole:
-                        event = read_pieces(pieces)
+                        try:
+                            event = read_pieces(pieces)
+                        except ValueError:  # of another version
+                            return
                         pieces.clear()
-                        heard.add(event)
+                        count(heard, event)
                         yield [event]
                 case PieceLetter():  # one was lost
                     pieces.clear()
@@ -211,7 +215,7 @@ def _finished(turn_id: str, said: Sequence[AssistantMessage | ToolMessage], hear
         effects=tuple([effect for result in results for effect in result.effects]),
         pending=tuple([result.pending for result in results if result.pending]),
     )
-    rest = text[heard.words :]
+    rest = text[heard.get("text_delta", 0) :]
     return [TextDelta(text=rest), end] if rest else [end]
 
 

@@ -12,42 +12,12 @@ from assistant.contracts.turns import ReasoningDelta, TextDelta, ToolFinished, T
 
 Told = TextDelta | ReasoningDelta | ToolStarted | ToolFinished
 """An event of a turn that is under way."""
+HeardSoFar = dict[str, int]
+"""How far a follower is, by the kind of an event: characters of the words and thoughts, and how many calls began and ended."""
 _PIECE: Final = 3_500
 """Characters of a letter's `piece`: with the rest, less than LONGEST_LETTER."""
 _WORDS: Final = 2_000
 """Characters."""
-
-
-class HeardSoFar(BaseModel):
-    """How far a follower is: characters of the words, of the thoughts, and calls that began or ended."""
-
-    words: int = 0
-    thoughts: int = 0
-    calls: int = 0
-
-    def add(self, event: Told) -> None:
-        match event:
-            case TextDelta(text=text):
-                self.words += len(text)
-            case ReasoningDelta(text=text):
-                self.thoughts += len(text)
-            case ToolStarted() | ToolFinished():
-                self.calls += 1
-
-    def new_of(self, event: Told) -> Told | None:
-        """What of an event, told from the first one on, is new; this then is how far it is in the later ones."""
-        match event:
-            case TextDelta(text=text) | ReasoningDelta(text=text):
-                known = self.words if isinstance(event, TextDelta) else self.thoughts
-                left = max(0, known - len(text))
-                if isinstance(event, TextDelta):
-                    self.words = left
-                else:
-                    self.thoughts = left
-                return replace(event, text=text[known:]) if len(text) > known else None
-            case ToolStarted() | ToolFinished():
-                known, self.calls = self.calls, max(0, self.calls - 1)
-                return None if known else event
 
 
 class FollowLetter(BaseModel):
@@ -105,6 +75,23 @@ _EVENT: Final[TypeAdapter[Told]] = TypeAdapter(Annotated[Told, Discriminator("ki
 def read_letter(written: bytes) -> Letter:
     """Raises ValueError."""
     return _LETTER.validate_json(written)
+
+
+def count(heard: HeardSoFar, event: Told) -> None:
+    heard[event.kind] = heard.get(event.kind, 0) + _size(event)
+
+
+def new_of(event: Told, heard: HeardSoFar) -> Told | None:
+    """What of an event, told from the first one on, is new. `heard` is counted down to what is known of later ones."""
+    size, known = _size(event), heard.get(event.kind, 0)
+    heard[event.kind] = max(0, known - size)
+    if isinstance(event, TextDelta | ReasoningDelta) and known < size:
+        return replace(event, text=event.text[known:])
+    return None if known else event
+
+
+def _size(event: Told) -> int:
+    return len(event.text) if isinstance(event, TextDelta | ReasoningDelta) else 1
 
 
 def pieces_of(event: Told) -> Iterator[tuple[bool, str]]:

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from assistant.contracts.turns import TurnFailed, TurnFinished
 from assistant.turns.handle import RunningTurn, RunningTurns
-from assistant.turns.letters import FollowLetter, OverLetter, PieceLetter, StopLetter, StoppedLetter, pieces_of
+from assistant.turns.letters import FollowLetter, OverLetter, PieceLetter, StopLetter, StoppedLetter, new_of, pieces_of
 
 Send = Callable[[str, BaseModel], None]
 """(runner, letter)"""
@@ -65,11 +65,11 @@ class Relay:
         follower.until = asyncio.get_running_loop().time() + _LAPSES
 
     async def _tell(self, letter: FollowLetter, follower: "_Follower", turn: RunningTurn) -> None:
-        loop, number, until = asyncio.get_running_loop(), 0, letter.heard
+        loop, number, heard = asyncio.get_running_loop(), 0, dict(letter.heard)
         try:
             async for batch in turn.follow():
                 for event in batch:
-                    new = None if isinstance(event, TurnFinished | TurnFailed) else until.new_of(event)
+                    new = None if isinstance(event, TurnFinished | TurnFailed) else new_of(event, heard)
                     for whole, piece in pieces_of(new) if new else ():
                         if number % _AT_ONCE == 0:
                             await asyncio.sleep(_TOGETHER)
