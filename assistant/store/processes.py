@@ -134,7 +134,7 @@ def _lock_key(runner_id: str) -> int:
 log = logging.getLogger(__name__)
 
 LONGEST_LETTER: Final = 3_900
-"""Bytes. A pipe takes 4,096 as a whole (POSIX: 512, Linux and macOS more), a NOTIFY 8,000."""
+"""Bytes. A NOTIFY takes 8,000, Linux's pipe 4,096 as a whole; elsewhere one that is longer than 512 may be spoilt by another."""
 Received = Callable[[bytes], None]
 
 

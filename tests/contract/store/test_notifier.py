@@ -201,3 +201,14 @@ async def test_a_listener_whose_connection_is_lost_comes_back_and_rings_once(ope
     await heard.wait()
     await here.outbox.enqueue([event()])
     await heard.wait()
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+async def test_letters_are_taken_again_once_a_lost_connection_is_back(open_again: Opener, postgres_server: str) -> None:
+    here, there = await open_again(), await open_again()
+    heard, box = [await listening(store) for store in (here, there)], Mailbox(there)
+    await cut_connections(there, postgres_server)
+    for each in heard:
+        await each.wait()
+    here.notifier.send(there.runner.id, b"{}")
+    assert await box.until(1) == [b"{}"]
