@@ -1,10 +1,13 @@
 """A turn that runs while the page is loaded, in another tab, or was asked for elsewhere: its words come, and it can be stopped."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import httpx2
 import pytest
 
-from tests.flow.page.rig import WITHIN, PageHouse, Visit
+from tests.doubles.live_server import live_server, with_model
+from tests.flow.page.rig import WITHIN, PageHouse, Visit, open_visit
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -95,3 +98,20 @@ async def test_one_that_is_not_seen_leaves_the_connection_to_others(house: PageH
     await page.evaluate(HIDE, "")
     await until_said(page, "tok2")
     await visit.answered("tok149")
+
+
+async def test_a_turn_of_another_server_on_the_store_is_seen_and_stopped(house: PageHouse, tmp_path: Path) -> None:
+    house.model.reset()
+    house.model.configure(chunks=3000, chunk_delay_ms=20)
+    config = {**with_model(house.model.url), "store": {"url": f"sqlite:///{tmp_path / 'nanobot.db'}"}}
+    body = {"session_id": "s", "messages": [{"role": "user", "content": "at the other"}], "stream": True}
+    with live_server(tmp_path / "one", config=config) as one, live_server(tmp_path / "two", config=config) as two:
+        async with httpx2.AsyncClient(base_url=one.url, timeout=30) as client, open_visit(house.browser, two.url) as visit:
+            async with client.stream("POST", "/v1/chat/completions", json=body) as asked:
+                assert asked.status_code == 200
+                page = await visit.open("#/chat/s")
+                assert (await until_said(page, "tok9")).startswith("tok0 tok1 ")
+                await page.get_by_role("button", name="Stop").click()
+                await page.get_by_text("Stopped.").wait_for()
+                assert "turn_cancelled" in (await asked.aread()).decode()
+            await page.close()
