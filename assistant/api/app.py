@@ -157,7 +157,7 @@ def create_app(services: ApiServices) -> ASGIApp:
     resources: list[object] = [
         ModelEndpoints(agents=agents, registry=registry, workflows=known.workflows),
         HealthEndpoints(version=services.version, checks=services.ready, channels=services.channels),
-        SessionEndpoints(store=services.sessions, turns=turns, attachments=services.attachments, search=services.search),
+        _sessions(services),
         TextEndpoints(registry=registry, direct=direct, known=known, settings=settings),
     ]
     if services.responses is not None and files is not None:
@@ -203,6 +203,16 @@ def create_app(services: ApiServices) -> ASGIApp:
     )
     app.router.routes.append(SocketRoute(sockets))
     return guarded(repeated(app, services.idempotency, settings), settings, services.authenticator, metrics=services.metrics)
+
+
+def _sessions(services: ApiServices) -> SessionEndpoints:
+    return SessionEndpoints(
+        store=services.sessions,
+        turns=services.turns,
+        attachments=services.attachments,
+        search=services.search,
+        keep_alive=services.settings.keep_alive_seconds,
+    )
 
 
 def _for_pages(services: ApiServices) -> list[object]:

@@ -8,7 +8,6 @@ from typing import Annotated, Final, Literal
 
 from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.types import Scope as RequestScope
 
 from assistant.access.authenticator import Authenticator
 from assistant.access.browsers import LASTS, BrowserAccess
@@ -17,7 +16,7 @@ from assistant.api.answers import Answer, ListAnswer, Time
 from assistant.api.body.request import read_json
 from assistant.api.complaints import validated
 from assistant.api.middleware.auth import COOKIE, LOGIN
-from assistant.api.middleware.guard import Network, client_of
+from assistant.api.middleware.guard import Network, came_by_https, client_of
 from assistant.api.middleware.request import header, principal
 from assistant.api.openapi import endpoint, errors, takes
 from assistant.api.people import PersonAnswer, shown
@@ -131,7 +130,7 @@ class BrowserEndpoints:
             secret, browser = found
         else:
             raise InvalidRequest("Send 'link' or 'key', and one of them only.")
-        response.headers["set-cookie"] = _cookie(request.scope, secret, LASTS)
+        response.headers["set-cookie"] = self._cookie(request, secret, LASTS)
         held = await self.browsers.identify(secret.encode())
         return _answer(browser, held.person if held else browser.caller, None)
 
@@ -145,7 +144,7 @@ class BrowserEndpoints:
             ended = await self.browsers.log_out(who.person)
         elif who.browser is not None:
             ended = await self.browsers.log_out(who.person, who.browser)
-        response.headers["set-cookie"] = _cookie(request.scope, "", timedelta(0))
+        response.headers["set-cookie"] = self._cookie(request, "", timedelta(0))
         return LoggedOut(ended=ended)
 
     @endpoint("GET", "/v1/browsers", "List browsers", scope=None, responses=errors(401, 503))
@@ -180,6 +179,11 @@ class BrowserEndpoints:
             features=list(self.features),
         )
 
+    def _cookie(self, request: Request, secret: str, lasts: timedelta) -> str:
+        """`Secure` over HTTPS."""
+        secure = "; Secure" if came_by_https(request.scope, tuple(self.proxies)) else ""
+        return f"{COOKIE}={secret}; HttpOnly; SameSite=Strict; Path=/; Max-Age={int(lasts.total_seconds())}{secure}"
+
 
 def _may_end(who: Principal) -> None:
     if who.browser is None:
@@ -198,13 +202,6 @@ def _answer(browser: Browser, person: str, current: str | None) -> BrowserAnswer
             "current": browser.id == current,
         }
     )
-
-
-def _cookie(scope: RequestScope, secret: str, lasts: timedelta) -> str:
-    """`Secure` over HTTPS, also behind a proxy that ends it: the page's origin says so."""
-    https = scope["scheme"] == "https" or (header(scope, b"origin") or b"").startswith(b"https://")
-    age = int(lasts.total_seconds())
-    return f"{COOKIE}={secret}; HttpOnly; SameSite=Strict; Path=/; Max-Age={age}" + ("; Secure" if https else "")
 
 
 _BROWSERS: Final = {"Edg": "Edge", "OPR": "Opera", "Firefox": "", "FxiOS": "Firefox", "CriOS": "Chrome", "Chrome": "", "Safari": ""}

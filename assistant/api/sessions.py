@@ -1,6 +1,7 @@
 """/v1/sessions: conversations that the server keeps: listed, searched, shown, renamed, compacted, deleted. Those of other owners are 404."""
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Literal
 
@@ -8,13 +9,14 @@ from fastapi import Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from assistant.api.answers import Answer, ListAnswer, PageLimit, Seconds
+from assistant.api.answers import Answer, ChatCompletionChunk, ListAnswer, PageLimit, Seconds
 from assistant.api.chat.endpoint import TurnStarter
+from assistant.api.chat.follow import FollowStream
 from assistant.api.chat.route import known_key, listed_id
 from assistant.api.chat.stream import usage
 from assistant.api.file_answers import SHOWN, file_answer
 from assistant.api.middleware.request import principal
-from assistant.api.openapi import FILE, endpoint, errors
+from assistant.api.openapi import FILE, endpoint, errors, events
 from assistant.contracts.errors import InvalidRequest, NoSuchFile, SessionNotFound
 from assistant.contracts.messages import AssistantMessage, Text, ToolMessage, UserMessage
 from assistant.contracts.search import NoSearch, Search, SearchWish
@@ -67,7 +69,7 @@ class SessionCompacted(Answer):
 
 class SessionStopped(Answer):
     object: Literal["session.stopped"] = "session.stopped"
-    stopped: int = Field(description="How many turns of this process.")
+    stopped: int = Field(description="How many turns.")
 
 
 class MessagesRemoved(Answer):
@@ -95,6 +97,7 @@ class StoredMessageAnswer(Answer):
 
     id: str
     seq: int
+    turn_id: str = Field(description="The turn that it is of; the `id` of the turn's stream is `chatcmpl-` and what is behind `turn_`.")
     role: Literal["user", "assistant", "tool"]
     created: Seconds
     content: str
@@ -116,6 +119,10 @@ class SessionDetail(SessionAnswer):
 
 _ONE: Final = "/v1/sessions/{session_id:path}"
 _MOST_HITS: Final = 100
+_FOLLOWED: Final = {
+    200: {"description": "Events of the turn, from its first on; `[DONE]` behind a whole answer.", "content": events(ChatCompletionChunk)},
+    204: {"description": "Nothing runs."},
+}
 _FILE: Final = {"description": "The file.", "content": {kind: {"schema": FILE} for kind in ("application/octet-stream", *SHOWN)}}
 
 
@@ -126,6 +133,10 @@ class SessionEndpoints:
     attachments: AttachmentStore | None = None
     search: Search = field(default_factory=NoSearch)
     """Over what was said."""
+    keep_alive: float = 10.0
+    """Seconds."""
+    following: Counter[str] = field(default_factory=Counter[str])
+    """How many turns each person follows."""
 
     @endpoint("GET", "/v1/sessions", "List sessions", scope="sessions", responses=errors(400, 401, 404, 503))
     async def index(
@@ -162,6 +173,25 @@ class SessionEndpoints:
             raise NoSuchFile("This session holds no such file.", param="attachment_id")
         return file_answer(found[0].name, found[1])
 
+    @endpoint(
+        "GET",
+        _ONE + "/stream",
+        "Follow what runs in a session",
+        scope="sessions",
+        responses={**_FOLLOWED, **errors(401, 404, 503)},
+        response_class=Response,
+    )
+    async def follow(self, request: Request, session_id: str) -> Response:
+        """The turn that runs or waits there, wherever it was asked for, as the stream of chat completions with its steps and its usage. What was said
+        so far comes at once. At most 16 streams a person. `/v1/changes` tells when the next turn begins."""
+        owner, key = principal(request.scope).person, known_key(session_id)
+        turn = await self.turns.follow(owner, key)
+        if turn is not None:
+            return FollowStream(turn, self.following, keep_alive=self.keep_alive)
+        if await self.store.get(owner, key) is None:
+            raise SessionNotFound(param="session_id")
+        return Response(status_code=204)
+
     @endpoint("GET", _ONE, "Show a session", scope="sessions", responses=errors(400, 401, 404, 503))
     async def show(
         self,
@@ -193,9 +223,9 @@ class SessionEndpoints:
 
     @endpoint("POST", _ONE + "/stop", "Stop what runs in a session", scope="sessions", responses=errors(401, 404, 503))
     async def stop(self, request: Request, session_id: str) -> SessionStopped:
-        """The turns of this process that run or wait in it: each ends with what it said so far."""
+        """The turns that run or wait in it, in any process on the store: each ends with what it said so far."""
         owner, key = principal(request.scope).person, known_key(session_id)
-        stopped = self.turns.stop(owner, key)
+        stopped = await self.turns.stop(owner, key)
         if not stopped and await self.store.get(owner, key) is None:
             raise SessionNotFound(param="session_id")
         return SessionStopped(stopped=stopped)
@@ -248,6 +278,7 @@ def _message(stored: StoredMessage) -> StoredMessageAnswer:
         {
             "id": message.id,
             "seq": stored.seq,
+            "turn_id": stored.turn_id,
             "role": message.role,
             "created": stored.at,
             "content": "\n".join(texts) if isinstance(message, UserMessage) else message.text,

@@ -97,7 +97,7 @@ class ApiSettings(Settings):
     """Origins of web pages that may call, such as "https://chat.example.org", in addition to the server's own and those of `cors`."""
     cors: CorsSettings = CorsSettings()
     trusted_proxies: tuple[str, ...] = ()
-    """Addresses or networks of reverse proxies whose X-Forwarded-For is trusted: "10.0.0.7", "10.0.0.0/24"."""
+    """Addresses or networks of reverse proxies whose X-Forwarded-For and -Proto are trusted: "10.0.0.7", "10.0.0.0/24"."""
     history: Literal["session", "client"] = "session"
     """Who keeps the conversation with the default model, the first id of /v1/models. "session": the server; a request holds one user message.
     "client": the client, whose `messages` hold all of it, as OpenAI's clients do; with a `session_id` they only begin a session that is new."""

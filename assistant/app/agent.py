@@ -41,6 +41,7 @@ from assistant.store.store import Store
 from assistant.tasks.runs import CommandRuns
 from assistant.turns.asking import Agent
 from assistant.turns.compaction import Compaction
+from assistant.turns.elsewhere import Elsewhere
 from assistant.turns.intake import MessageIntake
 from assistant.turns.prompt import Context, Instructions
 from assistant.turns.service import Turns
@@ -124,6 +125,7 @@ async def build_turns(parts: AgentParts, opened: AsyncExitStack, traces: "Traces
         allowance=Allowance(keys=store.keys, limiter=store.limits, defaults=config.default_limits),
         memory=memory.service,
         metrics=parts.metrics,
+        elsewhere=Elsewhere(store.open_turns, store.notifier, store.runner),
     )
     opened.push_async_callback(turns.close, grace=0)
     return turns

@@ -181,6 +181,7 @@ class Runtime:
             return max(0.0, end - loop.time() - kept)
 
         self.changes.close()
+        self.services.turns.leave_others()
         await self.services.schedules.stop_beginning()
         self.services.workflows.stop_beginning()
         await self.services.tasks.stop_beginning()

@@ -1,6 +1,6 @@
 """A turn: one user message and everything up to its answer. Its request and its events."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, Protocol
@@ -224,6 +224,19 @@ class TurnFailed:
 
 
 TurnEvent = TextDelta | ReasoningDelta | ToolStarted | ToolFinished | TurnFinished | TurnFailed
+
+
+class FollowedTurn(Protocol):
+    """A turn that another one than its caller listens to."""
+
+    @property
+    def id(self) -> str: ...
+
+    def follow(self) -> AsyncIterator[list[TurnEvent]]:
+        """What was said and done so far, then what comes, in batches; the last event is TurnFinished or TurnFailed."""
+        ...
+
+
 Emit = Callable[[TurnEvent], None]
 """Never blocks, never raises, called on the event loop."""
 Keep = Callable[[TurnFinished | TurnFailed], Awaitable[None]]

@@ -180,13 +180,13 @@ class InboundService:
                 return words.HELP
             case "id":
                 return words.ids(message.address.chat_id, message.address.thread_id, message.sender.id)
-            case "stop" if self._works_on(key):
+            case "stop" if await self._works_anywhere(key):
                 return words.STOPPED_WITH_MORE if self._waiting[key] else words.STOPPED
             case "stop":
                 return words.NOTHING_TO_STOP
             case "new":
                 await self._turns.start_over(*key)
-                return words.NEW_STOPPED if self._works_on(key) else words.NEW
+                return words.NEW_STOPPED if await self._works_anywhere(key) else words.NEW
             case "compact":
                 tell = partial(self._writer.of_cut, message, place)
                 summed_up = await self._sessions.get(*key) and await self._turns.compact(*key, tell=tell)
@@ -209,6 +209,9 @@ class InboundService:
     def _works_on(self, key: SessionKey) -> bool:
         return self._runner.works_on(key) or self._continued.works_on(key)
 
+    async def _works_anywhere(self, key: SessionKey) -> bool:
+        return self._works_on(key) or await self._turns.runs_elsewhere(*key)
+
     async def _answer_command(self, name: str, message: InboundMessage, place: SessionRef, answer: str) -> str:
         id = derived_id("evt", "command", message.address.channel, message.external_id)
         event = self._writer.event(id, "reply", message, place, answer)
@@ -218,6 +221,7 @@ class InboundService:
         if accepted.new and name in ("stop", "new"):  # only now: a repeated command stops nothing
             self._runner.stop((place.owner, place.session))
             self._continued.stop((place.owner, place.session))
+            await self._turns.stop_elsewhere(place.owner, place.session)
         return accepted.id
 
     async def _work(self, key: SessionKey) -> None:

@@ -115,6 +115,16 @@ class SessionLine:
         finally:
             self.held.discard(place)
 
+    def settled(self, connection: Transaction, turn: str, state: str, now: int) -> bool:
+        """Settle an open turn whose process is gone, or has given no sign for too long. False: it is resumed."""
+        if state == "waiting":
+            connection.execute(LEAVE, {"turn": turn})
+        elif connection.execute(RESUMED_LATER, {"turn": turn}):
+            return False
+        else:
+            self._interrupt(connection, turn, now)
+        return True
+
     async def close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -132,11 +142,7 @@ class SessionLine:
                 break
             own = runner == self._runner.id
             gone = id not in self.held if own else runner in dead or (lease is not None and lease < now)
-            if gone and state == "waiting":
-                connection.execute(LEAVE, {"turn": id})
-            elif gone and not connection.execute(RESUMED_LATER, {"turn": id}):
-                self._interrupt(connection, id, now)
-            else:
+            if not (gone and self.settled(connection, id, state, now)):
                 ahead = ahead or not own
         if waits and not ahead:
             connection.execute(LEAVE, {"turn": turn})

@@ -7,14 +7,16 @@ import os
 import re
 import selectors
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Literal
+from typing import Final, Literal
 
 import psycopg
 
 from assistant.contracts.errors import StoreUnavailable
 from assistant.store.database import NO_PARAMS, WRITER_LOCK, Database, SqlRow, SqlValue, Transaction
+from assistant.store.processes import Received
 
 _CONNECT_SECONDS = 5
 # A process that was stopped while it held the writer's lock loses it after 2 s, with its connection; until then others wait, and then say so.
@@ -122,17 +124,22 @@ def _explained(error: psycopg.Error) -> Exception:
 _CHANNEL = "nanobot_outbox"
 _AGAIN_SECONDS = (0.2, 1.0, 5.0)
 """Waits before each reconnect; the last one repeats."""
+_SEND: Final = "SELECT pg_notify(letter.receiver, letter.words) FROM unnest(%s::text[], %s::text[]) AS letter (receiver, words)"
+_MOST_LETTERS: Final = 1_000
+"""That wait to be sent; of more, the oldest are lost."""
 log = logging.getLogger(__name__)
 
 
 class PostgresNotifier:
-    """Implements Notifier. The payload is the sender's id: a process ignores its own."""
+    """Implements Notifier. The payload is the sender's id: a process ignores its own. Letters go to the channel that has the receiver's id as its
+    name."""
 
     def __init__(self, url: str, runner_id: str, database: Database) -> None:
         self._url = url.replace("postgresql+psycopg://", "postgresql://", 1)
         self._runner_id = runner_id
         self._database = database
         self._listeners: list[Callable[[], None]] = []
+        self._received: Received | None = None
         self._ear: _Ear | None = None
         self._ringing: asyncio.Task[None] | None = None
 
@@ -144,9 +151,24 @@ class PostgresNotifier:
 
     def listen(self, heard: Callable[[], None]) -> None:
         self._listeners.append(heard)
+        self._begin()
+
+    def send(self, runner_id: str, letter: bytes) -> None:
+        if self._ear is not None:
+            self._ear.send(runner_id, letter.decode())
+
+    def receive(self, received: Received) -> None:
+        self._received = received
+        self._begin()
+
+    def _begin(self) -> None:
         if self._ear is None:
-            self._ear = _Ear(self._url, self._runner_id, asyncio.get_running_loop(), self._call)
+            self._ear = _Ear(self._url, self._runner_id, asyncio.get_running_loop(), self._call, self._take_in)
             self._ear.start()
+
+    def _take_in(self, letter: str) -> None:
+        if self._received is not None:
+            self._received(letter.encode())
 
     def announce(self, connection: Transaction) -> None:
         connection.execute(f"SELECT pg_notify('{_CHANNEL}', :runner)", {"runner": self._runner_id})
@@ -173,38 +195,65 @@ class PostgresNotifier:
 
 
 class _Ear(threading.Thread):
-    """Waits for notifications, reconnecting as needed. After each connect it calls once, for what was missed meanwhile."""
+    """Waits for notifications, reconnecting as needed, and sends letters. After each connect it calls once, for what was missed meanwhile; letters
+    that waited for it are lost."""
 
-    def __init__(self, url: str, runner_id: str, loop: asyncio.AbstractEventLoop, heard: Callable[[], None]) -> None:
+    def __init__(
+        self, url: str, runner_id: str, loop: asyncio.AbstractEventLoop, heard: Callable[[], None], received: Callable[[str], None]
+    ) -> None:
         super().__init__(name="store-notifier", daemon=True)
         self._url = url
         self._runner_id = runner_id
         self._loop = loop
         self._heard = heard
-        self._stop_reader, self._stop_writer = os.pipe()
+        self._received = received
+        self._letters: deque[tuple[str, str]] = deque(maxlen=_MOST_LETTERS)
+        self._woken_by, self._wakes = os.pipe()
+        os.set_blocking(self._wakes, False)
+        self._stopped = False
 
     def stop(self) -> None:
-        os.write(self._stop_writer, b"!")
+        self._stopped = True
+        self._wake()
+
+    def send(self, runner_id: str, letter: str) -> None:
+        self._letters.append((runner_id, letter))
+        self._wake()
 
     def run(self) -> None:
         tries = 0
-        while True:
+        while not self._stopped:
             try:
                 with self._connected() as connection:
-                    connection.execute(f"LISTEN {_CHANNEL}".encode())
+                    connection.execute(f"SET synchronous_commit = off; LISTEN {_CHANNEL}; LISTEN {self._runner_id}".encode())
                     tries = 0
-                    self._tell()
-                    while not self._wait(connection.fileno(), None):
-                        if any(said.payload != self._runner_id for said in list(connection.notifies(timeout=0))):
-                            self._tell()
-                    break
+                    self._tell(self._heard)
+                    while not self._stopped:
+                        self._wait(connection.fileno(), None)
+                        self._send_waiting(connection)
+                        self._take_in(connection)
             except psycopg.Error:
                 log.info("notifier.disconnected")
-            if self._wait(None, _AGAIN_SECONDS[min(tries, len(_AGAIN_SECONDS) - 1)]):
-                break
-            tries += 1
-        os.close(self._stop_reader)
-        os.close(self._stop_writer)
+                self._wait(None, _AGAIN_SECONDS[min(tries, len(_AGAIN_SECONDS) - 1)])
+                self._letters.clear()
+                tries += 1
+        for end in self._woken_by, self._wakes:
+            os.close(end)
+
+    def _send_waiting(self, connection: psycopg.Connection) -> None:
+        letters = [self._letters.popleft() for _ in range(len(self._letters))]
+        if letters:
+            connection.execute(_SEND, ([to for to, _ in letters], [letter for _, letter in letters]))
+
+    def _take_in(self, connection: psycopg.Connection) -> None:
+        rung = False
+        for said in list(connection.notifies(timeout=0)):
+            if said.channel != _CHANNEL:
+                self._tell(self._received, said.payload)
+            else:
+                rung = rung or said.payload != self._runner_id
+        if rung:
+            self._tell(self._heard)
 
     def _connected(self) -> psycopg.Connection:
         # This connection only waits: without probes it would not notice that the server is gone.
@@ -218,16 +267,21 @@ class _Ear(threading.Thread):
             keepalives_count=3,
         )
 
-    def _wait(self, connection: int | None, seconds: float | None) -> bool:
-        """Wait for the connection, at most so long. True: it is time to stop."""
+    def _wake(self) -> None:
+        with contextlib.suppress(BlockingIOError):  # it is awake
+            os.write(self._wakes, b"!")
+
+    def _wait(self, connection: int | None, seconds: float | None) -> None:
+        """Wait for the connection, or for another thread, at most so long."""
         # Not select(), which takes no descriptor above 1023.
         with selectors.DefaultSelector() as selector:
-            selector.register(self._stop_reader, selectors.EVENT_READ)
+            selector.register(self._woken_by, selectors.EVENT_READ)
             if connection is not None:
                 selector.register(connection, selectors.EVENT_READ)
-            return any(key.fd == self._stop_reader for key, _ in selector.select(seconds))
+            if any(key.fd == self._woken_by for key, _ in selector.select(seconds)):
+                os.read(self._woken_by, 4_096)
 
-    def _tell(self) -> None:
+    def _tell(self, what: Callable[..., None], *said: str) -> None:
         # The loop is closed only with the whole process.
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._heard)
+            self._loop.call_soon_threadsafe(what, *said)

@@ -1,4 +1,4 @@
-"""The processes on a store: which are alive, by a lock that is released when its process dies, and how they wake each other."""
+"""The processes on a store: which are alive, by a lock that is released when its process dies, and how they wake and write to each other."""
 
 import asyncio
 import contextlib
@@ -8,13 +8,15 @@ import os
 from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from assistant.contracts.util import new_id
 from assistant.store.database import Transaction
 
 PIPE_SUFFIX = ".bell"
 """Suffix of the pipe that a runner listens to (`PipeNotifier`); it is removed with the runner's file."""
+_BELL: Final = b"!"
+"""What rings in a pipe. No letter begins with it."""
 
 
 class Runner(Protocol):
@@ -131,9 +133,13 @@ def _lock_key(runner_id: str) -> int:
 
 log = logging.getLogger(__name__)
 
+LONGEST_LETTER: Final = 3_900
+"""Bytes. A NOTIFY takes 8,000, Linux's pipe 4,096 as a whole; elsewhere one that is longer than 512 may be spoilt by another."""
+Received = Callable[[bytes], None]
+
 
 class Notifier(Protocol):
-    """Tells every process on a store, this one included, that the outbox has something new."""
+    """Tells every process on a store, this one included, that the outbox has something new; and takes a letter to one of them."""
 
     def notify(self) -> None:
         """Never blocks, never raises."""
@@ -151,6 +157,15 @@ class Notifier(Protocol):
         """After the commit: tell everyone that the database does not tell."""
         ...
 
+    def send(self, runner_id: str, letter: bytes) -> None:
+        """Take a letter (one line of UTF-8, up to LONGEST_LETTER) to another process, which gets those of one sender in order. Some may be lost.
+        Only while this process listens or receives. Never blocks, never raises."""
+        ...
+
+    def receive(self, received: Received) -> None:
+        """Call `received` on the event loop with each letter to this process."""
+        ...
+
     async def close(self) -> None:
         """Stop listening. Safe to call twice."""
         ...
@@ -166,6 +181,8 @@ class PipeNotifier:
         self._folder = folder
         self._own = folder / f"{runner_id}{PIPE_SUFFIX}"
         self._listeners: list[Callable[[], None]] = []
+        self._received: Received | None = None
+        self._rest = b""
         self._pipe: int | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -174,10 +191,21 @@ class PipeNotifier:
         with contextlib.suppress(OSError):
             for path in self._folder.glob(f"*{PIPE_SUFFIX}"):
                 if path != self._own:
-                    _wake(path)
+                    _write(path, _BELL)
 
     def listen(self, heard: Callable[[], None]) -> None:
         self._listeners.append(heard)
+        self._open()
+
+    def send(self, runner_id: str, letter: bytes) -> None:
+        if self._pipe is not None:
+            _write(self._folder / f"{runner_id}{PIPE_SUFFIX}", letter + b"\n")
+
+    def receive(self, received: Received) -> None:
+        self._received = received
+        self._open()
+
+    def _open(self) -> None:
         if self._pipe is not None:
             return
         try:
@@ -208,9 +236,16 @@ class PipeNotifier:
         self._listeners.clear()
 
     def _hear(self) -> None:
-        if self._pipe is not None:
-            with contextlib.suppress(BlockingIOError):
-                os.read(self._pipe, 65536)
+        data = b""
+        with contextlib.suppress(BlockingIOError):
+            data = os.read(self._pipe, 65536) if self._pipe is not None else b""
+        lines = (self._rest + data).split(b"\n")
+        rung = any(line.startswith(_BELL) for line in lines)
+        *letters, self._rest = [line.lstrip(_BELL) for line in lines]
+        for letter in letters:
+            if self._received is not None:
+                self._received(letter)
+        if rung:
             self._call()
 
     def _call(self) -> None:
@@ -218,11 +253,11 @@ class PipeNotifier:
             heard()
 
 
-def _wake(path: Path) -> None:
-    """Notify one process. If its pipe has no reader (ENXIO), is full or is gone, it needs no waking."""
+def _write(path: Path, data: bytes) -> None:
+    """Write to the pipe of one process, all of it or nothing. If the pipe has no reader (ENXIO), is full or is gone, there is no one to tell."""
     with contextlib.suppress(OSError):
         pipe = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            os.write(pipe, b"!")
+            os.write(pipe, data)
         finally:
             os.close(pipe)

@@ -37,6 +37,7 @@ from assistant.store.mcp import McpStore
 from assistant.store.media import MediaFolder
 from assistant.store.memories import MemoryStore
 from assistant.store.occurrences import OccurrenceStore
+from assistant.store.open_turns import OpenTurns
 from assistant.store.outbox import OutboxStore
 from assistant.store.people import PeopleStore
 from assistant.store.places import SharedPlaces
@@ -70,6 +71,7 @@ class Store:
 
     sessions: Sessions
     attachments: AttachmentStore
+    open_turns: OpenTurns
     outbox: OutboxStore
     inbox: InboxStore
     approvals: ApprovalStore
@@ -192,6 +194,7 @@ def _stores(
     sessions.settles = tasks.end_with_turn
     return Store(
         sessions=sessions,
+        open_turns=OpenTurns(database, runner, sessions.line, clock=clock),
         attachments=kept_files,
         outbox=OutboxStore(database, runner, notifier, media, offers=offers, clock=clock),
         inbox=InboxStore(database, runner, notifier, clock=clock),

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Hashable, Sequence
 from typing import Any, Literal
 
+from assistant.agent.loop import BETWEEN_STEPS
 from assistant.contracts import errors
 from assistant.contracts.access import UNLIMITED, Admission
 from assistant.contracts.effects import Effect, PendingApproval
@@ -86,7 +87,7 @@ StopCause = Literal["cancelled", "interrupted"]
 
 
 class RunningTurn:
-    """The handle that `Turns.start` returns. One listener: either `events` or `result`."""
+    """The handle that `Turns.start` returns. Its caller listens once, by `events` or `result`; any number of others `follow`."""
 
     def __init__(self, turn_id: str, admission: Admission = UNLIMITED) -> None:
         self.id = turn_id
@@ -108,10 +109,13 @@ class RunningTurn:
         """Whether the end of a resumable turn could not be stored: it runs again, under its id."""
         self.sealed = False
         """Whether the answer is being stored: too late to stop it."""
-        self.words: list[str] = []
-        """The text emitted by the current step, kept if the turn is cut off."""
+        self._words: list[str] = []
+        self._thoughts: list[str] = []
+        self._calls: list[tuple[int, int, ToolStarted | ToolFinished]] = []
+        """Each with how many words and thoughts came before it."""
+        self._stored = (0, 0, 0)
+        """How many of these are of steps that are stored."""
         self._usage = Usage()
-        self._unsaid: list[str] = []
         self.stopped: StopCause | None = None
         """Why it was told to stop, if it was."""
         self.lane: Hashable = None
@@ -120,19 +124,28 @@ class RunningTurn:
         self.awake = False
         """Whether its task has begun to run: a task cancelled before that never runs, and would not settle the turn."""
         self._events: list[TurnEvent] = []
-        self._wake: asyncio.Future[None] | None = None
+        self._waiting: list[asyncio.Future[None]] = []
         self._end: TurnFinished | TurnFailed | None = None
 
     @property
     def took(self) -> int:
         """Tokens used so far: those of the finished steps, and an estimate of what the current one emitted."""
-        return self._usage.prompt_tokens + self._usage.completion_tokens + estimate_tokens(sum(map(len, self.words + self._unsaid)))
+        words, thoughts, calls = self._stored
+        arguments = [call.arguments for _, _, call in self._calls[calls:] if isinstance(call, ToolStarted)]
+        unsettled = sum(map(len, self._words[words:] + self._thoughts[thoughts:] + arguments))
+        return self._usage.prompt_tokens + self._usage.completion_tokens + estimate_tokens(unsettled)
 
-    def step_made(self, usage: Usage) -> None:
-        """A step is stored; the next one begins."""
+    @property
+    def unstored(self) -> str:
+        """The text emitted by the current step, kept if the turn is cut off."""
+        return "".join(self._words[self._stored[0] :])
+
+    def step_made(self, usage: Usage, said: str = "") -> None:
+        """A step is stored; the next one begins. `said`: its words, where they were not streamed."""
         self._usage += usage
-        self.words.clear()
-        self._unsaid.clear()
+        if said:
+            self._words.append(BETWEEN_STEPS + said if self._words else said)
+        self._stored = len(self._words), len(self._thoughts), len(self._calls)
 
     def emit(self, event: TurnEvent) -> None:
         """Note an event and wake the listener; the turn's end settles its tokens. Ignored after the end."""
@@ -147,16 +160,19 @@ class RunningTurn:
                 self.admission.broke_off(self.took)
             case ToolStarted():
                 self.acted = self.acted or not event.reads_only
-                self._unsaid.append(event.arguments)
+                self._calls.append((len(self._words), len(self._thoughts), event))
             case ToolFinished():
                 self.did(event)
+                self._calls.append((len(self._words), len(self._thoughts), event))
             case TextDelta():
-                self.words.append(event.text)
+                self._words.append(event.text)
             case ReasoningDelta():
-                self._unsaid.append(event.text)
+                self._thoughts.append(event.text)
         self._events.append(event)
-        if self._wake is not None and not self._wake.done():
-            self._wake.set_result(None)
+        while self._waiting:
+            waiter = self._waiting.pop()
+            if not waiter.done():
+                waiter.set_result(None)
 
     def did(self, call: ToolFinished | ToolMessage) -> None:
         """Note what a call of a tool changed."""
@@ -176,6 +192,29 @@ class RunningTurn:
             if batch[-1] is self._end:
                 return
 
+    async def follow(self) -> AsyncIterator[list[TurnEvent]]:
+        """What was said and done so far, then what comes, in batches: words that came together are one event. The last one is TurnFinished or
+        TurnFailed. One that does not read on holds nothing back, and nothing up: it gets what it missed at once."""
+        words = thoughts = calls = 0
+        while True:
+            batch: list[TurnEvent] = []
+            for before, above, event in [*self._calls[calls:], (len(self._words), len(self._thoughts), self._end)]:
+                if above > thoughts:
+                    batch.append(ReasoningDelta(text="".join(self._thoughts[thoughts:above])))
+                if before > words:
+                    batch.append(TextDelta(text="".join(self._words[words:before])))
+                words, thoughts = before, above
+                if isinstance(event, TurnFinished) and (rest := event.text[sum(map(len, self._words)) :]):
+                    batch.append(TextDelta(text=rest))  # it was not streamed
+                batch += [event] if event else []
+            calls = len(self._calls)
+            if batch:
+                yield batch
+                if batch[-1] is self._end:
+                    return
+            else:
+                await self._more()
+
     async def result(self) -> TurnFinished:
         """The answer. Raises the error that ended the turn. Cancelling the wait leaves the turn alone."""
         while self._end is None:
@@ -192,8 +231,14 @@ class RunningTurn:
                 self.task.cancel()
 
     async def _more(self) -> None:
-        self._wake = asyncio.get_running_loop().create_future()
-        await self._wake
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter in self._waiting:
+                self._waiting.remove(waiter)
+            raise
 
 
 class RunningTurns:
@@ -219,6 +264,13 @@ class RunningTurns:
         self._turns[turn.task] = turn
         turn.task.add_done_callback(self._turns.pop)
         return turn
+
+    def named(self, turn_id: str) -> RunningTurn | None:
+        return next((turn for turn in self._turns.values() if turn.id == turn_id), None)
+
+    def in_lane(self, lane: Hashable) -> RunningTurn | None:
+        """The turn that runs in a lane, or waits there as the first."""
+        return next((turn for turn in self._turns.values() if turn.lane == lane), None)
 
     def stop(self, lane: Hashable) -> int:
         """Stop the turns that run or wait in a lane; returns how many."""

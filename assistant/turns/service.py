@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from assistant.access.authenticator import Allowance
-from assistant.agent.loop import BETWEEN_STEPS, Loop, LoopResult, results_made, steps_made
+from assistant.agent.loop import BETWEEN_STEPS, Loop, LoopResult, results_made, steps_made, words_of
 from assistant.contracts.access import UNLIMITED, Admission
 from assistant.contracts.causes import Payer
 from assistant.contracts.errors import (
@@ -25,7 +25,7 @@ from assistant.contracts.metrics import TURN_SECONDS, TURNS, Metrics
 from assistant.contracts.people import PeopleDirectory
 from assistant.contracts.sessions import ONCE, NewTurn, SessionStore
 from assistant.contracts.transcripts import fit
-from assistant.contracts.turns import MAIN, AgentFacts, HistoryMessage, TextDelta, TurnFailed, TurnFinished, TurnRequest
+from assistant.contracts.turns import MAIN, AgentFacts, FollowedTurn, HistoryMessage, TextDelta, TurnFailed, TurnFinished, TurnRequest
 from assistant.contracts.util import new_id
 from assistant.store.attachments import AttachmentStore
 from assistant.turns.asking import (
@@ -41,6 +41,7 @@ from assistant.turns.asking import (
 )
 from assistant.turns.claims import doubt
 from assistant.turns.compaction import Compacted, Compaction, MadeCut, Tell
+from assistant.turns.elsewhere import Elsewhere
 from assistant.turns.handle import Lanes, LaneTicket, RunningTurn, RunningTurns, kept, reason, remove_uploads
 from assistant.turns.intake import MessageIntake
 from assistant.turns.prompt import Transcript, Transcripts, estimated_tokens
@@ -65,10 +66,11 @@ class Turns:
         memory: TurnMemory | None = None,
         waiting: int = 16,
         metrics: Metrics | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         """`agents`: by id, MAIN among them. `timeout`: seconds from `start` to the answer, waiting included. `waiting`: turns that may wait in one
         session. `allowance`: the limits of turns that start without an admission. `compaction`: sums up what outgrows a context.
-        `memory`: what outlives a session; None: nothing does."""
+        `memory`: what outlives a session; None: nothing does. `elsewhere`: the turns of other processes; None: there are none."""
         self.agents = agents
         """May be replaced: each turn takes its agent as it begins."""
         self.allowance = allowance
@@ -83,6 +85,9 @@ class Turns:
         self._transcripts = Transcripts()
         self._running = RunningTurns()
         self._metrics = metrics or Metrics()
+        self._elsewhere = elsewhere
+        if elsewhere is not None:
+            elsewhere.serve(self._running)
 
     def start(self, request: TurnRequest, admission: Admission | None = None) -> RunningTurn:
         """Begin a turn, or let it wait in its session's lane. Raises SessionBusy, ShuttingDown or ModelNotFound (no such agent) at once; then
@@ -117,9 +122,27 @@ class Turns:
         finally:
             self._lanes.leave(place)
 
-    def stop(self, owner: str, session: str) -> int:
-        """Stop the turns of this process that run or wait in a session; returns how many."""
-        return self._running.stop((owner, session))
+    async def follow(self, owner: str, session: str) -> FollowedTurn | None:
+        """The turn that runs in a session, or waits there as the first, in any process; None: nothing does. Raises StoreUnavailable."""
+        here = self._running.in_lane((owner, session))
+        return here if here is not None or self._elsewhere is None else await self._elsewhere.follow(owner, session)
+
+    async def stop(self, owner: str, session: str) -> int:
+        """Stop the turns that run or wait in a session, in any process; returns how many. Raises StoreUnavailable."""
+        return self._running.stop((owner, session)) + await self.stop_elsewhere(owner, session)
+
+    async def stop_elsewhere(self, owner: str, session: str) -> int:
+        """Likewise, those of other processes."""
+        return 0 if self._elsewhere is None else await self._elsewhere.stop(owner, session)
+
+    async def runs_elsewhere(self, owner: str, session: str) -> bool:
+        """Whether another process has a turn in a session. Raises StoreUnavailable."""
+        return self._elsewhere is not None and await self._elsewhere.follow(owner, session) is not None
+
+    def leave_others(self) -> None:
+        """Follow no turn of another process any more: this one is about to end."""
+        if self._elsewhere is not None:
+            self._elsewhere.leave()
 
     async def take_back(self, owner: str, session: str, seq: int) -> int:
         """Remove the messages of a session from `seq` on, a message of the person's; returns how many. Raises SessionNotFound, SessionBusy while a
@@ -171,6 +194,8 @@ class Turns:
         those of the inbox (`RunningTurn.unsettled`)."""
         await self._running.close(grace)
         await self._compaction.close()
+        if self._elsewhere is not None:
+            await self._elsewhere.close()
 
     def _known(self, agent: str) -> Agent:
         if agent not in self.agents:
@@ -269,7 +294,9 @@ class Turns:
             if not seq:
                 raise await self._cut_out(request)
             transcript.extend(step, seq)
-            turn.step_made(sum((message.usage for message in step if isinstance(message, AssistantMessage)), Usage()))
+            steps = [message for message in step if isinstance(message, AssistantMessage)]
+            said = "" if request.stream else BETWEEN_STEPS.join(words_of(steps, withdrawn=False))
+            turn.step_made(sum((each.usage for each in steps), Usage()), said)
 
         loop = Loop(
             model=agent.model,
@@ -341,10 +368,10 @@ class Turns:
         for message in results_made(transcript.messages):
             turn.did(message)
         log.info("turn.resumed turn=%s steps=%d", turn.id, len(made))
-        said = BETWEEN_STEPS.join([step.text for step in made if step.text])
+        said = BETWEEN_STEPS.join(words_of(made, withdrawn=request.stream))
         if said and request.stream:
             turn.emit(TextDelta(text=said))
-            turn.words.clear()
+        turn.step_made(Usage(), "" if request.stream else said)
         return transcript
 
     async def _settle(self, request: TurnRequest, turn: RunningTurn, error: BaseException) -> TurnFailed:
@@ -356,7 +383,7 @@ class Turns:
         if request.resumes and (state == "interrupted" or isinstance(told, StoreUnavailable)):
             turn.unsettled = True  # not an answer for the sender: it is tried again
         elif turn.begun or request.reply:
-            mark = AssistantMessage(id=new_id("msg"), text="".join(turn.words), cut_off=state)
+            mark = AssistantMessage(id=new_id("msg"), text=turn.unstored, cut_off=state)
             try:
                 outbound = await request.reply.outbound(end) if request.reply else ()
                 inbound = request.reply is not None

@@ -24,7 +24,7 @@ from assistant.contracts.errors import NanobotError, SessionNotFound, TurnCancel
 from assistant.contracts.hooks import Hooks
 from assistant.contracts.messages import FinishReason, Usage
 from assistant.contracts.models import ModelInfo
-from assistant.contracts.turns import AgentFacts, TextDelta, TurnFailed, TurnFinished, TurnRequest, Upload
+from assistant.contracts.turns import AgentFacts, FollowedTurn, TextDelta, TurnFailed, TurnFinished, TurnRequest, Upload
 from assistant.contracts.workflows import Workflows
 from assistant.documents.reader import ChildReader
 from assistant.documents.settings import DocumentSettings
@@ -101,11 +101,17 @@ class PlayedTurns:
         if not await self.sessions.delete(owner, session):
             raise SessionNotFound(param="session_id")
 
-    def stop(self, owner: str, session: str) -> int:
+    async def follow(self, owner: str, session: str) -> FollowedTurn | None:
+        return next(iter(self._running(owner, session)), None)
+
+    def _running(self, owner: str, session: str) -> list[RunningTurn]:
         here = [
             turn for turn, request in zip(self.turns, self.requests, strict=True) if (request.owner, request.session) == (owner, session)
         ]
-        running = [turn for turn in here if turn.task is not None and not turn.task.done()]
+        return [turn for turn in here if turn.task is not None and not turn.task.done()]
+
+    async def stop(self, owner: str, session: str) -> int:
+        running = self._running(owner, session)
         for turn in running:
             turn.cancel()
         return len(running)

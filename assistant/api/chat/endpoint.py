@@ -26,7 +26,7 @@ from assistant.contracts.errors import InvalidRequest, ModelNotFound, NanobotErr
 from assistant.contracts.messages import Verbatim
 from assistant.contracts.models import ModelRequest
 from assistant.contracts.sessions import ONCE
-from assistant.contracts.turns import AgentFacts, Earlier, TurnFinished, TurnRequest
+from assistant.contracts.turns import AgentFacts, Earlier, FollowedTurn, TurnFinished, TurnRequest
 from assistant.contracts.util import new_id
 from assistant.providers.registry import ModelRegistry
 from assistant.turns.compaction import MadeCut
@@ -53,8 +53,12 @@ class TurnStarter(Protocol):
         """Remove a session after the turns that wait in it. Raises SessionNotFound, SessionBusy."""
         ...
 
-    def stop(self, owner: str, session: str) -> int:
-        """Stop the turns of this process that run or wait in a session; returns how many."""
+    async def follow(self, owner: str, session: str) -> FollowedTurn | None:
+        """The turn that runs in a session, or waits there as the first, in any process; None: nothing does."""
+        ...
+
+    async def stop(self, owner: str, session: str) -> int:
+        """Stop the turns that run or wait in a session, in any process; returns how many."""
         ...
 
     async def take_back(self, owner: str, session: str, seq: int) -> int:

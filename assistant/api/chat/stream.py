@@ -206,7 +206,7 @@ class ChatStream(Response):
         with EventStream(send, keep_alive=self.keep_alive, begin=self.chunks.begin, headers=self.more_headers) as stream:
             try:
                 async for batch in self.turn.events():
-                    await self._write(batch, stream)
+                    await write_events(batch, stream, self.chunks, self.step)
             except asyncio.CancelledError:  # on shutdown, or because the key has ended
                 state.admission.broke_off(self.turn.took)
                 if not stream.started:
@@ -216,23 +216,25 @@ class ChatStream(Response):
                 if watcher is not None:
                     watcher.cancel()
 
-    async def _write(self, batch: list[TurnEvent], stream: EventStream) -> None:
-        written: list[bytes] = []
-        for event in batch:
-            match event:
-                case TextDelta():
-                    written.append(self.chunks.text(event.text, event.index))
-                case ReasoningDelta():
-                    written.append(self.chunks.thought(event.text, event.index))
-                case ToolStarted() | ToolFinished() if self.step is not None:
-                    written.append(self.step(event))
-                case TurnFinished():
-                    written.append(self.chunks.end(event))
-                case TurnFailed() if not stream.started and not written:
-                    raise FailedAfterActing(event.error) if event.acted else event.error
-                case TurnFailed():
-                    written.append(self.chunks.failure(event.error))
-                case _:
-                    pass
-        if any(written):
-            await stream.write(b"".join(written), last=isinstance(batch[-1], TurnFinished | TurnFailed))
+
+async def write_events(batch: list[TurnEvent], stream: EventStream, chunks: EventEncoder, step: Step | None) -> None:
+    """Write a batch of a turn's events at once. `step`: as of ChatStream. Raises the turn's failure where nothing was written before."""
+    written: list[bytes] = []
+    for event in batch:
+        match event:
+            case TextDelta():
+                written.append(chunks.text(event.text, event.index))
+            case ReasoningDelta():
+                written.append(chunks.thought(event.text, event.index))
+            case ToolStarted() | ToolFinished() if step is not None:
+                written.append(step(event))
+            case TurnFinished():
+                written.append(chunks.end(event))
+            case TurnFailed() if not stream.started and not written:
+                raise FailedAfterActing(event.error) if event.acted else event.error
+            case TurnFailed():
+                written.append(chunks.failure(event.error))
+            case _:
+                pass
+    if any(written):
+        await stream.write(b"".join(written), last=isinstance(batch[-1], TurnFinished | TurnFailed))

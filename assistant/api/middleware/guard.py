@@ -155,6 +155,14 @@ def client_of(scope: Scope, proxies: tuple[Network, ...]) -> tuple[str, bool]:
     return address, False
 
 
+def came_by_https(scope: Scope, proxies: tuple[Network, ...]) -> bool:
+    """Whether the page came by HTTPS: by this connection, or as a trusted proxy says (X-Forwarded-Proto) or the browser itself (Origin)."""
+    client = scope.get("client")
+    said = headers_named(scope, b"x-forwarded-proto")[-1:] if _within(client[0] if client else "", proxies) else []
+    by_proxy = b"".join(said).rpartition(b",")[2].strip().lower() == b"https"
+    return scope["scheme"] == "https" or by_proxy or b"".join(headers_named(scope, b"origin")).startswith(b"https://")
+
+
 @lru_cache(maxsize=1024)
 def _within(address: str, proxies: tuple[Network, ...]) -> bool:
     found = _parsed(address) if proxies else None

@@ -2,7 +2,7 @@
 
 from itertools import count
 
-from assistant.contracts.messages import AssistantMessage, CutOff, Part, Text, ToolCall, ToolMessage, Usage, UserMessage
+from assistant.contracts.messages import AssistantMessage, CutOff, FinishReason, Part, Text, ToolCall, ToolMessage, Usage, UserMessage
 from assistant.contracts.sessions import NewTurn
 
 _numbers = count(1)
@@ -13,11 +13,18 @@ def user(*parts: str | Part) -> UserMessage:
 
 
 def answer(
-    text: str, *, calls: tuple[ToolCall, ...] = (), tokens: tuple[int, int, int] = (0, 0, 0), cut_off: CutOff | None = None
+    text: str,
+    *,
+    calls: tuple[ToolCall, ...] = (),
+    tokens: tuple[int, int, int] = (0, 0, 0),
+    cut_off: CutOff | None = None,
+    finish: FinishReason = "stop",
 ) -> AssistantMessage:
     prompt, completion, cached = tokens
     usage = Usage(prompt_tokens=prompt, completion_tokens=completion, cached_tokens=cached)
-    return AssistantMessage(id=f"msg_a{next(_numbers)}", text=text, tool_calls=calls, usage=usage, model="m", cut_off=cut_off)
+    return AssistantMessage(
+        id=f"msg_a{next(_numbers)}", text=text, tool_calls=calls, usage=usage, model="m", cut_off=cut_off, finish_reason=finish
+    )
 
 
 def result(call_id: str, text: str, *, ok: bool = True) -> ToolMessage:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from assistant.store.processes import LONGEST_LETTER
 from assistant.store.store import Store
 
 from .came_in import message, place
@@ -70,6 +71,66 @@ async def test_whatever_enqueues_is_heard_by_another_process(open_again: Opener,
         case _:
             here.notifier.notify()
     await heard.wait()
+
+
+class Mailbox:
+    """Receives the letters to a store's process."""
+
+    def __init__(self, store: Store) -> None:
+        self.letters: list[bytes] = []
+        self._came = asyncio.Event()
+        store.notifier.receive(self._take)
+
+    def _take(self, letter: bytes) -> None:
+        self.letters.append(letter)
+        self._came.set()
+
+    async def until(self, many: int) -> list[bytes]:
+        async with asyncio.timeout(SECONDS):
+            while len(self.letters) < many:
+                self._came.clear()
+                await self._came.wait()
+        return self.letters
+
+
+async def test_letters_come_to_their_receiver_in_order_and_to_no_one_else(open_again: Opener) -> None:
+    here, there, beside = await open_again(), await open_again(), await open_again()
+    heard = [await listening(store) for store in (here, there, beside)]
+    boxes = [Mailbox(store) for store in (here, there, beside)]
+    times = [each.times for each in heard]
+    letters = [b'{"n":%d}' % number for number in range(40)] + ['{"é":"日本語!"}'.encode(), b"x" * LONGEST_LETTER]
+    for letter in letters:
+        here.notifier.send(there.runner.id, letter)
+    assert await boxes[1].until(len(letters)) == letters
+    there.notifier.send(here.runner.id, b"{}")
+    assert await boxes[0].until(1) == [b"{}"]
+    assert boxes[2].letters == []
+    assert [each.times for each in heard] == times  # a letter rings no bell
+    here.notifier.send("run_gone", b"{}")
+
+
+async def test_letters_and_bells_do_not_disturb_each_other(open_again: Opener) -> None:
+    here, there = await open_again(), await open_again()
+    await listening(here)
+    heard, box = await listening(there), Mailbox(there)
+    for number in range(5):
+        here.notifier.send(there.runner.id, b'{"n":%d}' % number)
+        here.notifier.notify()
+    assert await box.until(5) == [b'{"n":%d}' % number for number in range(5)]
+    await heard.wait()
+
+
+async def test_a_closed_store_sends_and_receives_no_letter(open_again: Opener) -> None:
+    here, there = await open_again(), await open_again()
+    for store in (here, there):
+        await listening(store)
+    gone, box = Mailbox(there), Mailbox(here)
+    await there.close()
+    here.notifier.send(there.runner.id, b"{}")
+    there.notifier.send(here.runner.id, b"{}")
+    here.notifier.send(here.runner.id, b"[]")
+    assert await box.until(1) == [b"[]"]
+    assert gone.letters == []
 
 
 async def test_two_processes_hear_each_other(open_again: Opener, url: str, tmp_path: Path) -> None:
@@ -140,3 +201,14 @@ async def test_a_listener_whose_connection_is_lost_comes_back_and_rings_once(ope
     await heard.wait()
     await here.outbox.enqueue([event()])
     await heard.wait()
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+async def test_letters_are_taken_again_once_a_lost_connection_is_back(open_again: Opener, postgres_server: str) -> None:
+    here, there = await open_again(), await open_again()
+    heard, box = [await listening(store) for store in (here, there)], Mailbox(there)
+    await cut_connections(there, postgres_server)
+    for each in heard:
+        await each.wait()
+    here.notifier.send(there.runner.id, b"{}")
+    assert await box.until(1) == [b"{}"]

@@ -248,6 +248,29 @@ async def test_the_cookie_is_secure_where_the_page_came_by_https(opened: Opener)
         assert answer.headers["set-cookie"].endswith("Max-Age=2592000; Secure")
 
 
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("proxies", "said", "secure"),
+    [
+        (("127.0.0.0/8",), "https", True),
+        (("127.0.0.0/8",), "http, HTTPS", True),
+        (("127.0.0.0/8",), "https, http", False),
+        (("127.0.0.0/8",), "", False),
+        (("10.0.0.7",), "https", False),
+        ((), "https", False),
+    ],
+)
+async def test_only_a_trusted_proxy_says_that_the_page_came_by_https(
+    opened: Opener, proxies: tuple[str, ...], said: str, secure: bool
+) -> None:
+    settings = ApiSettings(api_key=SecretStr(SHARED), trusted_proxies=proxies)
+    async with opened(settings) as keyed:
+        headers = {"sec-fetch-site": "same-origin", "x-forwarded-proto": said}
+        answer = await keyed.api.client.post(LOGIN, json={"key": SHARED}, headers=headers)
+        assert answer.status_code == 201
+        assert ("Secure" in answer.headers["set-cookie"]) is secure
+
+
 async def test_another_persons_link_opens_what_is_theirs(keyed: Keyed) -> None:
     id, _ = await keyed.key("chat", name="Anna")
     browser = await logged_in(keyed, link=await link(keyed, f"key:{id}"))

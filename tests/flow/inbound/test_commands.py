@@ -6,10 +6,14 @@ import pytest
 
 from assistant.contracts.inbox import COMMANDS
 from assistant.inbound.phrases import HELP, NOTHING_TO_SUM_UP, SUMMED_UP, SUMMING_UP
+from assistant.store.database import AttachmentSettings, StoreSettings
+from assistant.store.store import open_store
 from assistant.testing.scripted import ScriptedModel
 from tests.doubles.small_context import SmallContext
 from tests.flow.inbound.chat import ALICE, BOB, said
 from tests.flow.inbound.rig import Rig, words
+
+REFUSE = "CREATE TRIGGER refuse BEFORE UPDATE ON turns BEGIN SELECT RAISE(ABORT, 'not now'); END"
 
 
 @pytest.mark.parametrize(
@@ -86,6 +90,23 @@ async def test_stop_ends_the_turn_that_runs_and_what_waits_is_still_answered(rig
         assert words(await server.kept()) == ["a story", "", "something else", "The second."]
 
 
+@pytest.mark.parametrize(("command", "told"), [("/stop", "I stopped what I was doing."), ("/new", "I stopped")])
+async def test_a_stop_reaches_the_turn_of_another_process(rig: Rig, command: str, told: str) -> None:
+    model = ScriptedModel(["It was ", "a dark night"])
+    model.gate.clear()
+    store = await open_store(StoreSettings(), rig.folder / "state", AttachmentSettings(), clock=rig.clock)
+    async with rig.server(model) as server, rig.server(ScriptedModel(), store=store) as other, asyncio.timeout(20):
+        await server.hear(said("a story"))
+        await model.asked_times(1)
+        await other.hear(said(command))
+        assert told in (await other.texts(1))[0]
+        while await other.turns.runs_elsewhere("chat:1", "chat:1"):  # noqa: ASYNC110 - it ends by itself
+            await asyncio.sleep(0.01)
+        await other.hear(said("/stop"))
+        assert "nothing to stop" in (await other.texts(2))[1]
+    await store.close()
+
+
 async def test_a_new_conversation_sees_nothing_of_the_old_one(rig: Rig) -> None:
     model = ScriptedModel("I see.", "Hello.")
     async with rig.server(model) as server:
@@ -126,11 +147,11 @@ async def test_a_stopped_turn_whose_end_the_store_did_not_take_is_stopped_again_
     async with rig.server(model) as server, asyncio.timeout(20):
         await server.hear(said("a story"))
         await model.asked_times(1)
-        await rig.store.database.write(lambda connection: connection.execute("ALTER TABLE turns RENAME TO gone"))
+        await rig.store.database.write(lambda connection: connection.execute(REFUSE))
         await server.hear(said("/stop"))
         while "turn.failed" not in caplog.text:  # noqa: ASYNC110 - it fails by itself
             await asyncio.sleep(0.01)
-        await rig.store.database.write(lambda connection: connection.execute("ALTER TABLE gone RENAME TO turns"))
+        await rig.store.database.write(lambda connection: connection.execute("DROP TRIGGER refuse"))
         model.gate.set()
         await server.hear(said("something else"))
         assert await server.texts(2) == ["I stopped what I was doing.", "The next."]

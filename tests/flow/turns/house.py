@@ -21,6 +21,7 @@ from assistant.documents.settings import DocumentSettings
 from assistant.store.store import Store
 from assistant.turns.asking import Agent
 from assistant.turns.compaction import Compaction
+from assistant.turns.elsewhere import Elsewhere
 from assistant.turns.intake import CachingReader, MessageIntake
 from assistant.turns.prompt import Context, Instructions
 from assistant.turns.service import Turns
@@ -75,6 +76,7 @@ class House:
             people=self.store.people,
             compaction=Compaction(self.store.summaries, model=summariser, before=before, deadline=deadline),
             allowance=Allowance(keys=self.store.keys, limiter=self.store.limits, defaults=budget),
+            elsewhere=Elsewhere(self.store.open_turns, self.store.notifier, self.store.runner),
         )
 
     async def kept(self, session: str = "api:s") -> list[Message]:

@@ -8,10 +8,12 @@ import { Act, When } from "../../lib/parts.js";
 import { t } from "../../lib/words.js";
 import { Pending } from "./pending.js";
 
-/** Messages as they are seen: each of the person, and everything of a turn that follows it as one. */
-export function grouped(messages) {
+/** Messages as they are seen: each of the person, and everything of a turn that follows it as one. Of the turn that is `live`, only what was asked. */
+export function grouped(messages, live) {
   const groups = [];
+  const running = live?.id?.replace("chatcmpl-", "turn_");
   for (const message of messages) {
+    if (message.turn_id === running && message.role !== "user") continue;
     const last = groups.at(-1);
     if (message.role === "user") groups.push({ key: message.seq, role: "user", at: message.created, message });
     else if (last?.role === "assistant" && last.turn === undefined) last.parts.push(message);
@@ -102,10 +104,11 @@ export function Live({ turn }) {
   }
   if (turn.text.length > at) pieces.push(html`<${Growing} key=${`w${at}`} text=${turn.text.slice(at)} />`);
   return html`
-    <article class="said">
+    ${turn.said !== undefined &&
+    html`<article class="said">
       ${turn.files.length > 0 && html`<ul class="attached">${turn.files.map((file) => html`<li class="file"><${Icon} name="files" /><span>${file.filename}</span><small>${size(file.bytes)}</small></li>`)}</ul>`}
       ${turn.said && html`<div class="bubble">${turn.said}</div>`}
-    </article>
+    </article>`}
     <article class="answered live">
       ${turn.thoughts && html`<${Thoughts} text=${turn.thoughts} open=${!turn.text} />`}
       ${pieces}

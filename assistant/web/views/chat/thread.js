@@ -53,7 +53,7 @@ export function Thread({ thread }) {
     setAway(!follows.current);
   };
 
-  const groups = useMemo(() => grouped(thread.messages), [thread.messages]);
+  const groups = useMemo(() => grouped(thread.messages, thread.live), [thread.messages, thread.live?.id]);
   const lastQuestion = groups.findLast((each) => each.role === "user")?.key;
   const idle = !thread.live && !thread.running;
   const shown = useMemo(() => {

@@ -16,8 +16,8 @@ const unknown = (error) => error instanceof ApiError && error.status === 404;
 /**
  * `{messages, hasMore, loading, loadError, live, running, problem, send, stop, answerAgain, older, again}`.
  *
- * `live` is the turn that this page listens to: `{said, files, text, thoughts, steps, error}`. `running`: a turn runs that it does not listen to, because
- * the page was loaded, or lost its connection, meanwhile; its answer is shown when it is stored.
+ * `live` is the turn that this page listens to: `{id, said, files, text, thoughts, steps}`; without `said` it was asked for elsewhere, or before the page was loaded.
+ * `running`: a turn runs. A page that is seen listens to it, whoever asked.
  */
 export function useThread(id, isNew) {
   const path = `v1/sessions/${step(id)}`;
@@ -30,8 +30,14 @@ export function useThread(id, isNew) {
   const draft = useRef(null); // the last message that was not accepted, and its key
 
   useEffect(() => () => ((here.current = false), listening.current?.abort()), []);
+  useEffect(() => {
+    // A browser has few connections to a server: one that is not seen leaves them to others.
+    const turned = () => (document.hidden ? listening.current?.followed && listening.current.abort() : stored.current && again());
+    document.addEventListener("visibilitychange", turned);
+    return () => document.removeEventListener("visibilitychange", turned);
+  }, []);
 
-  const again = async () => {
+  const again = async (follows = true) => {
     try {
       const newest = await api(query(path, { latest: true, limit: PAGE }));
       if (!here.current) return;
@@ -43,6 +49,7 @@ export function useThread(id, isNew) {
         running: newest.running,
         title: newest.title,
       }));
+      if (newest.running && follows) follow();
     } catch (error) {
       if (!here.current) return;
       const gone = unknown(error);
@@ -56,6 +63,44 @@ export function useThread(id, isNew) {
     if (listening.current || (change.sessions && !change.sessions.includes(id))) return;
     if (stored.current) again();
   });
+
+  /** Shows the turn of a stream as it grows. Raises what the server says in its end. */
+  const listen = async (response, begun) => {
+    let turn = begun;
+    let frame = 0;
+    try {
+      for await (const chunk of events(response)) {
+        if (chunk.error) throw new ApiError(200, chunk.error.message, chunk.error.code);
+        turn = next(turn, chunk);
+        frame ||= requestAnimationFrame(() => {
+          frame = 0;
+          if (here.current) setLive(turn);
+        });
+      }
+    } finally {
+      cancelAnimationFrame(frame);
+    }
+  };
+
+  /** Listens to the turn that runs, from its first word to its end; then shows what is stored. */
+  const follow = async () => {
+    if (listening.current || document.hidden) return;
+    const abort = (listening.current = Object.assign(new AbortController(), { followed: true }));
+    let ended = false; // else the connection broke off: a change tells when to try again
+    try {
+      const response = await request(`${path}/stream`, { signal: abort.signal });
+      if (response.status === 200) {
+        await listen(response, { files: [], text: "", thoughts: "", steps: [] });
+        ended = true;
+      }
+    } catch (error) {
+      ended = error instanceof ApiError && error.status === 200;
+    }
+    listening.current = null;
+    if (!here.current) return;
+    await again(ended);
+    if (!listening.current) setLive(null);
+  };
 
   const older = async () => {
     const first = page.messages[0]?.seq;
@@ -78,26 +123,15 @@ export function useThread(id, isNew) {
       stream_options: { include_steps: true },
     };
     const abort = (listening.current = new AbortController());
-    let turn = { said: text, files, text: "", thoughts: "", steps: [], at: Date.now() / 1000 };
+    const turn = { said: text, files, text: "", thoughts: "", steps: [] };
     setProblem(null);
     setLive(turn);
     let begun = false;
-    let frame = 0;
-    const show = () => {
-      frame ||= requestAnimationFrame(() => {
-        frame = 0;
-        if (here.current) setLive(turn);
-      });
-    };
     try {
       const response = await request("v1/chat/completions", { method: "POST", body, signal: abort.signal, headers: { "idempotency-key": key } });
       begun = stored.current = true;
       if (isNew && here.current && location.hash !== `#/chat/${id}`) history.replaceState(null, "", `#/chat/${encodeURIComponent(id)}`);
-      for await (const chunk of events(response)) {
-        if (chunk.error) throw new ApiError(200, chunk.error.message, chunk.error.code);
-        turn = next(turn, chunk);
-        show();
-      }
+      await listen(response, turn);
       draft.current = null;
     } catch (error) {
       if (!here.current || error.name === "AbortError") return;
@@ -108,8 +142,6 @@ export function useThread(id, isNew) {
         setLive(null);
         throw error; // the composer keeps what was written
       }
-    } finally {
-      cancelAnimationFrame(frame);
     }
     listening.current = null;
     await again();
@@ -135,7 +167,7 @@ export function useThread(id, isNew) {
 
 /** The turn after a chunk of its stream. */
 function next(turn, chunk) {
-  const changed = { ...turn };
+  const changed = { ...turn, id: chunk.id };
   for (const { delta } of chunk.choices ?? []) {
     if (delta?.content) changed.text += delta.content;
     if (delta?.reasoning_content) changed.thoughts += delta.reasoning_content;
