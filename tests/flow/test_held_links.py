@@ -80,8 +80,9 @@ async def test_what_the_platform_was_asked_in_vain_is_to_come_again(held: HeldLi
     assert await held.take("a", lambda _: Work().take("next")) is DONE
 
 
-async def test_a_link_is_held_while_the_connection_lasts() -> None:
+async def test_calls_are_taken_whether_it_runs_or_not_until_it_is_detached() -> None:
     held = HeldLink()
-    with held.held(RecordingLink()):
-        assert await held.take("a", lambda _: Work().take("x")) is DONE
+    held.attach(RecordingLink())
+    assert await held.take("a", lambda _: Work().take("x")) is DONE
+    held.attach(None)
     assert await held.take("a", lambda _: Work().take("x")) is NOT_NOW
