@@ -83,14 +83,13 @@ def measure_replicas(count: int, effort: Effort, say: Say) -> Iterator[Figure]:
                 yield Figure(name=f"{name} of {kind}", unit=unit, samples=((now - was) / load.requests,))
 
 
-_SIZES: Final = (("commits", ""), ("log (WAL)", "bytes"), ("tables", "bytes"), ("indexes", "bytes"))
+_SIZES: Final = (("log (WAL)", "bytes"), ("tables", "bytes"), ("indexes", "bytes"))
 
 
 def _size(url: str) -> tuple[float, ...]:
     """What a database has of `_SIZES`."""
     tables = "SELECT sum({}(c.oid)) FROM pg_class c WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace"
     asked = (
-        "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()",
         "SELECT pg_current_wal_lsn() - '0/0'::pg_lsn",
         tables.format("pg_table_size"),
         tables.format("pg_indexes_size"),
