@@ -164,7 +164,8 @@ async def test_what_is_no_file_is_shown_and_left_alone(hands: Hands) -> None:
     os.mkfifo(hands.own / "pipe")
     (hands.own / "link").symlink_to("/etc/passwd")
     (hands.own / "odd\u202ename\n.txt").write_text("x")
-    with TemporaryDirectory() as short, socket.socket(socket.AF_UNIX) as listening:
+    on_this_disk = os.environ.get("PYTEST_DEBUG_TEMPROOT")
+    with TemporaryDirectory(dir=on_this_disk) as short, socket.socket(socket.AF_UNIX) as listening:
         listening.bind(f"{short}/s")
         os.rename(f"{short}/s", hands.own / "socket")
         listed = await hands.said("list_files")

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -72,8 +71,10 @@ async def up_to_the_line(turns: Turns, model: SmallContext) -> None:
     while not model.asked_for_summary.is_set():
         number = len(model.prompts)
         await turns.start(ask(filler(number) if number < 18 else f"short {number}")).result()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(model.asked_for_summary.wait(), 0.5 if number >= 18 else 0.001)
+        asked = asyncio.create_task(model.asked_for_summary.wait())
+        if cuts := [task for task in asyncio.all_tasks() if "Compaction._made" in repr(task)]:
+            await asyncio.wait([asked, *cuts], return_when=asyncio.FIRST_COMPLETED)
+        asked.cancel()
 
 
 async def until_cut(house: House) -> None:
