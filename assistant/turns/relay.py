@@ -53,16 +53,20 @@ class Relay:
             await asyncio.wait(tasks)
 
     def _follow(self, letter: FollowLetter, turn: RunningTurn) -> None:
-        follower = self._followers.get(letter.ask)
-        if follower is None and len(self._followers) >= _MOST:
+        now, follower = asyncio.get_running_loop().time(), self._followers.get(letter.ask)
+        lapsed = [each for each in self._followers.values() if each.until < now]
+        for each in lapsed:
+            if each.task is not None:
+                each.task.cancel()  # its turn is silent, so it did not see that
+        if follower is None and len(self._followers) - len(lapsed) >= _MOST:
             log.warning("relay.full turn=%s", turn.id)
             return
-        if follower is None or follower.attempt < letter.attempt:
+        if follower is None or follower in lapsed or follower.attempt < letter.attempt:
             if follower is not None and follower.task is not None:
                 follower.task.cancel()
             follower = self._followers[letter.ask] = _Follower(letter.attempt)
             follower.task = asyncio.create_task(self._tell(letter, follower, turn))
-        follower.until = asyncio.get_running_loop().time() + _LAPSES
+        follower.until = now + _LAPSES
 
     async def _tell(self, letter: FollowLetter, follower: "_Follower", turn: RunningTurn) -> None:
         loop, number, heard = asyncio.get_running_loop(), 0, dict(letter.heard)
