@@ -64,7 +64,7 @@ class S3Bytes:
                     async for block in answer.content.iter_chunked(_BLOCK):
                         yield block
         except (aiohttp.ClientError, TimeoutError, OSError) as error:  # cut: the reader sees that it got too few
-            log.warning("store.s3_cut error=%s", type(error).__name__)
+            log.warning("bucket.cut error=%s", type(error).__name__)
 
     async def remove(self, id: str) -> None:
         async with self._answer("DELETE", id):
@@ -125,7 +125,7 @@ class S3Bytes:
                 answer.release()
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 why = type(error).__name__
-            log.warning("store.s3_failed method=%s why=%s tries=%d", method, why, failures)
+            log.warning("bucket.failed method=%s why=%s tries=%d", method, why, failures)
             if "Timeout" in why:  # the caller has waited
                 break
             if failures < _TRIES:
@@ -156,5 +156,5 @@ def signed(method: str, path: str, headers: Mapping[str, str], digest: str, at: 
 def _refused(status: int, body: bytes) -> StoreUnavailable:
     code = _CODE.search(body)
     named = code[1].decode() if code else f"status {status}"
-    log.error("store.s3_refused code=%s", named)
+    log.error("bucket.refused code=%s", named)
     return StoreUnavailable(f"The S3 store refuses: {named}. The owner can correct store.s3; `nanobot doctor` tries it.")
