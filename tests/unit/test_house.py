@@ -33,6 +33,7 @@ CATCH_ALL = {
     "assistant/app/services.py",  # an adapter that fails to open leaves its channel stopped and the server running
     "assistant/config/extensions.py",  # neither a package that fails to import nor a fault of one kind of channel ends a start or a delivery
     "assistant/delivery/dispatcher.py",  # a failed scan or renewal must not end the loop
+    "assistant/delivery/holds.py",  # a bug in a look must not end the looking: channels would be held, and run by none
     "assistant/delivery/sender.py",  # an adapter's bug is settled as an outcome of its event
     "assistant/delivery/supervisor.py",  # an adapter's bug ends one run of it, nothing else
     "assistant/store/database.py",  # what a job raised is passed on to its caller
