@@ -70,16 +70,19 @@ def live_server(
     within: float = 20.0,
     program: str = "assistant.cli",
     forked: bool = True,
+    paced: bool = False,
 ) -> Generator[LiveServer]:
     """`nanobot serve` (or `chat-server`) on a free loopback port, its state in `home`; stopped by SIGTERM on the way out.
 
     Of this process's environment it sees next to nothing (no keys); `env` is added. `program`: the module that is run. `forked`: from a process
-    that has imported nanobot; not where the time of its start or its memory counts. Raises ServerFailed where it is not ready `within` seconds,
-    or still there ten seconds after SIGTERM (it is killed then).
+    that has imported nanobot; not where the time of its start or its memory counts. `paced`: what it sends is held back to the platforms' own
+    limits, which stand-ins do without; `deliver` in `config` goes before that. Raises ServerFailed where it is not ready `within` seconds, or still
+    there ten seconds after SIGTERM (it is killed then).
     """
     home.mkdir(parents=True, exist_ok=True)
     file = home / "config.json"
-    file.write_text(json.dumps(config), encoding="utf-8")
+    unpaced: dict[str, object] = {"deliver": {"rateLimits": False}} if "channels" in config and not paced else {}
+    file.write_text(json.dumps({**unpaced, **config}), encoding="utf-8")
     log = home / "server.log"
     line = [command, "--config", str(file), "--port", "0", *args]
     environment = _environment(home, env or {})

@@ -71,7 +71,7 @@ async def household(tmp_path: Path) -> AsyncGenerator[House]:
         }
         config = {**with_model(model.url), "channels": channels, "auth": {"mode": "keys"}}
         home = tmp_path / "home"
-        opened = live_server(home, config=config)
+        opened = live_server(home, paced=True, config=config)
         server = await asyncio.to_thread(opened.__enter__)
         try:
             await discord.until(lambda: discord.gateway.identified, 20)
