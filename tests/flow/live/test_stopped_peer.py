@@ -33,7 +33,7 @@ async def test_a_server_beside_one_that_stands_still_answers_in_time_and_recover
             assert ready.status_code == 503
         else:
             assert (await live.ask("ECHO taken over", session="other")).status_code == 200
-        process.send_signal(signal.SIGCONT)
+        process.process.send_signal(signal.SIGCONT)
         assert (await remaining_lines(process))[-1:] == ["goes on"]
     again = await live.ask("ECHO after")
     assert again.status_code == 200

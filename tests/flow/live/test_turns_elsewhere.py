@@ -17,7 +17,7 @@ import pytest_asyncio
 from tests.doubles.live_server import LiveServer, live_server, with_model
 from tests.doubles.model_faults import Control
 from tests.doubles.model_server import ModelServer
-from tests.postgres import empty_database
+from tests.postgres import passing_database
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -42,7 +42,7 @@ async def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
     async with AsyncExitStack() as stack:
         url = f"sqlite:///{folder / 'nanobot.db'}"
         if request.param == "postgresql":
-            url = stack.enter_context(empty_database(request.getfixturevalue("postgres_server")))
+            url = stack.enter_context(passing_database(request.getfixturevalue("postgres_server")))
         model = await stack.enter_async_context(ModelServer())
         config: dict[str, object] = {**with_model(model.url), "store": {"url": url}}
         one, two = [stack.enter_context(live_server(folder / name, config=config)) for name in ("one", "two")]
