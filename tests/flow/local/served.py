@@ -55,7 +55,7 @@ async def serving_files(folder: Path, models: Mapping[str, Mapping[str, object]]
     """`folder`: that of the configuration. `stand_in`: replace llama-cpp-python."""
     imports = [str(Path(assistant.__file__).parents[1])]
     env = {"PYTHONPATH": os.pathsep.join([str(STAND_IN), *imports] if stand_in else imports)}
-    with live_server(folder, config={**offline(), "shutdown": {"grace": 1}, "models": models}, env=env) as server:
+    with live_server(folder, config={**offline(), "shutdown": {"grace": 1}, "models": models}, env=env, forked=False) as server:
         async with (
             httpx2.AsyncClient(base_url=server.url, timeout=60) as http,
             openai.AsyncOpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0, timeout=60) as client,
