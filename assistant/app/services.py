@@ -252,6 +252,7 @@ def _probed_sandbox(loaded: Loaded, opened: AsyncExitStack) -> MachineSandbox:
     """The sandbox, which tries the machine beside the store's opening; `build_turns` asks for the result."""
     sandbox = build_sandbox(loaded, open_secrets(loaded.config))
     opened.callback(asyncio.create_task(sandbox.rung()).cancel)
+    opened.push_async_callback(sandbox.close)
     return sandbox
 
 

@@ -58,6 +58,12 @@ class MachineSandbox:
     async def start(self, command: SandboxCommand) -> Confined:
         return (await self._start(await self._machine(), command, piped=True)).process
 
+    async def close(self) -> None:
+        """End the look at the machine, where it is still under way, with the command that it runs."""
+        if self._found is not None:
+            self._found.cancel()
+            await asyncio.wait([self._found])
+
     async def _run(self, found: _Found, command: SandboxCommand, stdin: bytes = b"") -> Ran:
         started = await self._start(found, command, piped=bool(stdin))
         process = started.process

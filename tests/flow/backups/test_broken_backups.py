@@ -179,6 +179,7 @@ def test_rows_whose_owners_are_missing_are_refused(backup: bytes, used: Nanobot)
     assert "rows whose owners are missing" in used("restore", "--force", "broken").stderr
 
 
+TABLES_SINCE_0018 = ("channel_notes", "browsers", "channel_holds")
 SINCE_0018 = {
     "outbox": {"follows"},
     "outbox_parts": {"reached_at", "read_at"},
@@ -195,14 +196,15 @@ def older(backup: bytes) -> bytes:
     kept: list[tuple[tarfile.TarInfo, bytes]] = []
     for member, data in members:
         table = member.name.split("/")[1] if member.name.startswith("rows/") else ""
-        if table in ("channel_notes", "browsers"):
+        if table in TABLES_SINCE_0018:
             continue
         if gone := SINCE_0018.get(table):
             stays = [name not in gone for name in head["tables"][table]]
             data = ormsgpack.packb([list(compress(row, stays)) for row in ormsgpack.unpackb(data)])
         kept.append((member, data))
     head |= {"revision": "0018", "version": "0.0.9"}
-    del head["tables"]["channel_notes"], head["tables"]["browsers"]
+    for table in TABLES_SINCE_0018:
+        del head["tables"][table]
     for table, columns in SINCE_0018.items():
         head["tables"][table] = [name for name in head["tables"][table] if name not in columns]
     changed_head = [(member, json.dumps(head).encode() if member.name == "head.json" else data) for member, data in kept]
