@@ -184,7 +184,9 @@ async def test_a_file_collected_just_before_its_attachment_is_noted_is_stored_ag
     await held
     assert await collecting == 1
     assert await store.attachments.document("anna", "api:one", await keeping) is not None
-    assert len(files_in(tmp_path)) == 2
+    kept = await store.attachments.contents("anna", "api:one", await keeping)
+    assert kept is not None
+    assert kept[1] == sent.path.read_bytes()
 
 
 async def test_the_sweep_takes_what_no_message_refers_to_after_a_day(store: Store, tmp_path: Path, clock: TurnedClock) -> None:
