@@ -96,4 +96,4 @@ async def examine(runtime: "Runtime") -> Sequence[Finding]:
     await asyncio.to_thread(import_module, "assistant.app.doctor")  # most servers are never asked
     from assistant.app.doctor import findings  # noqa: PLC0415 - loaded just before, beside the event loop
 
-    return [found async for found in findings(runtime.loaded, runtime.services.store)]
+    return [found async for found in findings(runtime.loaded, runtime.services.store, runtime.services.reader)]

@@ -19,7 +19,7 @@ from assistant.app.opening import PATIENCE, opened_by_name, opened_store, within
 from assistant.app.sandbox import GET_SANDBOX, RUNG_WORDS, build_sandbox
 from assistant.config import ConfigError, Loaded
 from assistant.contracts.channels import ChannelFailed
-from assistant.contracts.documents import ReadDocument
+from assistant.contracts.documents import DocumentReader, ReadDocument
 from assistant.contracts.errors import NanobotError, ProviderFailed
 from assistant.contracts.messages import human_size
 from assistant.contracts.turns import Upload
@@ -41,8 +41,9 @@ _SAMPLE = b"The quick brown fox jumps over the lazy dog.\n"
 OpenStore = Callable[[Loaded], AbstractAsyncContextManager[Store]]
 
 
-async def findings(loaded: Loaded, served: Store | None = None) -> AsyncGenerator[Finding]:
-    """One after the other. `served`: the store of the server that runs and is checked; None: no server of this process runs."""
+async def findings(loaded: Loaded, served: Store | None = None, reader: DocumentReader | None = None) -> AsyncGenerator[Finding]:
+    """One after the other. `served` and `reader`: the store and the reader of the server that runs and is checked; None: no server of this process
+    runs."""
     store: OpenStore = opened_store if served is None else lambda _: nullcontext(served)
     without_effect = f"; {len(loaded.notices)} keys without effect (nanobot config check names them)" if loaded.notices else ""
     yield Finding("configuration", f"{loaded.source or 'the built-in defaults'}{without_effect}")
@@ -51,7 +52,7 @@ async def findings(loaded: Loaded, served: Store | None = None) -> AsyncGenerato
     yield await check_store(loaded, store)
     if (loaded.config.store.url or "").startswith("postgresql"):
         yield await check_files(loaded, store)
-    yield await check_documents(loaded)
+    yield await check_documents(loaded, reader or ChildReader(loaded.config.documents))
     yield await check_sandbox(loaded)
     yield await asyncio.to_thread(check_skills, loaded)
     if loaded.config.mcp.servers:
@@ -128,7 +129,7 @@ async def check_files(loaded: Loaded, opened: OpenStore) -> Finding:
     return Finding("files", f"in the {'S3 store' if place == 's3' else place}, written and read; {folder} is this machine's copy")
 
 
-async def check_documents(loaded: Loaded) -> Finding:
+async def check_documents(loaded: Loaded, reader: DocumentReader) -> Finding:
     """Whether a file can be read in a child process with its limits."""
     settings = loaded.config.documents
     with TemporaryDirectory(prefix="nanobot-doctor-") as folder:
@@ -136,7 +137,7 @@ async def check_documents(loaded: Loaded) -> Finding:
         sample.write_bytes(_SAMPLE)
         upload = Upload(name=sample.name, path=sample, size=len(_SAMPLE), digest=sha256(_SAMPLE).hexdigest())
         try:
-            read = await ChildReader(settings).read(upload)
+            read = await reader.read(upload)
         except NanobotError as error:
             fix = "the process that reads files failed: raise documents.memoryMib and documents.wallSeconds"
             return Finding("documents", error.message, fix)
