@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import tarfile
+import tempfile
 from collections.abc import Callable
 from hashlib import sha256
 from itertools import compress
@@ -40,9 +41,10 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Nanobot:
 def refused(used: Nanobot, file: bytes) -> str:
     """What is said when it is restored; everything is as it was."""
     before = rows_of(f"sqlite:///{used.home}/nanobot.db"), files_of(used.home), sorted(used.home.parent.iterdir())
-    (used.folder / "broken").write_bytes(file)
-    done, checked = used("restore", "--force", "broken"), used("backup", "--check", "broken")
-    (used.folder / "broken").unlink()
+    with tempfile.NamedTemporaryFile() as broken:  # elsewhere: what is around the state is compared
+        broken.write(file)
+        broken.flush()
+        done, checked = used("restore", "--force", broken.name), used("backup", "--check", broken.name)
     assert (done.returncode, checked.returncode) == (1, 1)
     assert "Traceback" not in done.stderr + checked.stderr
     assert (rows_of(f"sqlite:///{used.home}/nanobot.db"), files_of(used.home), sorted(used.home.parent.iterdir())) == before
