@@ -8,10 +8,11 @@ from typing import Literal
 
 _MESSAGE = re.compile(rb"<message\b(?:(?!</message>).)*<body>.*?</message>", re.DOTALL)
 _PING = re.compile(rb"<iq\b(?:(?!</iq>).)*urn:xmpp:ping.*?</iq>", re.DOTALL)
+_ID = re.compile(rb"\bid=[\"']([^\"']+)")
 
 
 class BreakingWire:
-    """`next`: what the next message with words meets. lose: the server takes it, and the connection breaks before it says so. hold: it never
+    """`next`: what the next message with words meets. lose: the server takes it, and the connection breaks where it says so. hold: it never
     arrives."""
 
     def __init__(self, server: int) -> None:
@@ -19,7 +20,8 @@ class BreakingWire:
         self.next: Literal["lose", "hold", ""] = ""
         self._server = server
         self._open: set[asyncio.StreamWriter] = set()
-        self._losing: set[asyncio.StreamWriter] = set()
+        self._losing: dict[asyncio.StreamWriter, set[bytes]] = {}
+        """The ids of what went up from the message on: one of them in an answer says that the server took it."""
 
     def drop(self) -> None:
         for each in self._open:
@@ -44,19 +46,25 @@ class BreakingWire:
                     data = data[: found.start()] + data[found.end() :]
                     held = True
                 else:
-                    self._losing.add(near)
+                    self._losing[near] = set()
                 self.next = ""
+            if near in self._losing:
+                self._losing[near].update(_ID.findall(data))
             if held and (found := _PING.search(data)):  # what asks whether it came
                 data, held = data[: found.start()] + data[found.end() :], False
             far.write(data)
         far.close()
 
     async def _down(self, far: asyncio.StreamReader, near: asyncio.StreamWriter) -> None:
+        kept = b""
         while data := await far.read(1 << 16):
-            if near in self._losing:
+            if near not in self._losing:
+                near.write(data)
+                continue
+            kept += data  # others write, too: a presence, say, tells nothing about the message
+            if self._losing[near].intersection(_ID.findall(kept)):
                 near.transport.abort()
                 return
-            near.write(data)
         near.close()
 
 
