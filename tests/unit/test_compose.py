@@ -37,7 +37,7 @@ def test_the_port_is_the_same_everywhere_and_open_to_this_machine_only() -> None
     assert f"EXPOSE {port}" in (ROOT / "Dockerfile").read_text(encoding="utf-8")
     for name in ("nanobot", "caddy"):
         assert COMPOSE["services"][name]["ports"] == [f"127.0.0.1:{port}:{port}"]
-    assert f"dynamic a replica {port}" in COMPOSE["configs"]["caddyfile"]["content"]
+    assert f"reverse_proxy replica:{port} {{" in COMPOSE["configs"]["caddyfile"]["content"]
 
 
 def test_the_second_way_to_start_takes_nothing_of_the_first() -> None:
