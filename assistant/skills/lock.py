@@ -20,6 +20,10 @@ class LockBroken(NanobotError):
     """The lock file of skills can't be used."""
 
 
+class LockDamaged(LockBroken):
+    """It can be read, and is none of ours."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovedSkill:
     """An approval: of this content, under this name."""
@@ -54,7 +58,7 @@ class SkillLock:
         return status.st_ino, status.st_mtime_ns, status.st_size
 
     def read(self) -> dict[str, ApprovedSkill]:
-        """Raises LockBroken for a file that is not one of ours."""
+        """Raises LockBroken; LockDamaged for a file that is not one of ours."""
         try:
             data = self.path.read_bytes()
         except FileNotFoundError:
@@ -65,7 +69,7 @@ class SkillLock:
             entries: dict[str, dict[str, Any]] = orjson.loads(data)["skills"]
             return {name: _approved(name, each) for name, each in sorted(entries.items())}
         except (ValueError, KeyError, TypeError, AttributeError):
-            raise LockBroken(f"{self.path} is not a lock file of skills: remove it, then approve what you use again.") from None
+            raise LockDamaged(f"{self.path} is not a lock file of skills: remove it, then approve what you use again.") from None
 
     def change(self, edit: Callable[[dict[str, ApprovedSkill]], None]) -> None:
         """Read, edit and write it while no other process does. Raises LockBroken."""
@@ -78,6 +82,15 @@ class SkillLock:
                 self._write(approved)
         except OSError as error:
             raise LockBroken(f"{self.path} can't be written ({error.strerror}).") from error
+
+    def set_aside(self) -> Path:
+        """Give a damaged file another name, which is returned; the one before under that name goes. Raises LockBroken."""
+        aside = self.path.with_suffix(".damaged")
+        try:
+            os.replace(self.path, aside)
+        except OSError as error:
+            raise LockBroken(f"{self.path} can't be moved ({error.strerror}).") from error
+        return aside
 
     def _write(self, approved: Mapping[str, ApprovedSkill]) -> None:
         entries = {name: approved[name] for name in sorted(approved)}

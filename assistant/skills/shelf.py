@@ -8,7 +8,7 @@ from pathlib import Path
 from assistant.contracts.errors import ToolFailed
 from assistant.contracts.skills import SkillCard, SkillText
 from assistant.skills.files import INSTRUCTIONS, OWN, Contents, SkillError, Stamp, contents, stamp
-from assistant.skills.lock import ApprovedSkill, LockBroken, SkillLock
+from assistant.skills.lock import ApprovedSkill, LockBroken, LockDamaged, SkillLock
 
 log = logging.getLogger(__name__)
 
@@ -98,12 +98,12 @@ class SkillShelf:
 
 
 def open_shelf(workspace: Path, home: Path, shipped: Path) -> SkillShelf:
-    """`home`: where the lock file is. `shipped`: the folder of our own skills, which need no approval as long as they are as they were shipped.
-    Blocks."""
+    """`home`: where the lock file is; a damaged one is set aside, and its approvals are given again. `shipped`: the folder of our own skills, which
+    need no approval as long as they are as they were shipped. Blocks."""
     lock = SkillLock(home)
     try:
         here = {each.name for each in shipped.iterdir() if (workspace / OWN / each.name).is_dir()}
-        if here - lock.read().keys():
+        if here - _approved(lock).keys():
             from assistant.skills.survey import adopt_shipped  # noqa: PLC0415 - at the first start only
 
             adopt_shipped(workspace, lock, shipped)
@@ -112,6 +112,14 @@ def open_shelf(workspace: Path, home: Path, shipped: Path) -> SkillShelf:
     shelf = SkillShelf(workspace, lock)
     shelf.cards()
     return shelf
+
+
+def _approved(lock: SkillLock) -> Mapping[str, ApprovedSkill]:
+    try:
+        return lock.read()
+    except LockDamaged:
+        log.error("skills.lock_damaged kept_as=%s", lock.set_aside())  # noqa: TRY400 - what is in the file is no news
+        return {}
 
 
 def approve_it(name: str) -> str:

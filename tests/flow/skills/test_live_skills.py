@@ -51,3 +51,17 @@ async def test_an_approval_reaches_a_running_server_and_a_change_ends_it(tmp_pat
                 assert "nanobot skills approve pigeon-care" in refused
                 assert "Sell" not in refused
                 await until("pigeon-care", there=False)
+
+
+def test_a_start_sets_a_damaged_lock_file_aside(tmp_path: Path) -> None:
+    nanobot = Nanobot(folder=tmp_path)
+    with nanobot.serving():
+        put_skill(nanobot.home / "workspace")
+        assert nanobot("skills", "approve", "pigeon-care", "--yes").returncode == 0
+    lock = nanobot.home / "skills.lock.json"
+    lock.write_bytes(damaged := lock.read_bytes()[:-20])
+    with nanobot.serving() as server:
+        states = {each["name"]: each["state"] for each in map(json.loads, nanobot("skills", "list", "--json").stdout.splitlines())}
+        assert "skills.lock_damaged kept_as=" in server.errors.read_text()
+    assert (states["mail-draft"], states["pigeon-care"]) == ("on", "new")
+    assert lock.with_suffix(".damaged").read_bytes() == damaged
