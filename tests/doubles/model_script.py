@@ -43,7 +43,7 @@ def asked_for(body: bytes, serial: int) -> Saying | None:
         return _call(serial, calls[results : results + 1]) if results < len(calls) else Saying(pieces=("done",))
     if found := re.search(r"CALLALL (\[.*)", words, re.DOTALL):
         return Saying(pieces=("done",)) if results else _call(serial, json.JSONDecoder().raw_decode(found[1])[0])
-    if found := re.search(r"CALLTOOL (\S+) (\{.*)", words, re.DOTALL):
+    if found := re.search(r"CALLTOOL (\S+) (\{(?!\\).*)", words, re.DOTALL):  # not one that is quoted in JSON, as what is learned from is
         return Saying(pieces=("done",)) if results else _call(serial, [[found[1], json.JSONDecoder().raw_decode(found[2])[0]]])
     if echoed := re.findall(r"ECHO ([^\n]+)", words):
         return Saying(pieces=("\n".join(echoed),))
