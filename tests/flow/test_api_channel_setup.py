@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from assistant.config.file import read_file
 from tests.doubles.model_server import ModelServer
 from tests.doubles.telegram_api.server import TOKEN, TelegramServer
 
@@ -107,6 +108,16 @@ async def test_what_does_not_work_is_refused_and_nothing_is_written(
     assert (nanobot.folder / "config.json").read_bytes() == before
     assert not (nanobot.home / "secrets.env").exists()
     assert await enabled(owner) == []
+
+
+async def test_changes_at_once_are_all_written(nanobot: Nanobot, owner: httpx2.AsyncClient) -> None:
+    names = ["irc", "matrix", "ntfy", "signal", "slack", "sms", "telegram", "xmpp"]
+    answers = await asyncio.gather(*[owner.delete(f"/v1/channels/{name}") for name in names])
+    assert [each.status_code for each in answers] == [200] * len(names), [each.text for each in answers]
+    written = read_file(nanobot.folder / "config.json")
+    assert isinstance(written, dict)
+    assert isinstance(sections := written["channels"], dict)
+    assert sorted(sections) == names
 
 
 async def test_it_is_the_owners_alone(server: Server, owner: httpx2.AsyncClient) -> None:
