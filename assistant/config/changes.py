@@ -105,6 +105,8 @@ def _written_beside(changes: ConfigChanges, loaded: Loaded) -> Generator[tuple[P
         raise _problem(path, f"can't be written ({error.strerror})") from None
     try:
         yield new, path
+    except ConfigError as error:  # it names the file that is to be
+        raise ConfigError(*[replace(each, origin=str(path)) if each.origin == str(new) else each for each in error.problems]) from None
     finally:
         new.unlink(missing_ok=True)
 

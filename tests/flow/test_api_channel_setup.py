@@ -120,6 +120,13 @@ async def test_changes_at_once_are_all_written(nanobot: Nanobot, owner: httpx2.A
     assert sorted(sections) == names
 
 
+async def test_what_is_wrong_elsewhere_in_the_file_is_named_by_the_file(nanobot: Nanobot, owner: httpx2.AsyncClient) -> None:
+    file = nanobot.folder / "config.json"
+    file.write_text('{"api": {"prt": 1}}')
+    refused = (await owner.delete("/v1/channels/irc")).json()["error"]["message"]
+    assert refused == f'Nothing was written: {file}: api.prt: there is no such key; did you mean "api.port"?'
+
+
 async def test_it_is_the_owners_alone(server: Server, owner: httpx2.AsyncClient) -> None:
     made = (await owner.post("/v1/keys", json={"name": "a guest's", "scopes": ["chat", "models", "sessions"]})).json()
     async with httpx2.AsyncClient(base_url=server.url, headers={"authorization": f"Bearer {made['secret']}"}) as guest:
