@@ -174,6 +174,16 @@ def test_a_head_that_is_not_ours_is_refused(backup: bytes, used: Nanobot, change
     assert words in refused(used, changed(backup, "head.json", lambda head: head.update(change)))
 
 
+def test_what_a_backup_says_of_itself_steers_no_terminal(backup: bytes, used: Nanobot) -> None:
+    said = refused(used, changed(backup, "head.json", lambda head: head.update({"revision": "9999", "version": "7\x1b[2J"})))
+    (used.folder / "broken").write_bytes(
+        changed(backup, "head.json", lambda head: head.update({"version": "7\x1b[2J", "host": "\x1b]0;h"}))
+    )
+    told = used("backup", "--check", "broken").stdout
+    (used.folder / "broken").unlink()
+    assert ("by nanobot 7" in said, "by nanobot 7" in told, "\x1b" in said + told) == (True, True, False)
+
+
 def test_columns_that_are_none_are_refused(backup: bytes, used: Nanobot) -> None:
     def rename(head: dict[str, Any]) -> None:
         head["tables"]["sessions"][0] = 'id") VALUES (1); --'
