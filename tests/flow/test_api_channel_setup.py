@@ -41,7 +41,7 @@ def nanobot(tmp_path: Path, telegram: TelegramServer, model: ModelServer) -> Nan
         "channels": {"telegram": {"apiBase": telegram.url}},
     }
     (tmp_path / "config.json").write_text(f"// mine\n{json.dumps(sections, indent=2)}")
-    return Nanobot(folder=tmp_path)
+    return Nanobot(folder=tmp_path, env={"A_SECRET": "kept-by-the-server"})
 
 
 @pytest.fixture
@@ -108,6 +108,21 @@ async def test_what_does_not_work_is_refused_and_nothing_is_written(
     assert (nanobot.folder / "config.json").read_bytes() == before
     assert not (nanobot.home / "secrets.env").exists()
     assert await enabled(owner) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("telegram", {"settings": {"token": TOKEN}, "owner": "${A_SECRET}"}),
+        ("irc", {"settings": {"host": "${A_SECRET}.invalid"}}),
+    ],
+    ids=["owner", "setting"],
+)
+async def test_no_variable_of_the_servers_environment_is_told_by_it(owner: httpx2.AsyncClient, name: str, body: dict[str, Any]) -> None:
+    answer = await owner.post(f"/v1/channels/{name}", json=body)
+    assert "kept-by-the-server" not in answer.text
+    shown = (await owner.get("/v1/configuration")).text
+    assert ("kept-by-the-server" in shown, "${A_SECRET}" in answer.text + shown) == (False, True)
 
 
 async def test_changes_at_once_are_all_written(nanobot: Nanobot, owner: httpx2.AsyncClient) -> None:
