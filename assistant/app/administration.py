@@ -40,8 +40,9 @@ class ChannelDesk:
         if unknown := answers.keys() - needs.keys():
             raise InvalidRequest(f"{name} does not ask for {', '.join(sorted(unknown))}, but for: {', '.join(needs) or 'nothing'}.")
         known = {need.key: os.environ[need.env] for need in kind.needs if need.env and os.environ.get(need.env)}
-        section = ChannelSection(kind=kind, answers=known | {key: value.strip() for key, value in answers.items() if value.strip()})
-        section.owners = (owner.strip(),) if owner and owner.strip() else ()
+        given = {key: value.strip() if needs[key].env else _literal(value) for key, value in answers.items() if value.strip()}
+        section = ChannelSection(kind=kind, answers=known | given)
+        section.owners = (_literal(owner),) if owner and owner.strip() else ()
         try:
             new = await asyncio.to_thread(previewed, section.changes(), self.runtime.loaded, os.environ)
             async with opened_by_name(new, self.runtime.services.store, name) as channel:
@@ -66,6 +67,11 @@ class ChannelDesk:
         if done.wrong:  # what else stands in the file, changed since the start
             raise InvalidRequest(f"It is written, and holds once the rest of the configuration is right: {done.wrong}")
         return ChangedChannel(account=account, applied=done.applied, waiting=done.waiting)
+
+
+def _literal(given: str) -> str:
+    """As the file has it: `${NAME}` in it stands for itself, and not for what the server's environment holds."""
+    return given.strip().replace("${", "$${")
 
 
 async def _kind(name: str) -> ChannelKind:

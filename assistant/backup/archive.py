@@ -27,6 +27,8 @@ _PLACES: Final = frozenset({"config", "rows", "files"})
 _BLOCK: Final = 1 << 20
 _LEVEL: Final = 1
 """gzip's: most bytes of a store are pictures and documents, which are compressed already."""
+_LATEST: Final = float(1 << 40)
+"""Seconds since 1970 that every file system can hold as a time, or turns into one that it can."""
 _MOST_TEXT: Final = 64 << 20
 """Bytes of a member that is read as a whole: the head, the manifest."""
 
@@ -211,9 +213,9 @@ def _stream(tar: tarfile.TarFile, found: tarfile.TarInfo) -> BinaryIO:
 def _checked(found: tarfile.TarInfo) -> ArchiveMember:
     """A member that can't leave its place. Raises BackupBroken."""
     path = PurePosixPath(found.name)
-    plain = found.type in (tarfile.REGTYPE, tarfile.DIRTYPE)
+    plain = found.type in (tarfile.REGTYPE, tarfile.DIRTYPE) and not found.issparse() and abs(found.mtime) < _LATEST
     safe = str(path) == found.name.rstrip("/") and not path.is_absolute() and ".." not in path.parts and "\0" not in found.name
-    if not plain or not safe or path.parts[0] not in _PLACES:
+    if not plain or not safe or path.parts[0] not in _PLACES or (path.parts[0] == "config" and len(path.parts) != 2):
         raise BackupBroken(f"The backup holds {found.name[:200]!r}, which no backup of nanobot does. Nothing of it was used.")
     folder = found.type == tarfile.DIRTYPE
     return ArchiveMember(name=str(path), size=found.size, mode=found.mode & 0o700, at=float(found.mtime), folder=folder)

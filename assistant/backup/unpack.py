@@ -130,7 +130,7 @@ def _read(source: BinaryIO, taking: Callable[[BackupHead], _Checking]) -> Unpack
 def _numbers(manifest: Mapping[str, Any], name: str) -> dict[str, int]:
     found = manifest.get(name)
     items = cast("dict[object, object]", found).items() if isinstance(found, dict) else None
-    if items is None or not all(isinstance(key, str) and isinstance(value, int) for key, value in items):
+    if items is None or not all(isinstance(key, str) and isinstance(value, int) and 0 <= value < 1 << 63 for key, value in items):
         raise BackupBroken("The backup is damaged: its manifest is not one.")
     return cast("dict[str, int]", found)
 
@@ -150,7 +150,7 @@ class _Unpacking(_Checking):
     def take_rows(self, table: str, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
         try:
             add_rows(self._link, table, columns, rows)
-        except apsw.Error as error:
+        except (apsw.Error, OverflowError) as error:
             raise BackupBroken(f"The backup is damaged: its rows of {table!r} do not fit together ({type(error).__name__}).") from None
 
     def take_file(self, member: ArchiveMember, stream: BinaryIO) -> None:

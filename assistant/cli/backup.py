@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 import sys
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from assistant.backup.archive import BackupRefused
 from assistant.backup.make import Advance, BackupSources, write_backup
 from assistant.backup.restore import RestoreTarget, restore_backup, what_is_there
 from assistant.backup.unpack import Unpacked, check_backup
-from assistant.cli.shared import ConfigOption, WorkspaceOption, configured, with_store
+from assistant.cli.shared import ConfigOption, WorkspaceOption, configured, harmless, with_store
 from assistant.config import Loaded
 from assistant.config.secretless import secretless
 from assistant.config.secrets_file import FILE_NAME as SECRETS
@@ -80,7 +81,7 @@ def backup(
         made = write_backup(sources, out, advance)
     typer.echo(f"{target}: {made.rows} rows, {made.files} files of {human_size(made.size)}", err=str(target) == "-")
     for path in made.left_out:
-        typer.echo(f"left out, as it is a link or no file: {path}", err=True)
+        typer.echo(f"left out, as it is a link or no file: {harmless(path)}", err=True)
     if names:
         typer.echo(f"{len(names)} secrets of the configuration are not in it (--with-secrets keeps them)", err=True)
 
@@ -102,7 +103,6 @@ def restore(
     Example: nanobot restore nanobot-2026-11-29T083000Z.tar.gz
     """
     loaded = configured(config, workspace=workspace)
-    own = loaded.home / "config.json"
     folders = {name: loaded.home / name for name in (*BY_DIGEST, *FOLDERS)}
     files = {f"config/{SKILLS}": loaded.home / SKILLS}
     if loaded.source is None:
@@ -122,10 +122,13 @@ def restore(
     with _reading(file) as (source, size), _bar("restore", lambda: size) as advance:
         found = restore_backup(cast("BinaryIO", _Counted(source, advance)), target)
     typer.echo(f"restored: {_described(found)}")
-    if found.configuration and loaded.source is None:
-        typer.echo(f"the backup's configuration is {own.with_name(found.configuration)} now; nanobot config check says what it lacks")
+    name = f"config/{found.configuration}"
+    if name in files:
+        typer.echo(f"the backup's configuration is {files[name]} now; nanobot config check says what it lacks")
     elif found.configuration:
-        typer.echo(f"{loaded.source} holds; the backup's own is in it: tar -xzOf {file} config/{found.configuration}")
+        typer.echo(
+            f"{loaded.source or 'What is built in'} holds; the backup's own configuration: tar -xzOf {file} {harmless(shlex.quote(name))}"
+        )
     typer.echo("the store is frozen: nothing is sent, and no schedule, task or channel runs, until `nanobot resume`")
 
 
@@ -227,7 +230,7 @@ def _configuration(loaded: Loaded, *, with_secrets: bool) -> tuple[dict[str, byt
 def _described(found: Unpacked) -> str:
     head = found.head
     rows = sum(found.rows.values())
-    made = f"made {head.made:%Y-%m-%d %H:%M} UTC by nanobot {head.version} on {head.host}"
+    made = f"made {head.made:%Y-%m-%d %H:%M} UTC by nanobot {harmless(head.version)} on {harmless(head.host)}"
     return f"{rows} rows, {found.files} files of {human_size(found.size)}, {made}"
 
 

@@ -58,7 +58,9 @@ def can_hear(kind: ChannelKind, channel: Channel) -> bool:
 
 def ask_for_owner(loaded: Loaded, name: str, account: str) -> tuple[str, InboundMessage | None]:
     """Have the owner write to the account, or type their id; (their id or empty, what they wrote). Raises ChannelFailed."""
-    typer.echo(f"Now write something to {account} from your own account, so that it knows you.\n  (Or type your id there. Enter: later)")
+    typer.echo(
+        f"Now write something to {harmless(account)} from your own account, so that it knows you.\n  (Or type your id there. Enter: later)"
+    )
     declined = frozenset[str]()
     while True:
         heard = asyncio.run(_hear(loaded, name, declined))

@@ -7,7 +7,7 @@ import typer
 
 from assistant.api.doctor import Finding
 from assistant.app.doctor import findings
-from assistant.cli.shared import ConfigOption, JsonOption, ModelOption, WorkspaceOption, configured
+from assistant.cli.shared import ConfigOption, JsonOption, ModelOption, WorkspaceOption, configured, harmless
 
 commands = typer.Typer()
 
@@ -40,6 +40,6 @@ def _print(finding: Finding, *, as_json: bool) -> None:
     if as_json:
         typer.echo(orjson.dumps({"name": name, "ok": not fix, "detail": detail, "fix": fix or None}))
         return
-    typer.echo(f"{'WRONG' if fix else 'ok   '}  {name:<13}  {detail}")
+    typer.echo(f"{'WRONG' if fix else 'ok   '}  {name:<13}  {harmless(detail)}")
     if fix:
         typer.echo(f"{'':<22}to fix it: {fix}")

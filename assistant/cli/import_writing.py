@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
@@ -174,9 +175,9 @@ class Importer:
             target = self._files / path
             if target.exists():
                 continue
-            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             part = target.with_name(f".{target.name[:200]}.part")
             try:
+                target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 with part.open("xb") as copy:
                     self._copy(file, copy.write)
                 part.replace(target)
@@ -184,7 +185,8 @@ class Importer:
             except (OSError, ValueError) as error:
                 self._source.skips.add(file.name, str(error))
             finally:
-                part.unlink(missing_ok=True)
+                with suppress(OSError):
+                    part.unlink()
         return done
 
     def changes(self) -> ConfigChanges:

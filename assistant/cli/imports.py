@@ -57,7 +57,7 @@ def import_from(
     try:
         source = _opened(product, expand_home(path))
     except CannotImport as error:
-        fail(harmless(str(error)))
+        fail(str(error))
     try:
         asyncio.run(_run(loaded, source, person, dry_run=dry_run, yes=yes))
     except (typer.Abort, KeyboardInterrupt):
@@ -121,7 +121,7 @@ def _show(plan: ImportPlan, settings: Mapping[ConfigPath, Json], source: Source)
     for path, value in settings.items():
         typer.echo(f"  {harmless('.'.join(path))} = {harmless(json.dumps(value, ensure_ascii=False))[:120]}")
     if off := source.settings().off:
-        typer.echo(f"Switched off until you say so (channels.NAME.enabled): {', '.join(off)}. Stop the other server first.")
+        typer.echo(f"Switched off until you say so (channels.NAME.enabled): {harmless(', '.join(off))}. Stop the other server first.")
     _tell_skipped(source)
 
 

@@ -63,7 +63,9 @@ def program(arguments: list[str]) -> typer.Typer:
 
 
 def fail(message: str) -> NoReturn:
-    typer.echo(f"nanobot: {message}", err=True)
+    from assistant.cli.shared import harmless  # noqa: PLC0415 - every command has it; --help need not wait
+
+    typer.echo(f"nanobot: {harmless(message)}", err=True)
     raise SystemExit(1)
 
 

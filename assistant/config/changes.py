@@ -3,6 +3,8 @@
 What `nanobot init`, `nanobot channels add` and `nanobot import` write goes through here.
 """
 
+import fcntl
+import os
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -47,7 +49,7 @@ def previewed(changes: ConfigChanges, loaded: Loaded, env: Mapping[str, str]) ->
     """The configuration that would hold; nothing of it stays written. Raises as `write_changes`."""
     if not changes:
         return loaded
-    with _written_beside(changes, loaded) as (new, path):
+    with _one_at_a_time(loaded.home), _written_beside(changes, loaded) as (new, path):
         return replace(load_config(new, {**changes.secrets, **env}), source=path)
 
 
@@ -56,7 +58,7 @@ def write_changes(changes: ConfigChanges, loaded: Loaded, env: Mapping[str, str]
 
     Nothing is written unless the whole is valid. Raises ConfigError with every problem, also for a file that is no JSON.
     """
-    with _written_beside(changes, loaded) as (new, path):
+    with _one_at_a_time(loaded.home), _written_beside(changes, loaded) as (new, path):
         load_config(new, {**changes.secrets, **env})
         for name, value in changes.secrets.items():
             keep_secret(loaded.home, name, value)
@@ -68,12 +70,26 @@ def write_changes(changes: ConfigChanges, loaded: Loaded, env: Mapping[str, str]
 
 
 @contextmanager
+def _one_at_a_time(home: Path) -> Generator[None]:
+    """Among all threads and processes that change the configuration or its secrets."""
+    try:
+        make_home(home)
+        lock = os.open(home / "changes.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _problem(home, f"can't be written ({error.strerror})") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+@contextmanager
 def _written_beside(changes: ConfigChanges, loaded: Loaded) -> Generator[tuple[Path, Path]]:
     """(A file with the changed text, which is removed in the end; the file that it is to replace.)"""
     path = loaded.source or loaded.home / FILE_NAMES[0]
     if path.suffix.lower() == ".toml":
         raise _problem(path, f"is TOML, which is not changed here: {_HOW}")
-    make_home(loaded.home)
     try:
         text = with_values(path.read_text(encoding="utf-8-sig") if path.exists() else "", changes.values)
     except (NotJson, UnicodeDecodeError) as error:
@@ -89,6 +105,8 @@ def _written_beside(changes: ConfigChanges, loaded: Loaded) -> Generator[tuple[P
         raise _problem(path, f"can't be written ({error.strerror})") from None
     try:
         yield new, path
+    except ConfigError as error:  # it names the file that is to be
+        raise ConfigError(*[replace(each, origin=str(path)) if each.origin == str(new) else each for each in error.problems]) from None
     finally:
         new.unlink(missing_ok=True)
 

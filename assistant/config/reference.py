@@ -1,7 +1,6 @@
 """`docs/configuration.md`, `docs/config.schema.json` and `config.json` are written from the models by `python -m assistant.config.reference`."""
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -11,17 +10,22 @@ from assistant.config.extensions import all_sections
 from assistant.config.json_schema import leaves, schema_of
 from assistant.config.load import Loaded
 from assistant.config.schema import Config, config_with
+from assistant.config.secretless import PASSWORD_IN_URL, is_secret, put_text, texts_of
 from assistant.contracts.messages import Json
 
 _ROOT: Final = Path(__file__).parents[2]
 _BEGIN, _END = "<!-- written by python -m assistant.config.reference: begin -->", "<!-- end -->"
 _MASK: Final = "**********"
-_PASSWORD_IN_URL: Final = re.compile(r"(://[^\s/:@]*:)[^\s/@]+(@)")
 
 
 def shown(config: Config) -> dict[str, Json]:
-    """The configuration as JSON under its camelCase keys. Secrets, headers' values and passwords in URLs are asterisks."""
-    return {name: _masked(name, value) for name, value in config.model_dump(mode="json", by_alias=True).items()}
+    """The configuration as JSON under its camelCase keys. Secrets, by what names or holds them, are asterisks; of a URL its password."""
+    values: dict[str, Json] = config.model_dump(mode="json", by_alias=True)
+    for path, name, text in list(texts_of(values, ())):
+        if is_secret(path, name, text):
+            masked, inside = PASSWORD_IN_URL.subn(rf"\1{_MASK}\2", text)
+            put_text(values, path, masked if inside else _MASK)
+    return values
 
 
 def settings_of(loaded: Loaded) -> list[tuple[str, Json, str]]:
@@ -78,15 +82,6 @@ def _written(path: tuple[str, ...] | list[str]) -> str:
 
 def _json(value: Mapping[str, Any]) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
-
-
-def _masked(name: str, value: Json) -> Json:
-    if isinstance(value, Mapping):
-        secret = name.lower().endswith("headers")
-        return {key: _MASK if secret and inner else _masked(key, inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_masked(name, item) for item in value]
-    return _PASSWORD_IN_URL.sub(rf"\1{_MASK}\2", value) if isinstance(value, str) else value
 
 
 def main() -> None:

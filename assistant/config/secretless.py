@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final, cast
 
@@ -16,19 +16,21 @@ from assistant.contracts.messages import Json
 _VARIABLE: Final = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
 _SECRET_NAME: Final = re.compile(r"(key|token|secret|password|passphrase|credentials?|cookie|authorization)$", re.IGNORECASE)
 _SECRET_SECTION: Final = re.compile(r"(headers|env)$", re.IGNORECASE)
-_PASSWORD_IN_URL: Final = re.compile(r"://[^\s/:@]*:[^\s/@]+@")
+PASSWORD_IN_URL: Final = re.compile(r"(://[^\s/:@]*:)[^\s/@]+(@)")
+_SECRET_IN_TEXT: Final = re.compile(r"(?:^--?|[?&])[\w.-]*(?:key|token|secret|password)=(?!\$\{)[^&\s]", re.IGNORECASE)
+"""In an argument, `--api-key=…`, or an address, `?token=…`."""
 _NO_WORD: Final = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])")
 
 
 def secretless(source: Path, config: Config) -> tuple[str, str, tuple[str, ...]]:
     """(The file's name, its text, the names of the variables that stand for secrets) of a valid configuration's file.
 
-    A secret is what the models say it is, wherever it stands, and what a key's name says it is. Comments stay, except where a secret is in a list.
-    A TOML file becomes JSON. Raises ConfigError where the file can't be read.
+    A secret is what the models say it is, wherever it stands, and what the name of a key or an option says it is. Comments stay, except where a
+    secret is in a list. A TOML file becomes JSON. Raises ConfigError where the file can't be read.
     """
     values = read_file(source)
     known = {secret for secret in _secrets(config) if secret}
-    found = {path: f"${{{_named(path)}}}" for path, text in _texts(values, ()) if _is_secret(path, text, known)}
+    found = {path: f"${{{_named(path)}}}" for path, name, text in texts_of(values, ()) if is_secret(path, name, text, known)}
     names = tuple(sorted({name[2:-1] for name in found.values()}))
     toml = source.suffix.lower() == ".toml"
     try:
@@ -38,7 +40,7 @@ def secretless(source: Path, config: Config) -> tuple[str, str, tuple[str, ...]]
     except NotJson:
         pass  # in a form that can't be changed in place: written anew
     for path, name in found.items():
-        _put(values, path, name)
+        put_text(values, path, name)
     return FILE_NAMES[0], json.dumps(values, indent=2, ensure_ascii=False) + "\n", names
 
 
@@ -57,23 +59,25 @@ def _secrets(value: object) -> Iterator[str]:
             yield from _secrets(inner)
 
 
-def _texts(value: Json, path: ConfigPath) -> Iterator[tuple[ConfigPath, str]]:
+def texts_of(value: Json, path: ConfigPath, name: str = "") -> Iterator[tuple[ConfigPath, str, str]]:
+    """(the path, what names the text, the text): a key; before an argument, its option ("--token")."""
     if isinstance(value, str):
-        yield path, value
+        yield path, name, value
     elif isinstance(value, dict):
-        for name, inner in value.items():
-            yield from _texts(inner, (*path, name))
+        for key, inner in value.items():
+            yield from texts_of(inner, (*path, key), key)
     elif isinstance(value, list):
-        for number, inner in enumerate(value):
-            yield from _texts(inner, (*path, str(number)))
+        for number, (before, inner) in enumerate(zip(["", *value], value, strict=False)):
+            yield from texts_of(inner, (*path, str(number)), before if isinstance(before, str) and before.startswith("-") else "")
 
 
-def _is_secret(path: ConfigPath, text: str, known: set[str]) -> bool:
+def is_secret(path: ConfigPath, name: str, text: str, known: Collection[str] = ()) -> bool:
+    """By what names it (see `texts_of`), by what it holds, or because it is `known` as one."""
     if not text or _VARIABLE.fullmatch(text):
         return False
-    named = any(_SECRET_NAME.search(part) for part in path[-1:]) or any(_SECRET_SECTION.search(part) for part in path[:-1])
-    plain = not _VARIABLE.search(text)
-    return text in known or (named and plain) or _PASSWORD_IN_URL.search(text) is not None
+    named = _SECRET_NAME.search(name) or any(_SECRET_SECTION.search(part) for part in path[:-1])
+    inside = PASSWORD_IN_URL.search(text) or _SECRET_IN_TEXT.search(text)
+    return text in known or bool(named and not _VARIABLE.search(text)) or inside is not None
 
 
 def _named(path: ConfigPath) -> str:
@@ -82,7 +86,8 @@ def _named(path: ConfigPath) -> str:
     return name if name[:1].isalpha() else f"SECRET_{name}"
 
 
-def _put(values: Json, path: ConfigPath, value: str) -> None:
+def put_text(values: Json, path: ConfigPath, value: str) -> None:
+    """In the place of the text at a path of `texts_of`."""
     for part in path[:-1]:
         values = cast("Json", values[int(part)] if isinstance(values, list) else cast("dict[str, Json]", values)[part])
     if isinstance(values, list):

@@ -135,7 +135,7 @@ class ChannelHolds:
             return found
         self._contend_at = now + _LOOK_EVERY * 0.9
         overdue = {name: hold for name, (hold, since) in self._owing.items() if now - since >= LEASE and found.get(name) == hold}
-        return await self._store.contend(self._wanted, overdue)
+        return await self._store.contend(frozenset(self._wanted), overdue)  # read in a thread
 
     def _note_owing(self, found: Mapping[str, Hold]) -> None:
         now, before = self._monotonic(), self._owing

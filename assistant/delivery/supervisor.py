@@ -193,10 +193,11 @@ class Supervisors:
     async def replace(self, name: str, channel: Channel | None, why: str = "") -> None:
         """Run an adapter in the place of the one of that name, if there is one; None: it is off, `why`. The old one is closed once what it sends
         has ended."""
+        old = self._channels.pop(name, None)  # before anything is waited for: `hold` may begin it meanwhile
         if (task := self._tasks.pop(name, None)) is not None:
             task.cancel()
             await asyncio.wait([task], timeout=_CLOSE)
-        if (old := self._channels.pop(name, None)) is not None:
+        if old is not None:
             _attach(old, None)
             self._replaced.append(asyncio.create_task(self._close_later(old)))
         if channel is None:

@@ -17,7 +17,7 @@ from assistant.importing.source import CannotImport, FoundFile, FoundMessage, Fo
 _MOST_MESSAGES: Final = 50_000
 _MOST_FILES: Final = 20
 _STAMP: Final = re.compile(r"\A\[Message Time: [^\]\n]{1,80}\]\n?")
-_CONTEXT: Final = re.compile(r"\n*\[Runtime Context[^\]\n]{0,80}\].*", re.DOTALL)
+_CONTEXT: Final = re.compile(r"\[Runtime Context[^\]\n]{0,80}\].*", re.DOTALL)
 _HIDDEN: Final = ("_hidden_history", "_automation_turn", "_command")
 _OF_THE_AGENT: Final = (
     "model",

@@ -72,7 +72,7 @@ class OpenClawFolder(PeerFolder):
             if keys is None:
                 self.skips.add(f"channels.{name}", "its keys differ here: nanobot channels add sets one up")
                 continue
-            ids = [found[1] for each in list_of(about.get("allowFrom")) if (found := _ID.fullmatch(str(each)))]
+            ids = [found[1] for each in list_of(about.get("allowFrom")) if (found := _ID.fullmatch(id_of(each)))]
             values["channels", name] = {"enabled": False, "allowFrom": ids, **{ours: about.get(theirs) for theirs, ours in keys.items()}}
             off.append(name)
         return settings_of(values, off)

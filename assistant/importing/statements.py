@@ -10,7 +10,7 @@ _ITEM: Final = re.compile(r"\s{0,8}(?:[-*+•]|\d{1,3}[.)])\s+(?:\[[ xX]\]\s+)?(
 """An item of a list, ticked off or not."""
 _NO_STATEMENT: Final = ("#", ">", "|", "---")
 """How headings, quotes, tables and rules begin."""
-_MARKUP: Final = re.compile(r"\*\*|__|`|<!--.*?-->")
+_MARKUP: Final = re.compile(r"\*\*|__|`|<!--(?:(?!<!--).)*?-->")
 _PLACEHOLDER: Final = re.compile(r"[(\[<{_*].*[)\]>}_*]|.*:|[-–—\s.]*")
 """Of a template that was never filled in: "(Important facts about the user)", "Name:"."""
 _SHORTEST: Final = 8

@@ -188,7 +188,7 @@ class TurnElsewhere:
             return [self._failed(ShuttingDown("The process that runs this turn does not tell of it."))] if last_try else []
         if isinstance(stands, OpenTurn):
             return [self._failed(ShuttingDown("The process that ran this turn has ended, and another one resumes it."))]
-        if isinstance(stands, EndedTurn) and stands.state == "finished":
+        if isinstance(stands, EndedTurn) and stands.state == "finished" and stands.said:
             return _finished(self.id, stands.said, heard)
         return [self._failed(_error_of(stands))]
 
@@ -220,8 +220,8 @@ def _finished(turn_id: str, said: Sequence[AssistantMessage | ToolMessage], hear
 
 
 def _error_of(ended: EndedTurn | None) -> NanobotError:
-    """As its caller was told; a turn that is gone never began, or its session was deleted."""
-    if ended is None or ended.state == "cancelled":
+    """As its caller was told. A turn that is gone never began, or its session was deleted; of one that finished, its messages were taken back."""
+    if ended is None or ended.state in ("cancelled", "finished"):
         return TurnCancelled()
     if ended.state == "interrupted":
         return ShuttingDown("The server ended before the answer was whole.")

@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from assistant.config.file import read_file
 from tests.doubles.model_server import ModelServer
 from tests.doubles.telegram_api.server import TOKEN, TelegramServer
 
@@ -40,7 +41,7 @@ def nanobot(tmp_path: Path, telegram: TelegramServer, model: ModelServer) -> Nan
         "channels": {"telegram": {"apiBase": telegram.url}},
     }
     (tmp_path / "config.json").write_text(f"// mine\n{json.dumps(sections, indent=2)}")
-    return Nanobot(folder=tmp_path)
+    return Nanobot(folder=tmp_path, env={"A_SECRET": "kept-by-the-server"})
 
 
 @pytest.fixture
@@ -107,6 +108,38 @@ async def test_what_does_not_work_is_refused_and_nothing_is_written(
     assert (nanobot.folder / "config.json").read_bytes() == before
     assert not (nanobot.home / "secrets.env").exists()
     assert await enabled(owner) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("telegram", {"settings": {"token": TOKEN}, "owner": "${A_SECRET}"}),
+        ("irc", {"settings": {"host": "${A_SECRET}.invalid"}}),
+    ],
+    ids=["owner", "setting"],
+)
+async def test_no_variable_of_the_servers_environment_is_told_by_it(owner: httpx2.AsyncClient, name: str, body: dict[str, Any]) -> None:
+    answer = await owner.post(f"/v1/channels/{name}", json=body)
+    assert "kept-by-the-server" not in answer.text
+    shown = (await owner.get("/v1/configuration")).text
+    assert ("kept-by-the-server" in shown, "${A_SECRET}" in answer.text + shown) == (False, True)
+
+
+async def test_changes_at_once_are_all_written(nanobot: Nanobot, owner: httpx2.AsyncClient) -> None:
+    names = ["irc", "matrix", "ntfy", "signal", "slack", "sms", "telegram", "xmpp"]
+    answers = await asyncio.gather(*[owner.delete(f"/v1/channels/{name}") for name in names])
+    assert [each.status_code for each in answers] == [200] * len(names), [each.text for each in answers]
+    written = read_file(nanobot.folder / "config.json")
+    assert isinstance(written, dict)
+    assert isinstance(sections := written["channels"], dict)
+    assert sorted(sections) == names
+
+
+async def test_what_is_wrong_elsewhere_in_the_file_is_named_by_the_file(nanobot: Nanobot, owner: httpx2.AsyncClient) -> None:
+    file = nanobot.folder / "config.json"
+    file.write_text('{"api": {"prt": 1}}')
+    refused = (await owner.delete("/v1/channels/irc")).json()["error"]["message"]
+    assert refused == f'Nothing was written: {file}: api.prt: there is no such key; did you mean "api.port"?'
 
 
 async def test_it_is_the_owners_alone(server: Server, owner: httpx2.AsyncClient) -> None:

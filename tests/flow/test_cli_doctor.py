@@ -101,6 +101,11 @@ def test_an_exposed_address_without_a_key_is_wrong(tmp_path: Path):
     assert "to fix it: export NANOBOT_API__API_KEY=" in done.stdout
 
 
+def test_what_is_found_steers_no_terminal(tmp_path: Path):
+    done = Nanobot(folder=tmp_path)("doctor", "--model", "offline", "--workspace", f"{tmp_path}/a\x1b[2J")
+    assert lines(done.stdout)["workspace"] == f"ok     workspace      {tmp_path}/a\ufffd[2J, made at the first start"
+
+
 def test_a_port_in_use_is_said(tmp_path: Path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         env = {"NANOBOT_API__PORT": str(taken.getsockname()[1])}

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from assistant.config import load_config
+from assistant.config.reference import settings_of
 from assistant.config.secretless import secretless
 
 FILE = {
@@ -49,3 +50,18 @@ def test_a_file_without_secrets_is_kept_letter_by_letter(tmp_path: Path) -> None
     path = tmp_path / "config.json5"
     path.write_text("{api: {port: 9001,},} // mine\n")
     assert secretless(path, load_config(path, {"NANOBOT_HOME": str(tmp_path)}).config) == ("config.json5", path.read_text(), ())
+
+
+def test_secrets_in_arguments_and_addresses_are_found_by_what_names_them(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    arguments = ["-y", "notes", "--token", "given-1", "--api-key=given-2", "--log", "kept", "--key=${MINE}"]
+    servers = {"a": {"command": "npx", "args": arguments}, "b": {"url": "https://b.example/mcp?team=kept&api_key=given-3"}}
+    path.write_text(json.dumps({"mcp": {"servers": servers}}))
+    loaded = load_config(path, {"MINE": "m" * 20, "NANOBOT_HOME": str(tmp_path)})
+    _, text, names = secretless(path, loaded.config)
+    assert names == ("MCP_SERVERS_A_ARGS_3", "MCP_SERVERS_A_ARGS_4", "MCP_SERVERS_B_URL")
+    wanted = [*arguments[:3], "${MCP_SERVERS_A_ARGS_3}", "${MCP_SERVERS_A_ARGS_4}", *arguments[5:]]
+    assert json.loads(text)["mcp"]["servers"] == {"a": {"command": "npx", "args": wanted}, "b": {"url": "${MCP_SERVERS_B_URL}"}}
+    told = {key: value for key, value, _ in settings_of(loaded) if key.startswith("mcp.servers")}
+    assert told["mcp.servers.a.args"] == [*arguments[:3], "**********", "**********", "--log", "kept", "**********"]
+    assert told["mcp.servers.b.url"] == "**********"

@@ -114,7 +114,7 @@ def test_what_was_backed_up_is_the_same_elsewhere(tmp_path: Path) -> None:
     (workspace / "with spaces\nand a line" / os.fsdecode(b"not utf-8 \xff")).write_bytes(b"\x00\xff" * 1000)
     (workspace / "big").write_bytes(os.urandom(9 << 20))
     (workspace / "run.sh").touch(0o700)
-    (workspace / "out").symlink_to("/etc")
+    (workspace / "out\x1b[2J").symlink_to("/etc")
     (first.home / "channels" / "matrix").mkdir(parents=True)
     keys = sqlite3.connect(first.home / "channels" / "matrix" / "keys.db")
     keys.execute("PRAGMA journal_mode = WAL")
@@ -123,12 +123,12 @@ def test_what_was_backed_up_is_the_same_elsewhere(tmp_path: Path) -> None:
     keys.commit()  # and still open, as in a server that runs
     file = tmp_path / "backup"
     done = first("backup", str(file))
-    assert (done.returncode, f"left out, as it is a link or no file: {workspace}/out" in done.stderr) == (0, True)
+    assert (done.returncode, f"left out, as it is a link or no file: {workspace}/out\ufffd[2J" in done.stderr) == (0, True)
     assert second("backup", "--check", str(file)).stdout.startswith(f"{file} is whole: ")
     done = second("restore", str(file))
     assert done.stdout.splitlines()[-1].startswith("the store is frozen")
     keys.close()
-    (workspace / "out").unlink()
+    (workspace / "out\x1b[2J").unlink()
     assert stored(second) == stored(first)
     here, there = files_of(first.home), files_of(second.home)
     assert here.pop("channels/matrix/keys.db")
@@ -210,6 +210,14 @@ def test_the_configuration_is_kept_with_secrets_where_that_is_wished(tmp_path: P
     assert (second.home / "config.json5").read_text() == CONFIG
     assert (second.home / "secrets.env").read_text() == "MY_KEY=kkkkkkkkkkkkkkkkkkkk\n"
     assert second("config", "check").returncode == 0
+
+
+def test_a_configuration_that_is_found_at_no_place_of_its_own_stays_in_the_backup(tmp_path: Path) -> None:
+    first, second = at(tmp_path / "first"), at(tmp_path / "second")
+    (first.folder / "mine.toml").write_text("[api]\nport = 9000\n")
+    assert first("backup", "../file", "--with-secrets", "--config", "mine.toml").returncode == 0
+    done = second("restore", "../file")
+    assert "What is built in holds; the backup's own configuration: tar -xzOf ../file config/config.toml" in done.stdout
 
 
 @pytest.mark.parametrize("arguments", [("backup", "/nowhere/file"), ("restore", "/nowhere/file"), ("backup", "--check", "/nowhere/file")])

@@ -108,6 +108,12 @@ def link(name: str, to: str, kind: bytes = tarfile.SYMTYPE) -> tarfile.TarInfo:
     return found
 
 
+def with_headers(name: str, **headers: str) -> tarfile.TarInfo:
+    found = tarfile.TarInfo(name)
+    found.pax_headers = {key.replace("_", "."): value for key, value in headers.items()}
+    return found
+
+
 HOSTILE: dict[str, Callable[[], tarfile.TarInfo]] = {
     "up": lambda: tarfile.TarInfo("files/workspace/../../../../evil"),
     "absolute": lambda: tarfile.TarInfo("/tmp/evil"),
@@ -119,6 +125,11 @@ HOSTILE: dict[str, Callable[[], tarfile.TarInfo]] = {
     "device": lambda: link("files/workspace/evil", "", tarfile.CHRTYPE),
     "pipe": lambda: link("files/workspace/evil", "", tarfile.FIFOTYPE),
     "twice": lambda: tarfile.TarInfo("files/workspace/big"),
+    "in a folder of config": lambda: tarfile.TarInfo("config/config.d/evil"),
+    "sparse": lambda: with_headers(
+        "files/workspace/evil", GNU_sparse_map="0,0", GNU_sparse_size=f"{10**15}", GNU_sparse_major="0", GNU_sparse_minor="1"
+    ),
+    "no time": lambda: with_headers("files/workspace/evil", mtime="1e300"),
     "two things": lambda: tarfile.TarInfo("files/workspace/big/evil"),
     "no table": lambda: tarfile.TarInfo("rows/sqlite_master/000000"),
     "no number": lambda: tarfile.TarInfo("rows/sessions/evil"),
@@ -163,6 +174,16 @@ def test_a_head_that_is_not_ours_is_refused(backup: bytes, used: Nanobot, change
     assert words in refused(used, changed(backup, "head.json", lambda head: head.update(change)))
 
 
+def test_what_a_backup_says_of_itself_steers_no_terminal(backup: bytes, used: Nanobot) -> None:
+    said = refused(used, changed(backup, "head.json", lambda head: head.update({"revision": "9999", "version": "7\x1b[2J"})))
+    (used.folder / "broken").write_bytes(
+        changed(backup, "head.json", lambda head: head.update({"version": "7\x1b[2J", "host": "\x1b]0;h"}))
+    )
+    told = used("backup", "--check", "broken").stdout
+    (used.folder / "broken").unlink()
+    assert ("by nanobot 7" in said, "by nanobot 7" in told, "\x1b" in said + told) == (True, True, False)
+
+
 def test_columns_that_are_none_are_refused(backup: bytes, used: Nanobot) -> None:
     def rename(head: dict[str, Any]) -> None:
         head["tables"]["sessions"][0] = 'id") VALUES (1); --'
@@ -179,6 +200,24 @@ def test_rows_whose_owners_are_missing_are_refused(backup: bytes, used: Nanobot)
     members[-1] = (name, json.dumps(values).encode())
     (used.folder / "broken").write_bytes(archive_of(members, mended=True))
     assert "rows whose owners are missing" in used("restore", "--force", "broken").stderr
+
+
+def test_numbers_that_no_store_holds_are_refused(backup: bytes, used: Nanobot) -> None:
+    members = members_of(backup)
+    for place, (member, data) in enumerate(members):
+        if member.name.startswith("rows/sessions/"):
+            rows = [[(1 << 64) - 1 if isinstance(value, int) else value for value in row] for row in ormsgpack.unpackb(data)]
+            members[place] = (member, ormsgpack.packb(rows))
+    (used.folder / "broken").write_bytes(archive_of(members, mended=True))
+    assert "its rows of 'sessions' do not fit together" in used("restore", "--force", "broken").stderr
+
+
+def test_counts_that_no_store_holds_are_refused(backup: bytes, used: Nanobot) -> None:
+    members = members_of(backup)
+    name, manifest = members[-1]
+    members[-1] = (name, json.dumps(json.loads(manifest) | {"sequences": {"outbox": 1 << 63}}).encode())
+    (used.folder / "broken").write_bytes(archive_of(members, mended=True))
+    assert "its manifest is not one" in used("restore", "--force", "broken").stderr
 
 
 TABLES_SINCE_0018 = ("channel_notes", "browsers", "channel_holds")

@@ -100,3 +100,19 @@ async def test_a_store_that_can_not_be_used_costs_the_hold_when_its_time_is_over
         await until(lambda: one.holds.holds("telegram"))
         await one.sees("telegram", False)
         await until(lambda: one.told[-1] == ("telegram", False))
+
+
+async def test_what_is_wanted_may_change_while_the_store_is_asked(url: str, tmp_path: Path, stack: AsyncExitStack) -> None:
+    store = await open_store(StoreSettings(url=url), tmp_path / "state", AttachmentSettings())
+    stack.push_async_callback(store.close)
+    one = Process(store, *[f"channel{number}" for number in range(500)])
+    stack.push_async_callback(one.holds.let_go)
+    starting = asyncio.create_task(one.holds.start())
+    wishes: list[asyncio.Task[None]] = []
+    while not starting.done():
+        if len(wishes) < 100:
+            wishes.append(asyncio.create_task(one.holds.want(f"later{len(wishes)}", True)))
+        await asyncio.sleep(0.001)
+    await asyncio.gather(starting, *wishes)
+    assert one.holds.holds("channel499")
+    assert one.holds.holds("later0")

@@ -206,3 +206,16 @@ async def test_other_processes_see_how_channels_fare(rig: Rig, house: House) -> 
             await asyncio.sleep(0.005)
     await supervisors.close()
     assert [(status.name, status.state) for status in await house.store.channel_states.list()] == [("telegram", "stopped")]
+
+
+async def test_a_channel_that_becomes_held_while_it_is_replaced_runs_as_the_new_one(rig: Rig) -> None:
+    old, new = Platform("telegram"), Platform("telegram")
+    async with rig.running(old) as supervisors:
+        await until(lambda: rig.connected == ["telegram"])
+        supervisors.hold("telegram", False)
+        replacing = asyncio.create_task(supervisors.replace("telegram", new))
+        await asyncio.sleep(0)
+        supervisors.hold("telegram", True)
+        await replacing
+        await until(lambda: rig.connected == ["telegram", "telegram"])
+        assert (old.runs, new.runs) == (1, 1)

@@ -129,6 +129,27 @@ def test_what_is_no_export_is_said(nanobot: Nanobot, tmp_path: Path, what: str) 
     assert (done.returncode, done.stderr.count("\n"), words in done.stderr) == (1, 1, True), done.stderr
 
 
+def peer(path: Path, files: dict[str, str]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return path
+
+
+DEEP = "[" * 1_000 + "]" * 1_000
+TEXT = json.dumps({"role": "user", "content": "Hello" + "\n" * 399_000 + "you", "timestamp": "2026-11-01T09:00:00"})
+
+
+def test_what_takes_for_ever_or_is_two_things_harms_no_import_of_a_folder(nanobot: Nanobot, tmp_path: Path) -> None:
+    files = {"sessions/w/Y2xpOmE=.jsonl": TEXT, "workspace/a": "1", "workspace/a/b": "2", "workspace/MEMORY.md": "<!--" * 500_000}
+    done = nanobot("import", "nanobot", str(peer(tmp_path / "nanobot.zip", files)), "--yes")
+    assert (done.returncode, "left out: workspace/a/b: " in done.stderr) == (0, True), done.stderr
+    assert "Hello" in nanobot("sessions", "show", "api:nanobot:cli:a").stdout
+    claw = {"openclaw.json": json.dumps({"channels": {"telegram": {"botToken": "1:a", "allowFrom": ["7"]}}}).replace('"7"', DEEP)}
+    done = nanobot("import", "openclaw", str(peer(tmp_path / "openclaw.zip", claw)), "--yes")
+    assert done.returncode == 0, done.stderr
+
+
 def test_lone_surrogates_and_control_characters_come_as_what_can_be_stored(nanobot: Nanobot, tmp_path: Path) -> None:
     odd = conversation("c-odd", "\x1b[2J\ud800", said("user", "a\ud800b\x00c \U0001f600", BEGAN))
     done = nanobot("import", "chatgpt", str(chatgpt_zip(tmp_path / "export.zip", odd)), "--yes")

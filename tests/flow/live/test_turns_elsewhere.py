@@ -174,6 +174,20 @@ async def test_one_that_stands_still_is_not_said_to_have_stopped(pair: Pair, ses
         assert (await second.whole())[1] == "turn_cancelled"
 
 
+async def test_one_whose_messages_were_taken_back_before_its_end_was_heard_is_over(pair: Pair, session: str) -> None:
+    pair.model.configure(chunks=150, chunk_delay_ms=15)
+    async with asked(pair.two, session) as first, followed(pair.one, session) as second:
+        await second.until("tok5 ")
+        pair.runner.process.send_signal(signal.SIGSTOP)
+        try:
+            assert (await first.whole())[1] == "[DONE]"
+            removed = await pair.two.delete(f"/v1/sessions/{session}/messages", params={"from": 1})
+            assert removed.json()["deleted"] == 2, removed.text
+        finally:
+            pair.runner.process.send_signal(signal.SIGCONT)
+        assert (await second.whole())[1] == "turn_cancelled"
+
+
 async def test_one_that_is_killed_in_the_middle_leaves_what_is_stored(pair: Pair, session: str, tmp_path: Path) -> None:
     pair.model.configure(chunks=4000, chunk_delay_ms=15)
     with live_server(tmp_path, config=pair.config) as third:
