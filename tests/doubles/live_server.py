@@ -26,6 +26,8 @@ Config = Mapping[str, object]
 _ROOT = Path(assistant.__file__).parents[1]
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "VIRTUAL_ENV", "COVERAGE_PROCESS_START", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _POLL = 0.003
+_HELD: list[socket.socket] = []
+"""Until this process ends."""
 _SERVES = re.compile(rb"^nanobot serves http://127\.0\.0\.1:(\d+)/", re.MULTILINE)
 
 
@@ -105,11 +107,19 @@ def _started(program: str, line: Sequence[str], log: Path, environment: Mapping[
         return subprocess.Popen(command, cwd=log.parent, env=environment, stdout=output, stderr=subprocess.STDOUT)
 
 
+def held_port() -> socket.socket:
+    """Bound to a loopback port: while it is open the system gives that to nothing else, connections are refused, and servers can listen there (they
+    reuse addresses)."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    return held
+
+
 def free_port() -> int:
-    """A loopback port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    """A loopback port that stays free for a server of this test run, or for none."""
+    _HELD.append(held_port())
+    port: int = _HELD[-1].getsockname()[1]
     return port
 
 

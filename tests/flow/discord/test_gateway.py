@@ -8,6 +8,7 @@ import pytest
 from assistant.contracts.channels import ChannelFailed
 from channels.discord.rest import Waits
 from tests.doubles.discord_api.server import DiscordApi
+from tests.doubles.live_server import free_port
 from tests.flow.discord.conftest import Kept, Rig, sending
 
 
@@ -189,7 +190,7 @@ async def test_a_missing_intent_is_fatal_and_named(rig: Rig) -> None:
 
 
 async def test_what_can_be_reached_later_is_not_fatal(rig: Rig) -> None:
-    async with DiscordApi() as gone:
+    async with DiscordApi(port=free_port()) as gone:
         nowhere = gone.settings()
     assert not (await rig.failing(apiBase=nowhere["apiBase"])).fatal
     rig.api.faults.add("answer", "GET /users/@me", status=503)

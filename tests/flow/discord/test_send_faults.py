@@ -16,6 +16,7 @@ from assistant.contracts.channels import ChannelFailed, SendFailed, SendLater, S
 from channels.discord.rest import Waits
 from tests.doubles.discord_api.server import DiscordApi
 from tests.doubles.discord_api.shapes import Payload
+from tests.doubles.live_server import free_port
 from tests.flow.discord.conftest import QUICK, Rig, sending
 
 POSTS = "POST /channels/{}/messages"
@@ -123,7 +124,7 @@ async def test_no_answer_is_unclear_and_the_same_key_sorts_it_out(rig: Rig, chat
 
 
 async def test_no_connection_says_nothing_against_the_message(rig: Rig, chat: Payload) -> None:
-    async with DiscordApi() as gone:
+    async with DiscordApi(port=free_port()) as gone:
         base = gone.settings()["apiBase"]
     async with rig.open(apiBase=base) as channel:
         with pytest.raises(SendLater) as later:
