@@ -86,7 +86,7 @@ class TelegramServer(Updates):
         """Remove all faults."""
         self._faults.clear()
 
-    async def until(self, holds: Callable[[], bool], within: float = 10.0) -> None:
+    async def until(self, holds: Callable[[], bool], within: float = 60.0) -> None:
         """Return when `holds`; looked at after every request and update. For tests on the same loop. Raises TimeoutError."""
         async with asyncio.timeout(within):
             while not holds():
