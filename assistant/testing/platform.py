@@ -15,7 +15,7 @@ from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.inbox import InboundMessage
 from assistant.contracts.outbox import ButtonRows, Media, Origin, OutboundEvent, Receipt
 
-WITHIN: float = 10
+WITHIN: float = 30
 """Seconds after which a test gives up waiting."""
 PICTURE = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360000002000001e221bc330000000049454e44ae426082"

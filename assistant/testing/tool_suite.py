@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from assistant.contracts.errors import ToolFailed
 from assistant.contracts.tools import ClosableTool, Tool, ToolContext, ToolKind, ToolResult
 
-WITHIN: float = 10
+WITHIN: float = 30
 
 
 @dataclass(kw_only=True)

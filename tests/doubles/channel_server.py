@@ -70,8 +70,8 @@ class ChannelServer:
             return True
         return False
 
-    async def until(self, condition: Callable[[], bool], within: float = 20.0) -> None:
-        """Wait until the condition holds; it is looked at after every request. Raises TimeoutError."""
+    async def until(self, condition: Callable[[], bool], within: float = 60.0) -> None:
+        """Wait until the condition holds; it is looked at when a request comes and when it ends. Raises TimeoutError."""
         async with asyncio.timeout(within):
             while not condition():
                 self._requested.clear()
@@ -99,6 +99,7 @@ class ChannelServer:
 
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         self.requests.append((request.method, request.path))
+        self._requested.set()
         if self.odd is not None:
             return web.Response(status=self.odd[0], body=self.odd[1], content_type="application/json")
         if self._always == "unauthorized":

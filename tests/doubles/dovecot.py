@@ -79,7 +79,7 @@ class Dovecot:
         self.folder = folder
 
     def login(self, user: str) -> imaplib.IMAP4:
-        client = imaplib.IMAP4("127.0.0.1", self.port, timeout=10)
+        client = imaplib.IMAP4("127.0.0.1", self.port, timeout=30)
         client.login(user, PASSWORD)
         return client
 
@@ -87,7 +87,7 @@ class Dovecot:
 @contextmanager
 def running_dovecot(ports: tuple[int, int], *, tls: tuple[Path, Path] | None = None) -> Generator[Dovecot]:
     """`tls`: a certificate and its key. Its folder is not among pytest's, which only their owner may enter: root's mailboxes are another user's."""
-    with TemporaryDirectory(prefix="dovecot-") as folder:
+    with TemporaryDirectory(prefix="dovecot-", ignore_cleanup_errors=True) as folder:  # its processes may end after it
         yield from _running(Path(folder), ports, tls)
 
 

@@ -24,7 +24,7 @@ class InThread(Generic[S]):
 
     def __enter__(self) -> Self:
         self._thread.start()
-        if not self._started.wait(10):
+        if not self._started.wait(60):
             raise TimeoutError("the stand-in did not start")
         if self._failed:
             raise self._failed[0]
@@ -32,7 +32,7 @@ class InThread(Generic[S]):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
+        self._thread.join(60)
 
     def do(self, action: Callable[[S], T]) -> T:
         """Do something with it, on its thread, and give back what came of it."""
@@ -44,7 +44,7 @@ class InThread(Generic[S]):
 
     def run(self, action: Callable[[S], Coroutine[Any, Any, T]]) -> T:
         """The same with something that waits."""
-        return asyncio.run_coroutine_threadsafe(action(self.server), self._loop).result(30)
+        return asyncio.run_coroutine_threadsafe(action(self.server), self._loop).result(60)
 
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()

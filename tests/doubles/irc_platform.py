@@ -34,7 +34,7 @@ class IrcPlatform(ServedPlatform[Any, IrcChannel]):
         super().__init__(server, folder, IrcSettings.model_validate({**section, "trustNicks": True, **more}))
 
     def open(self, **more: Any) -> IrcChannel:
-        return IrcChannel(self.settings, self.context, pause=0.01, gather=0.05, **more)
+        return IrcChannel(self.settings, self.context, pause=0.01, gather=20, **more)
 
     def seen(self) -> Sequence[Seen]:
         return self.server.accepted

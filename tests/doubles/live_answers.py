@@ -8,7 +8,7 @@ import httpx2
 from assistant.contracts.channels import PlatformCall
 
 
-async def first_sent(client: httpx2.AsyncClient, within: float = 20) -> dict[str, Any]:
+async def first_sent(client: httpx2.AsyncClient, within: float = 60) -> dict[str, Any]:
     """The latest of its owner's deliveries, once it is sent. Raises TimeoutError."""
     async with asyncio.timeout(within):
         while True:
@@ -17,7 +17,7 @@ async def first_sent(client: httpx2.AsyncClient, within: float = 20) -> dict[str
                 return found[0]
 
 
-async def called(client: httpx2.AsyncClient, channel: str, call: PlatformCall, within: float = 20) -> httpx2.Response:
+async def called(client: httpx2.AsyncClient, channel: str, call: PlatformCall, within: float = 60) -> httpx2.Response:
     """The answer to a platform's call, made again as platforms do while the channel has not connected. Raises TimeoutError."""
     async with asyncio.timeout(within):
         while True:

@@ -69,7 +69,7 @@ class AskingResolver:
         labels = b"".join(bytes([len(label)]) + label.encode() for label in host.split("."))
         transport.sendto(struct.pack("!HHHHHH", 7, 0x0100, 1, 0, 0, 0) + labels + b"\0" + struct.pack("!HH", wanted, _IN))
         try:
-            data = await asyncio.wait_for(answered, 5)
+            data = await asyncio.wait_for(answered, 30)
         finally:
             transport.close()
         (count,) = struct.unpack_from("!H", data, 6)

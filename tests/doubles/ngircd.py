@@ -62,15 +62,23 @@ class Person:
         self._writer.write(line.encode() + b"\r\n")
 
     async def until(self, *commands: str) -> IrcLine:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while True:
-                line = parsed(await self._reader.readline())
+                data = await self._reader.readline()
+                if not data:
+                    raise ConnectionError("ngircd ended the connection")
+                line = parsed(data)
                 if line is not None and line.command == "PING":
                     self.put(f"PONG :{line.at(0)}")
                 if line is not None and line.command in commands:
                     return line
 
-    def leave(self) -> None:
+    async def leave(self) -> None:
+        """Until the server has ended the connection: the nick is free then."""
+        self.put("QUIT")
+        async with asyncio.timeout(30):
+            while await self._reader.read(65_536):
+                pass
         self._writer.close()
 
 
@@ -124,8 +132,9 @@ class IrcProxy(IrcFaults):
                     to_server.write(data)
                 elif line.command == "PING" and not self.faults and self._cut:
                     back.cancel()
+                    await asyncio.wait([back])  # of a connection one can read at a time
                     to_server.write(data)
-                    while b" PONG " not in await from_server.readline():  # it has taken what came before
+                    while (answer := await from_server.readline()) and b" PONG " not in answer:  # it has taken what came before
                         pass
                     break
         except ConnectionError:

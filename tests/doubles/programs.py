@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 @contextmanager
-def running_program(argv: Sequence[str], port: int, log: Path, *, within: float = 20, cwd: Path | None = None) -> Generator[None]:
+def running_program(argv: Sequence[str], port: int, log: Path, *, within: float = 60, cwd: Path | None = None) -> Generator[None]:
     """From when it takes connections at `port`. What it prints is added to `log`. Raises AssertionError with the log where it does not start."""
     with log.open("ab") as output:
         process = subprocess.Popen(argv, stdout=output, stderr=output, cwd=cwd)

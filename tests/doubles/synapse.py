@@ -122,7 +122,7 @@ def synapse(folder: Path) -> Generator[Synapse]:
     (folder / "log.yaml").write_text(_LOG)
     (folder / "signing.key").write_text(f"ed25519 a_test {base64.b64encode(secrets.token_bytes(32)).decode().rstrip('=')}\n")
     command = [str(PYTHON), "-m", "synapse.app.homeserver", "-c", str(config)]
-    with running_program(command, port, folder / "output", within=60, cwd=folder):
+    with running_program(command, port, folder / "output", cwd=folder):
         yield Synapse(url=f"http://127.0.0.1:{port}")
 
 

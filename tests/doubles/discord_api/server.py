@@ -81,7 +81,7 @@ class DiscordApi:
         """Something happened: `until` checks again."""
         self._changed.set()
 
-    async def until(self, holds: Callable[[], object], within: float = 10.0) -> None:
+    async def until(self, holds: Callable[[], object], within: float = 60.0) -> None:
         """Wait until `holds`; checked after every request and event. Raises TimeoutError."""
         async with asyncio.timeout(within):
             while not holds():
@@ -152,13 +152,13 @@ class DiscordThread:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        if not self._started.wait(10):
+        if not self._started.wait(60):
             raise TimeoutError("the stand-in did not start")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
+        self._thread.join(60)
 
     def do(self, action: Callable[[DiscordApi], T]) -> T:
         """Do something with it, on its thread, and give back what came of it."""
@@ -166,9 +166,9 @@ class DiscordThread:
         async def act() -> T:
             return action(self._api)
 
-        return asyncio.run_coroutine_threadsafe(act(), self._loop).result(30)
+        return asyncio.run_coroutine_threadsafe(act(), self._loop).result(60)
 
-    def until(self, holds: Callable[[DiscordApi], object], within: float = 30.0) -> None:
+    def until(self, holds: Callable[[DiscordApi], object], within: float = 60.0) -> None:
         """See `DiscordApi.until`."""
         waiting = self._api.until(lambda: holds(self._api), within)
         asyncio.run_coroutine_threadsafe(waiting, self._loop).result(within + 5)

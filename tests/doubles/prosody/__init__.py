@@ -53,18 +53,27 @@ class Prosody:
         self.folder = folder
 
     def account(self, name: str) -> str:
-        """A new account; returns its address."""
-        (self.folder / "data/localhost/accounts" / f"{name}.dat").write_text(f'return {{ ["password"] = "{PASSWORD}"; }};\n')
+        """A new account, or one with the right password again; returns its address."""
+        self.set_password(name, PASSWORD)
         return f"{name}@localhost"
 
+    def set_password(self, name: str, password: str) -> None:
+        self._put(f"data/localhost/accounts/{name}.dat", f'return {{ ["password"] = "{password}"; }};\n')
+
     def seen(self, name: str) -> list[str]:
-        """The stanzas that an account has sent."""
+        """The stanzas that an account has sent. Of one that is being written down the end is not there yet."""
         file = self.folder / f"seen-{name}"
-        return file.read_text().splitlines() if file.exists() else []
+        return [line.decode() for line in file.read_bytes().split(b"\n")[:-1]] if file.exists() else []
 
     def fail(self, name: str, how: str) -> None:
         """What the next message of an account meets; empty: nothing."""
-        (self.folder / f"fault-{name}").write_text(how)
+        self._put(f"fault-{name}", how)
+
+    def _put(self, name: str, text: str) -> None:
+        """At once, as the server may read it at any time."""
+        made = self.folder / "made"
+        made.write_text(text)
+        made.replace(self.folder / name)
 
 
 @contextmanager

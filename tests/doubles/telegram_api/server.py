@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import re
+import socket
 from collections.abc import Callable
 from types import TracebackType
 
 from aiohttp import web
 
+from tests.doubles.live_server import held_port
 from tests.doubles.telegram_api.faults import Fault, Refusal
 from tests.doubles.telegram_api.params import Params
 from tests.doubles.telegram_api.polling import Updates
@@ -29,6 +31,7 @@ class TelegramServer(Updates):
         """The method of every request that came with the right token, in order."""
         self.last_headers: dict[str, str] = {}
         self._port = port
+        self._held: socket.socket | None = None
         self._faults: list[Fault] = []
         self._connections: set[asyncio.Transport] = set()
 
@@ -40,6 +43,9 @@ class TelegramServer(Updates):
     async def __aenter__(self) -> "TelegramServer":
         self._loop = asyncio.get_running_loop()
         self.woken = self._wake
+        if not self._port:
+            self._held = held_port()  # also while it has vanished
+            self._port = int(self._held.getsockname()[1])
         app = web.Application(client_max_size=70_000_000)
         app.router.add_route("*", "/bot{token}/{method}", self._handle)
         app.router.add_get("/file/bot{token}/{path:.+}", self._download)
@@ -52,12 +58,12 @@ class TelegramServer(Updates):
         self.closing.set()
         self._changed.set()
         await self._runner.cleanup()
+        if self._held is not None:
+            self._held.close()
 
     async def _listen(self) -> None:
         self._site = web.TCPSite(self._runner, "127.0.0.1", self._port, backlog=1024)
         await self._site.start()
-        if not self._port:
-            self._port = int(self._runner.addresses[0][1])
 
     async def vanish(self) -> None:
         """The network is lost: nothing listens, and open connections break."""
@@ -80,7 +86,7 @@ class TelegramServer(Updates):
         """Remove all faults."""
         self._faults.clear()
 
-    async def until(self, holds: Callable[[], bool], within: float = 10.0) -> None:
+    async def until(self, holds: Callable[[], bool], within: float = 60.0) -> None:
         """Return when `holds`; looked at after every request and update. For tests on the same loop. Raises TimeoutError."""
         async with asyncio.timeout(within):
             while not holds():

@@ -29,11 +29,11 @@ def telegram_in_thread(**options: Any) -> Generator[TelegramServer]:
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()), name="telegram stand-in", daemon=True)
     thread.start()
-    started.wait(timeout=10)
+    started.wait(timeout=60)
     if failed:
         raise failed[0]
     try:
         yield server
     finally:
         loops[0].call_soon_threadsafe(stop.set)
-        thread.join(timeout=10)
+        thread.join(timeout=60)

@@ -21,7 +21,7 @@ from channels.discord.settings import DiscordSettings
 from tests.doubles.discord_api.server import DiscordApi
 from tests.flow.media_folder import MediaFolder
 
-QUICK = Waits(send=5, ready=5, lost=5, identify=0.05, again=0.02, guilds=0.05, answerable=0.4)
+QUICK = Waits(send=30, ready=30, lost=30, identify=0.05, again=0.02, guilds=0.05, answerable=30)
 
 
 class Kept:
@@ -73,7 +73,7 @@ class Kept:
     def texts(self) -> list[str]:
         return [message.text for message in self.messages.values()]
 
-    async def until(self, holds: Callable[[], object], within: float = 10) -> None:
+    async def until(self, holds: Callable[[], object], within: float = 30) -> None:
         async with asyncio.timeout(within):
             while not holds():
                 self._changed.clear()
@@ -123,7 +123,7 @@ class Rig:
         """What `run` raises."""
         async with self.open(**more) as channel:
             with pytest.raises(ChannelFailed) as failed:
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(60):
                     await channel.run(kept or Kept())
         return failed.value
 

@@ -1,6 +1,7 @@
 """A chat: files, reactions, typing, and an answer shown while it is made."""
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
@@ -98,12 +99,13 @@ async def test_a_preview_is_edited_once_a_second_at_most(rig: Rig, chat: Payload
     async with rig.open(preview="edit") as channel:
         preview = channel.conversation.preview(sending(chat).address, reply_to=None, posted=None, note=lambda _: None)
         assert preview is not None
+        begun = time.monotonic()
         for number in range(30):
             preview.update(f"{number} words")
             await channel.conversation.typing(sending(chat).address)
         await preview.close()
     [entry] = world.ledger
-    assert len(entry.edits) < 5
+    assert len(entry.edits) <= time.monotonic() - begun + 1
 
 
 async def test_a_preview_goes_on_with_the_message_of_an_earlier_try(rig: Rig, chat: Payload) -> None:
@@ -126,7 +128,7 @@ async def test_a_preview_that_discord_does_not_take_is_no_trouble(rig: Rig, chat
         assert preview is not None
         preview.update("Let me")
         await rig.api.until(lambda: any(each.startswith("POST /channels") for each in rig.api.faults.seen))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             assert await preview.close() is None
     async with rig.open() as channel:
         assert channel.conversation.preview(sending(chat).address, reply_to=None, posted=None, note=lambda _: None) is None

@@ -8,6 +8,7 @@ import pytest
 from assistant.contracts.channels import ChannelFailed
 from channels.discord.rest import Waits
 from tests.doubles.discord_api.server import DiscordApi
+from tests.doubles.live_server import free_port
 from tests.flow.discord.conftest import Kept, Rig, sending
 
 
@@ -146,7 +147,7 @@ async def test_a_message_that_meets_a_bug_each_time_is_given_up(rig: Rig) -> Non
     kept.before = {chat["id"]: world.write(chat, alice, "answered", at=datetime.now(UTC) - timedelta(hours=1))["id"]}
     world.write(chat, alice, "poison")
     world.write(chat, alice, "behind it")
-    async with rig.open() as channel, asyncio.timeout(10):
+    async with rig.open() as channel, asyncio.timeout(60):
         for _ in range(3):
             with pytest.raises(ZeroDivisionError):
                 await channel.run(kept)
@@ -172,7 +173,7 @@ async def test_a_refused_token_is_fatal_and_says_what_to_do(rig: Rig) -> None:
 
 async def test_a_token_revoked_while_connected_is_fatal(rig: Rig) -> None:
     kept = Kept()
-    async with rig.open() as channel, asyncio.timeout(10):
+    async with rig.open() as channel, asyncio.timeout(60):
         run = asyncio.create_task(channel.run(kept))
         await kept.until(lambda: kept.states)
         await rig.api.revoke()
@@ -189,7 +190,7 @@ async def test_a_missing_intent_is_fatal_and_named(rig: Rig) -> None:
 
 
 async def test_what_can_be_reached_later_is_not_fatal(rig: Rig) -> None:
-    async with DiscordApi() as gone:
+    async with DiscordApi(port=free_port()) as gone:
         nowhere = gone.settings()
     assert not (await rig.failing(apiBase=nowhere["apiBase"])).fatal
     rig.api.faults.add("answer", "GET /users/@me", status=503)
@@ -203,7 +204,7 @@ async def test_what_can_be_reached_later_is_not_fatal(rig: Rig) -> None:
 
 async def test_a_connection_that_stays_lost_is_given_up_for_a_new_one(rig: Rig) -> None:
     kept = Kept()
-    async with rig.open(Waits(lost=0.3)) as channel, asyncio.timeout(10):
+    async with rig.open(Waits(lost=0.3)) as channel, asyncio.timeout(60):
         run = asyncio.create_task(channel.run(kept))
         await kept.until(lambda: kept.states)
         rig.api.gateway.refuses = True
@@ -216,7 +217,7 @@ async def test_a_connection_that_stays_lost_is_given_up_for_a_new_one(rig: Rig) 
 
 async def test_a_gateway_that_breaks_off_every_connection_is_left_alone(rig: Rig) -> None:
     kept = Kept()
-    async with rig.open() as channel, asyncio.timeout(10):
+    async with rig.open() as channel, asyncio.timeout(60):
         run = asyncio.create_task(channel.run(kept))
         await kept.until(lambda: kept.states)
         rig.api.gateway.closes_with = 4000

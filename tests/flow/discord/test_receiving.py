@@ -1,5 +1,6 @@
 """In: what people write, and what of it is for the assistant."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from assistant.contracts.addresses import Address
 from assistant.contracts.inbox import COMMANDS, WITH_ARGUMENTS, Command, Quote
 from tests.doubles.mutated import mutations
-from tests.flow.discord.conftest import Rig
+from tests.flow.discord.conftest import QUICK, Rig
 
 
 async def test_a_direct_message_is_taken_in(rig: Rig) -> None:
@@ -244,7 +245,7 @@ async def test_an_event_with_any_value_in_any_place_is_taken(rig: Rig) -> None:
             for made in mutations(base):
                 rig.api.gateway.emit(name, made)
         world.write(chat, alice, "last")
-        await kept.until(lambda: "last" in kept.texts, 20)
+        await kept.until(lambda: "last" in kept.texts)
     for found in kept.messages.values():
         assert found.address.chat_id.isdecimal()
         assert found.sender.id.isdecimal()
@@ -308,7 +309,7 @@ async def test_a_command_that_discord_has_given_up_is_not_done_later(rig: Rig) -
     world = rig.api.world
     alice = world.user("alice")
     chat = world.dm(alice)
-    async with rig.running() as (_, kept):
+    async with rig.running(waits=replace(QUICK, answerable=0.4)) as (_, kept):
         kept.unavailable = 6
         world.write(chat, alice, "one")
         interaction = world.command(chat, alice, "new")

@@ -22,14 +22,14 @@ CERTIFIED = "127.1"  # a name of loopback that is none for the settings, which s
 
 
 async def connected(server: LiveServer) -> None:
-    async with asyncio.timeout(WITHIN), httpx2.AsyncClient(base_url=server.url) as client:
+    async with asyncio.timeout(WITHIN), httpx2.AsyncClient(base_url=server.url, timeout=WITHIN) as client:
         while not any(each["state"] == "connected" for each in (await client.get("/ready")).json()["channels"]):  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.01)
 
 
 async def delivered(server: LiveServer) -> str:
     """The deliveries, when all have ended."""
-    async with asyncio.timeout(WITHIN), httpx2.AsyncClient(base_url=server.url) as client:
+    async with asyncio.timeout(WITHIN), httpx2.AsyncClient(base_url=server.url, timeout=WITHIN) as client:
         while '"state":"sent"' not in (listed := (await client.get("/v1/deliveries")).text):  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.01)
         return listed

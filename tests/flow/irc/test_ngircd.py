@@ -43,8 +43,7 @@ class NgircdPlatform(IrcPlatform):
 async def anna(port: int) -> AsyncGenerator[Person]:
     person = await Person.enter(port, "anna", "#room")
     yield person
-    person.put("QUIT")
-    person.leave()
+    await person.leave()
 
 
 @pytest.fixture
@@ -98,7 +97,7 @@ async def test_a_channel_that_is_not_joined_yet_is_joined_to_write(platform: Ngi
 
 
 async def test_a_broken_connection_is_made_again_under_the_same_nick(platform: NgircdPlatform, anna: Person):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await send(platform, "w1", key="a")
         assert (await anna.until("PRIVMSG")).at(1) == "w1"
         platform.drop()

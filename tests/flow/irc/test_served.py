@@ -23,7 +23,7 @@ async def test_a_message_is_answered(tmp_path: Path) -> None:
         server = live_server(tmp_path / "home", config={**offline(), "channels": {"irc": channel}})
         running = await asyncio.to_thread(server.__enter__)
         try:
-            await asyncio.wait_for(irc.joined.wait(), 20)
+            await asyncio.wait_for(irc.joined.wait(), 60)
             irc.say("anna", "", "!id")
             async with httpx2.AsyncClient(base_url=running.url, timeout=30) as client:
                 sent = await first_sent(client)
@@ -73,4 +73,4 @@ async def test_the_five_steps(tmp_path: Path) -> None:
             assert (await anna.until("PRIVMSG")).at(0) in ("#room", "anna")
         finally:
             await asyncio.to_thread(server.__exit__, None, None, None)
-            anna.leave()
+            await anna.leave()

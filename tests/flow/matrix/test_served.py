@@ -23,7 +23,7 @@ async def test_a_message_is_answered(tmp_path: Path) -> None:
         server = live_server(tmp_path / "home", config={**offline(), "channels": {"matrix": channel}})
         running = await asyncio.to_thread(server.__enter__)
         try:
-            await asyncio.wait_for(home.started.wait(), 20)
+            await asyncio.wait_for(home.started.wait(), 60)
             home.say("!dm:test", {"msgtype": "m.text", "body": "/id"})
             async with httpx2.AsyncClient(base_url=running.url, timeout=30) as client:
                 sent = await first_sent(client)

@@ -19,7 +19,7 @@ async def served(server: MattermostServer, home: Path) -> AsyncGenerator[None]:
     running = live_server(home, config={**offline(), "channels": {"mattermost": section}})
     await asyncio.to_thread(running.__enter__)
     try:
-        await asyncio.wait_for(server.connected.wait(), 20)
+        await asyncio.wait_for(server.connected.wait(), 60)
         yield
     finally:
         await asyncio.to_thread(running.__exit__, None, None, None)
@@ -33,11 +33,11 @@ async def test_what_people_write_is_answered_and_strangers_get_a_code(server: Ma
         asked = server.add({"channel_id": ROOM, "message": "@nanobot and here?"})
         server.add({"channel_id": other, "user_id": EVE, "message": "let me in"})
         await server.until(lambda: len(server.accepted) == 3)
+        await server.until(lambda: asked in [each["post_id"] for each in server.reactions])  # beside the answer
     [in_room] = [each for each in server.accepted.values() if each.chat_id == ROOM]
     [code] = [each for each in server.accepted.values() if each.chat_id == other]
     assert in_room.thread_id == asked
     assert "pairing" in code.text.lower()
-    assert asked in {each["post_id"] for each in server.reactions}
     server.add({"message": "while you were away"}, told=False)
     async with served(server, tmp_path):
         await server.until(lambda: [each.chat_id for each in server.accepted.values()].count(DIRECT) == 2)

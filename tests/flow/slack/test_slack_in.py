@@ -17,7 +17,7 @@ from assistant.testing.platform import RecordingLink
 from channels.slack.adapter import SlackChannel
 from tests.doubles.odd_json import oddities, said
 from tests.doubles.slack_server import BOT, SlackServer, signed
-from tests.flow.slack.conftest import Connected
+from tests.flow.slack.conftest import Connected, Opened
 
 ROOM = "C0000001"
 
@@ -207,15 +207,15 @@ async def test_a_connection_is_renewed_when_slack_asks(slack: SlackServer, conne
     assert len(slack.acknowledged) == 1
 
 
-async def test_socket_mode_that_is_switched_off_is_told(slack: SlackServer, connected: Connected) -> None:
-    async with connected() as (channel, _):
-        run = asyncio.create_task(channel.run(RecordingLink()))
-        slack.connected.clear()
-        await slack.connected.wait()
-        slack.frame('{"type": "disconnect", "reason": "link_disabled"}')
-        with pytest.raises(ChannelFailed, match="Socket Mode is switched off") as failed:
-            await run
-        assert failed.value.fatal
+async def test_socket_mode_that_is_switched_off_is_told(slack: SlackServer, opened: Opened) -> None:
+    channel = opened()
+    run = asyncio.create_task(channel.run(RecordingLink()))
+    await slack.connected.wait()
+    slack.frame('{"type": "disconnect", "reason": "link_disabled"}')
+    with pytest.raises(ChannelFailed, match="Socket Mode is switched off") as failed:
+        await run
+    assert failed.value.fatal
+    await channel.close()
 
 
 @pytest.mark.parametrize("method", ["auth.test", "apps.connections.open"])
@@ -250,6 +250,7 @@ async def test_a_stranger_in_a_channel_is_told_the_way_alone_and_once(slack: Sla
             await link.next()
         slack.event(written("hi", "9.000001", chat="D0000001"))
         await link.next()
+        await slack.until(lambda: bool(slack.arguments_of("chat.postEphemeral")))  # it holds up no message
     [told] = slack.arguments_of("chat.postEphemeral")
     assert (told["channel"], told["user"], told["thread_ts"]) == (ROOM, "U0000001", "0.000001")
     assert slack.accepted == {}

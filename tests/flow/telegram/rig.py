@@ -62,7 +62,7 @@ class Listener:
         self.states.append(("degraded", why))
         self._news.set()
 
-    async def until(self, holds: Callable[[], bool], within: float = 10.0) -> None:
+    async def until(self, holds: Callable[[], bool], within: float = 30.0) -> None:
         async with asyncio.timeout(within):
             while not holds():
                 self._news.clear()

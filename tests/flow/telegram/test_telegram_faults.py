@@ -109,7 +109,8 @@ async def test_where_no_answer_came_it_is_not_known(rig: Rig, server: TelegramSe
 @pytest.mark.parametrize(("fault", "arrived"), [(Fault(kind="hang_before"), 0), (Fault(kind="hang_after"), 1)], ids=["before", "after"])
 async def test_a_request_that_hangs_is_given_up_and_not_known(rig: Rig, server: TelegramServer, fault: Fault, arrived: int):
     server.fail(replace(fault))
-    assert isinstance(await failure(rig, answer_seconds=0.2), SendUnclear)
+    assert isinstance(await failure(rig, answer_seconds=0.5), SendUnclear)
+    await server.until(lambda: len(server.ledger) >= arrived)
     assert len(server.ledger) == arrived
 
 

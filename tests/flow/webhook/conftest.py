@@ -100,7 +100,7 @@ async def webhook(folder: Path, hooks: Mapping[str, object], **more: object) -> 
 async def linked(channel: WebhookChannel, link: KeptLink) -> AsyncGenerator[None]:
     """While it runs."""
     task = asyncio.create_task(channel.run(link))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await link.up.wait()
     try:
         yield

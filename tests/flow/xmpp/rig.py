@@ -54,7 +54,7 @@ class Person:
             self.words.set()
 
     async def connect(self) -> None:
-        started = asyncio.ensure_future(self.client.wait_until("session_start", 10))
+        started = asyncio.ensure_future(self.client.wait_until("session_start", 30))
         self.client.connect("127.0.0.1", self.port)
         await started
         self.client.send_presence()
@@ -128,7 +128,7 @@ class XmppPlatform(OpenedPlatform[XmppChannel]):
 
     def fail(self, how: Failure) -> None:
         if how == "unauthorized":
-            (self.prosody.folder / "data/localhost/accounts" / f"{self.name}.dat").write_text('return { ["password"] = "other"; };')
+            self.prosody.set_password(self.name, "other")
             self.drop()
         elif how in ("lose", "hold"):
             self.relay.next = how
@@ -214,7 +214,7 @@ async def xmpp_platform(prosody: Prosody, folder: Path, **settings: object) -> A
     async with breaking_wire(prosody.port) as relay:
         platform = XmppPlatform(prosody, relay, folder, **settings)
         await platform.person.connect()
-        await platform.person.client.plugin["xep_0045"].join_muc_wait(JID(platform.room), "anna", maxstanzas=0, timeout=10)
+        await platform.person.client.plugin["xep_0045"].join_muc_wait(JID(platform.room), "anna", maxstanzas=0, timeout=30)
         async with serving(platform.uploads) as platform.uploads_url:
             yield platform
             await platform.channel.close()

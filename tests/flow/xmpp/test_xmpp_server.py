@@ -42,7 +42,7 @@ async def test_what_came_while_it_was_away_is_read_once(platform: XmppPlatform) 
 
 async def test_what_came_before_the_first_start_is_not_read(platform: XmppPlatform) -> None:
     platform.say("w1")
-    await platform.person.client.plugin["xep_0199"].send_ping("localhost", timeout=10)
+    await platform.person.client.plugin["xep_0199"].send_ping("localhost", timeout=30)
     async with running(platform.channel) as link:
         platform.say("w2")
         said = [(await link.next()).text]
@@ -318,7 +318,7 @@ async def test_a_message_is_answered_by_the_whole_server(platform: XmppPlatform,
     given = platform.settings.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     section = {**given, "password": PASSWORD, "port": platform.prosody.port, "owners": [platform.person.jid]}
     with live_server(tmp_path / "home", config={**offline(), "channels": {"xmpp": section}}) as server:
-        async with asyncio.timeout(WITHIN), httpx2.AsyncClient(base_url=server.url) as client:
+        async with asyncio.timeout(WITHIN), httpx2.AsyncClient(base_url=server.url, timeout=WITHIN) as client:
             while not any(each["state"] == "connected" for each in (await client.get("/ready")).json()["channels"]):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             platform.say("send me a word")

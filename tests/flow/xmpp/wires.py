@@ -46,9 +46,9 @@ class BreakingWire:
                     data = data[: found.start()] + data[found.end() :]
                     held = True
                 else:
-                    self._losing[near] = set()
+                    self._losing[near] = set(_ID.findall(data, found.start()))
                 self.next = ""
-            if near in self._losing:
+            elif near in self._losing:
                 self._losing[near].update(_ID.findall(data))
             if held and (found := _PING.search(data)):  # what asks whether it came
                 data, held = data[: found.start()] + data[found.end() :], False

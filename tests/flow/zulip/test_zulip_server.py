@@ -19,7 +19,7 @@ async def served(server: ZulipServer, home: Path) -> AsyncGenerator[None]:
     running = live_server(home, config={**offline(), "channels": {"zulip": section}})
     await asyncio.to_thread(running.__enter__)
     try:
-        await asyncio.wait_for(server.connected.wait(), 20)
+        await asyncio.wait_for(server.connected.wait(), 60)
         yield
     finally:
         await asyncio.to_thread(running.__exit__, None, None, None)
@@ -31,11 +31,11 @@ async def test_what_people_write_is_answered_and_strangers_get_a_code(server: Zu
         asked = server.add("@**nano bot** and here?", to=CHANNEL, topic="plans")
         server.add("let me in", sender=EVE, to=[EVE])
         await server.until(lambda: len(server.accepted) == 3)
+        await server.until(lambda: (asked, "eyes") in server.reacted)  # beside the answer
     [in_topic] = [each for each in server.accepted.values() if each.chat_id == f"c{CHANNEL}"]
     [code] = [each for each in server.accepted.values() if each.chat_id == str(EVE)]
     assert in_topic.thread_id == "plans"
     assert "pairing" in code.text.lower()
-    assert (asked, "eyes") in server.reacted
     server.add("while you were away", told=False)
     async with served(server, tmp_path):
         await server.until(lambda: [each.chat_id for each in server.accepted.values()].count(str(ADA)) == 2)
