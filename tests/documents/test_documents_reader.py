@@ -47,7 +47,7 @@ def _parent(child: Path) -> int:
 
 async def _limited_child(server: str = "self") -> Path:
     """The child, once it has set its last limit."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             for child in _children(server):
                 if re.search(r"Max file size +0 ", (child / "limits").read_text()):
@@ -273,7 +273,7 @@ asyncio.run(ChildReader(DocumentSettings()).read(Upload(name=path.name, path=pat
 
 async def _gone(process: str) -> None:
     """Waits until a process has ended (it may be a zombie where nothing takes orphans)."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             try:
                 status = await asyncio.to_thread(Path(f"/proc/{process}/status").read_text)

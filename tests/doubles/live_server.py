@@ -8,6 +8,7 @@ import http.client
 import json
 import os
 import re
+import secrets
 import signal
 import socket
 import subprocess
@@ -26,6 +27,7 @@ Config = Mapping[str, object]
 _ROOT = Path(assistant.__file__).parents[1]
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "VIRTUAL_ENV", "COVERAGE_PROCESS_START", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _POLL = 0.003
+_STOPS_WITHIN = 30
 _SERVES = re.compile(rb"^nanobot serves http://127\.0\.0\.1:(\d+)/", re.MULTILINE)
 
 
@@ -67,7 +69,7 @@ def live_server(
     env: Mapping[str, str] | None = None,
     command: str = "serve",
     args: Sequence[str] = (),
-    within: float = 20.0,
+    within: float = 60.0,
     program: str = "assistant.cli",
     forked: bool = True,
     paced: bool = False,
@@ -77,7 +79,7 @@ def live_server(
     Of this process's environment it sees next to nothing (no keys); `env` is added. `program`: the module that is run. `forked`: from a process
     that has imported nanobot; not where the time of its start or its memory counts. `paced`: what it sends is held back to the platforms' own
     limits, which stand-ins do without; `deliver` in `config` goes before that. Raises ServerFailed where it is not ready `within` seconds, or still
-    there ten seconds after SIGTERM (it is killed then).
+    there half a minute after SIGTERM (it is killed then).
     """
     home.mkdir(parents=True, exist_ok=True)
     file = home / "config.json"
@@ -106,11 +108,15 @@ def _started(program: str, line: Sequence[str], log: Path, environment: Mapping[
 
 
 def free_port() -> int:
-    """A loopback port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    """A loopback port that was free a moment ago, of those that the system gives to none that asks for any."""
+    while True:
+        port = secrets.choice(range(10_000, 30_000))
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
 
 
 def _environment(home: Path, extra: Mapping[str, str]) -> dict[str, str]:
@@ -126,7 +132,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes] | ForkedProcess, deadline
             raise ServerFailed(f"exited with {process.returncode}:\n{_tail(log)}")
         if said := _SERVES.search(log.read_bytes()):
             port = int(said[1])
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
             try:
                 connection.request("GET", "/ready")
                 response = connection.getresponse()
@@ -144,11 +150,11 @@ def _stop(process: subprocess.Popen[bytes] | ForkedProcess, log: Path) -> None:
         return
     process.send_signal(signal.SIGTERM)
     try:
-        process.wait(timeout=10)
+        process.wait(timeout=_STOPS_WITHIN)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-        raise ServerFailed(f"did not stop within 10 s of SIGTERM:\n{_tail(log)}") from None
+        raise ServerFailed(f"did not stop within {_STOPS_WITHIN} s of SIGTERM:\n{_tail(log)}") from None
 
 
 def _tail(log: Path) -> str:

@@ -83,11 +83,11 @@ class ModelServer:
         self._streamed = {wire: script.SSE_HEAD + b"".join(events) + script.LAST_CHUNK for wire, events in self._events.items()}
 
     def hold(self, *, after: int = 0, passing: int = 0) -> None:
-        """From now on, say so many pieces of an answer that comes in pieces (`chunk_delay_ms`), and nothing of others, until `release`; the next
+        """From now on, say so many pieces of an answer that comes in pieces (`chunk_delay_ms`), and nothing of others, until `go_on`; the next
         `passing` requests are answered at once."""
         self._released, self.held_after, self._passing = asyncio.Event(), after, passing
 
-    def release(self) -> None:
+    def go_on(self) -> None:
         if self._released is not None:
             self._released.set()
             self._released = None
@@ -101,7 +101,7 @@ class ModelServer:
 
     def reset(self) -> None:
         """Forget what was seen, and hold nothing."""
-        self.release()
+        self.go_on()
         self.stats = Stats(connections=self.stats.connections, inflight=self.stats.inflight)
         self.bodies.clear()
         self.heads.clear()

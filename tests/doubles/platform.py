@@ -101,15 +101,15 @@ class Platform:
         """What a chat (or everybody) was sent, in order."""
         return [posted.text for posted in self.ledger if chat_id in (None, posted.address.chat_id)]
 
-    async def posted(self, count: int, within: float = 10) -> None:
+    async def posted(self, count: int, within: float = 30) -> None:
         """Wait until the ledger holds this many."""
         await self._until(lambda: len(self.ledger) >= count, within)
 
-    async def was_tried(self, count: int, within: float = 10) -> None:
+    async def was_tried(self, count: int, within: float = 30) -> None:
         """Wait until this many sends have begun."""
         await self._until(lambda: len(self.tried) >= count, within)
 
-    async def ran(self, times: int, within: float = 10) -> None:
+    async def ran(self, times: int, within: float = 30) -> None:
         """Wait until `run` was called this often."""
         await self._until(lambda: self.runs >= times, within)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 @contextmanager
-def running_program(argv: Sequence[str], port: int, log: Path, *, within: float = 20, cwd: Path | None = None) -> Generator[None]:
+def running_program(argv: Sequence[str], port: int, log: Path, *, within: float = 60, cwd: Path | None = None) -> Generator[None]:
     """From when it takes connections at `port`. What it prints is added to `log`. Raises AssertionError with the log where it does not start."""
     with log.open("ab") as output:
         process = subprocess.Popen(argv, stdout=output, stderr=output, cwd=cwd)
@@ -31,7 +31,7 @@ def running_program(argv: Sequence[str], port: int, log: Path, *, within: float 
 
 def _answers(port: int) -> bool:
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        socket.create_connection(("127.0.0.1", port), timeout=30).close()
     except OSError:
         return False
     return True

@@ -42,7 +42,7 @@ async def test_a_name_that_is_not_told_now_is_asked_for_again(error: PlatformErr
 
 async def test_a_name_that_comes_late_holds_up_no_message_and_no_other_name() -> None:
     people = People(seconds=0.05)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         assert await people.names.each(["slow", "1"]) == {"slow": "slow", "1": "Anna"}
 
 

@@ -6,7 +6,6 @@ import plistlib
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from configparser import RawConfigParser
@@ -18,6 +17,7 @@ from assistant.cli.service import launchd_agent, systemd_unit
 from assistant.config import load_config
 from assistant.contracts.errors import InvalidRequest
 from assistant.sandbox.bubblewrap import programs
+from tests.doubles.live_server import free_port
 
 from .nanobot_process import LIMIT, ROOT, Nanobot
 
@@ -43,12 +43,6 @@ def bwrap() -> str:
         if subprocess.run(line, capture_output=True, check=False).returncode == 0:
             return found
     pytest.skip("bubblewrap can make no namespaces here")
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
 
 
 def test_the_image_runs_without_root_home_or_a_root_that_can_be_written(tmp_path: Path, bwrap: str) -> None:

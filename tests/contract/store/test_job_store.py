@@ -114,7 +114,7 @@ async def test_the_job_of_a_process_that_was_killed_is_taken_over(open_again: Op
         assert await store.jobs.take_over() == []
         await kill(process)
     taken: Sequence[HeldJob] = ()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not taken:  # PostgreSQL notices a dead client when it looks at its socket
             taken = await store.jobs.take_over()
     (held,) = taken

@@ -61,7 +61,7 @@ async def test_a_row_that_is_kept_is_there_when_the_next_write_is(open_again: Op
 async def test_a_row_that_is_kept_is_written_without_another_write_and_by_the_close(open_again: Opener) -> None:
     store, other = await open_again(), await open_again()
     store.ledger.keep(a_call(), None)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while await total(other) != 10:  # noqa: ASYNC110 - another process would look, too
             await asyncio.sleep(0.01)
     store.ledger.keep(a_call(), None)
@@ -110,7 +110,7 @@ async def test_a_call_that_is_cancelled_while_it_reserves_gives_it_back(store: S
     await asyncio.sleep(0)
     reserving.cancel()
     assert await asyncio.gather(reserving, return_exceptions=True) != [None]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while await counted(store, window):
             pass
     assert (await store.database.select("SELECT count(*) FROM ledger"))[0] == (0,)

@@ -78,7 +78,7 @@ async def test_a_stream_that_the_client_leaves_counts(tmp_path: Path, url: str, 
     upstream.configure(chunks=60, chunk_delay_ms=20)
     async with ledger_house(tmp_path, upstream, url, api={"onDisconnect": "cancel"}) as house:
         await left_stream(house, "w" * 400, **({"model": model} if model else {"session_id": "left"}))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not await house.usage():  # noqa: ASYNC110 - the server notices by itself that the client is gone
                 await asyncio.sleep(0.01)
         (group,) = await house.usage()

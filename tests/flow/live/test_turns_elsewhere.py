@@ -139,7 +139,7 @@ async def test_it_is_followed_at_the_other_from_its_first_word_to_its_end(pair: 
         async with followed(pair.two, session) as second:
             assert (await second.until("tok20 ")).startswith("tok0 tok1 tok2 ")
             assert not second.end
-            pair.model.release()
+            pair.model.go_on()
             assert await second.whole() == await first.whole()
             assert second.end == "[DONE]"
     assert (await pair.two.get(f"/v1/sessions/{session}/stream")).status_code == 204

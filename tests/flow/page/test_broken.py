@@ -58,7 +58,7 @@ async def test_a_connection_lost_in_the_middle_shows_the_answer_when_it_is_there
     await visit.say("tell me")
     await page.locator("article.live .words", has_text="tok3").wait_for()
     await page.reload()
-    house.model.release()
+    house.model.go_on()
     await visit.answered("tok59")
     visit.wrong.clear()
 

@@ -33,7 +33,7 @@ async def test_words_appear_while_they_come(house: PageHouse, visit: Visit) -> N
     await page.get_by_role("button", name="Stop").click()
     await page.get_by_text("Stopped.").wait_for()
     assert "tok3" in await page.locator("article.answered").last.inner_text()
-    house.model.release()
+    house.model.go_on()
     house.model.configure(chunks=20, chunk_delay_ms=0)
     await visit.say("ECHO after the stop")
     await visit.answered("after the stop")

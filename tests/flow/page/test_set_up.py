@@ -81,7 +81,7 @@ async def test_a_workflow_is_run_and_its_graph_shown_as_it_runs(own: PageHouse) 
         row = page.locator("tr.opens", has_text="brief").first
         await row.click()
         await page.locator('.graph svg[aria-label="title: completed, long: running, both: waits"]').wait_for()
-        own.model.release()
+        own.model.go_on()
         await page.locator('.graph svg[aria-label="title: completed, long: completed, both: completed"]').wait_for()
         await page.locator("pre", has_text="About rain").wait_for()
 

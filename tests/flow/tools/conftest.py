@@ -90,7 +90,7 @@ class Desk:
 
     async def until_kept(self) -> None:
         """Wait until a message was accepted, ten seconds at most."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not await self.kept():  # noqa: ASYNC110 - each look is a read of the store
                 await asyncio.sleep(0.002)
 

@@ -109,7 +109,7 @@ async def told_while(desk: Desk, ctx: ToolContext, *lanes: str, settlement: Sett
     """The result of a message to Anna, while each lane gets its settlement; the last is sent."""
     call = asyncio.create_task(desk.call(ctx, to="anna", **HELLO))
     for place, lane in enumerate(lanes, 1):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while lane not in (await desk.outbox.store.outbox.lanes({"telegram", "discord"})).ready:  # noqa: ASYNC110 - as in `until_kept`
                 await asyncio.sleep(0)
         await desk.outbox.settle(lane, settlement if place < len(lanes) else None)
