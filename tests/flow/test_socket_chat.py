@@ -226,7 +226,7 @@ async def test_the_tools_that_may_be_used_can_be_named(tmp_path: Path) -> None:
 
 
 async def test_the_server_pings_in_messagepack_until_it_knows_better(tmp_path: Path) -> None:
-    async with serving(tmp_path, settings(sockets={"pingSeconds": 0.1})) as api, talking(api.port) as talk:
+    async with serving(tmp_path, settings(sockets={"pingSeconds": 0.3})) as api, talking(api.port) as talk:
         async with asyncio.timeout(30):
             ping = ormsgpack.unpackb(bytes(await talk.socket.recv(decode=False)))
             assert set(ping) == {"type", "ts"}

@@ -60,7 +60,7 @@ def test_a_key_lives_from_its_making_to_its_end_on_servers_that_run(nanobot: Nan
     for server in servers:
         assert ask(server, secret).status_code == 200
         assert ask(server, "nbk_" + "a" * 43).status_code == 401
-        assert httpx2.get(f"{server.url}/v1/sessions", headers={"authorization": f"Bearer {secret}"}).status_code == 403
+        assert httpx2.get(f"{server.url}/v1/sessions", headers={"authorization": f"Bearer {secret}"}, timeout=30).status_code == 403
     listed = nanobot("keys", "list").stdout
     assert all(word in listed for word in (key_id, "build server", secret[:8], "chat, models", "off*", "600 requests/min", "until 2"))
     assert secret not in listed

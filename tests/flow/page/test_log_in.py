@@ -131,5 +131,5 @@ async def test_a_page_from_elsewhere_can_neither_frame_it_nor_use_its_log_in(loc
         async with other.expect_response("**/v1/deliveries") as posted:
             await other.evaluate("document.getElementById('f').submit()")
         assert (await posted.value).status in (401, 403)
-    async with httpx2.AsyncClient(base_url=locked.server.url, headers={"authorization": f"Bearer {KEY}"}) as client:
+    async with httpx2.AsyncClient(base_url=locked.server.url, headers={"authorization": f"Bearer {KEY}"}, timeout=30) as client:
         assert (await client.get("/v1/deliveries")).json()["data"] == []

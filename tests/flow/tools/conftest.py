@@ -89,7 +89,7 @@ class Desk:
         return list(await self.outbox.store.outbox.list(None))
 
     async def until_kept(self) -> None:
-        """Wait until a message was accepted, ten seconds at most."""
+        """Wait until a message was accepted."""
         async with asyncio.timeout(30):
             while not await self.kept():  # noqa: ASYNC110 - each look is a read of the store
                 await asyncio.sleep(0.002)

@@ -58,12 +58,12 @@ async def test_a_turn_that_takes_too_long_is_ended_and_says_so(house: House) -> 
     model = ScriptedModel("slow", "quick")
     model.gate.clear()
     may_settle = threading.Event()
-    turns = house.turns(model, timeout=0.3)
+    turns = house.turns(model, timeout=1)
     async with asyncio.timeout(30):
         first, waiting = turns.start(ask("1")), turns.start(ask("2"))
         await model.asked_times(1)
         # The first one can't be settled, and leave the lane, before the time of the other is up, too.
-        held = asyncio.create_task(house.store.database.write(lambda _: may_settle.wait(10)))
+        held = asyncio.create_task(house.store.database.write(lambda _: may_settle.wait(30)))
         with pytest.raises(TurnTimeout):
             await waiting.result()
         may_settle.set()
@@ -182,18 +182,18 @@ async def test_a_turn_that_is_being_settled_can_not_be_stopped_any_more(house: H
 
     def hold(_: Transaction) -> None:
         settling.set()
-        may_settle.wait(10)
+        may_settle.wait(30)
 
     class Failing(ScriptedModel):
         async def complete(self, request: ModelRequest, emit: EmitText) -> AssistantMessage:
             self.held = asyncio.create_task(house.store.database.write(hold))
-            await asyncio.to_thread(settling.wait, 10)
+            await asyncio.to_thread(settling.wait, 30)
             raise ProviderFailed("cut")
 
     model = Failing()
     turn = house.turns(model).start(ask("1"))
     async with asyncio.timeout(30):
-        await asyncio.to_thread(settling.wait, 10)
+        await asyncio.to_thread(settling.wait, 30)
         while not turn.sealed:  # noqa: ASYNC110 - the turn gets there by itself
             await asyncio.sleep(0.005)
         turn.cancel()
