@@ -79,16 +79,19 @@ class SharedFolder:
         what belongs to a `renewed` one. Raises FileNotFoundError where one is not in the folder any more."""
         paths = {self._name(digest, suffix): self._files.path(digest, suffix) for digest, suffix in wanted}
         again = {self._name(digest, suffix) for digest, suffix in wanted if suffix and digest in renewed}
-        fresh: dict[str, str] = {}
         while True:
-            known = await self._known(paths)
-            for name in paths.keys() - fresh.keys():
-                if name in again or name not in known:
-                    fresh[name] = await self._written(paths[name])
+            fresh: dict[str, str] = {}
             try:
-                return await self._database.write(lambda connection: self._add(connection, paths, fresh, again, add))
-            except _NameTaken:
-                fresh.clear()
+                known = await self._known(paths)
+                for name in paths:
+                    if name in again or name not in known:
+                        fresh[name] = await self._written(paths[name])
+                return await self._database.write(lambda connection, fresh=fresh: self._add(connection, paths, fresh, again, add))
+            except (_NameTaken, FileNotFoundError) as error:
+                for id in fresh.values():  # or they would stay for a day
+                    await self._database.execute(DROP_BLOB, {"id": id})
+                if isinstance(error, FileNotFoundError):
+                    raise
 
     def drop(self, connection: Transaction, digests: Iterable[str], before: int = _ALWAYS) -> set[str]:
         """Take the names of files, unless they were kept since `before`; returns whose. `SharedPlaces.reap` removes the bytes."""

@@ -107,7 +107,7 @@ async def test_the_answer_is_clear_quick_and_cheap(
     upload = spool("evil.bin", make())
     before, start = _memory(), time.monotonic()
     failed = await refusal(reader, upload)
-    assert time.monotonic() - start < 20
+    assert time.monotonic() - start < 60
     assert _memory() - before < 50 * MIB
     assert error is None or type(failed) is error
     assert failed is None or failed.message.startswith("evil.bin ")

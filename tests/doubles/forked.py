@@ -27,6 +27,11 @@ _FORKS.set_forkserver_preload(
         "assistant.api.app",
         "assistant.api.server.serve",
         "assistant.cli.serve",
+        # What a server imports when it starts, half of what that takes: FastAPI for its routes, and the channels that tests have most.
+        "pydantic.v1",
+        "websockets.server",
+        "channels.telegram.adapter",
+        "channels.discord.adapter",
     ]
 )
 

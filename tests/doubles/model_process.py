@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
 
-from tests.doubles.live_server import free_port
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
@@ -28,7 +26,7 @@ class Model:
         return json.loads(self._get("/stats"))["bytes_in"]
 
     def _get(self, path: str) -> bytes:
-        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=5)
+        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=30)
         try:
             connection.request("GET", path)
             return connection.getresponse().read()
@@ -38,13 +36,12 @@ class Model:
 
 @contextmanager
 def running_model() -> Generator[Model]:
-    port = free_port()
-    command = [sys.executable, "-m", "tests.doubles.model_server", "--port", str(port)]
+    command = [sys.executable, "-m", "tests.doubles.model_server", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         try:
-            if not process.stdout.readline():
+            if not (said := process.stdout.readline().decode()):
                 raise RuntimeError("the stand-in model did not start")
-            yield Model(url=f"http://127.0.0.1:{port}/v1")
+            yield Model(url=said.split()[-1])
         finally:
             process.kill()

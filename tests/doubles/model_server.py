@@ -43,6 +43,8 @@ class ModelServer:
         self.tasks: set[asyncio.Task[None]] = set()
         self._failures_left = 0
         self._changed = asyncio.Event()
+        self._released: asyncio.Event | None = None
+        self.held_after = self._passing = 0
         self.configure()
 
     async def __aenter__(self) -> "ModelServer":
@@ -80,8 +82,26 @@ class ModelServer:
         self._events = {wire: script.stream(saying, wire) for wire in ("openai", "anthropic")}
         self._streamed = {wire: script.SSE_HEAD + b"".join(events) + script.LAST_CHUNK for wire, events in self._events.items()}
 
+    def hold(self, *, after: int = 0, passing: int = 0) -> None:
+        """From now on, say so many pieces of an answer that comes in pieces (`chunk_delay_ms`), and nothing of others, until `go_on`; the next
+        `passing` requests are answered at once."""
+        self._released, self.held_after, self._passing = asyncio.Event(), after, passing
+
+    def go_on(self) -> None:
+        if self._released is not None:
+            self._released.set()
+            self._released = None
+
+    def holding(self) -> asyncio.Event | None:
+        """What the next request waits for."""
+        if self._released is not None and self._passing:
+            self._passing -= 1
+            return None
+        return self._released
+
     def reset(self) -> None:
-        """Forget what was seen."""
+        """Forget what was seen, and hold nothing."""
+        self.go_on()
         self.stats = Stats(connections=self.stats.connections, inflight=self.stats.inflight)
         self.bodies.clear()
         self.heads.clear()
@@ -213,16 +233,16 @@ class _Connection(asyncio.Protocol):
             wire: script.Wire = "anthropic" if url.path.endswith("/messages") else "openai"
             streams = b'"stream":true' in body or b'"stream": true' in body
             server.received(head, body, streams)
-            control, mode = server.control, server.next_mode()
+            control, mode, held = server.control, server.next_mode(), server.holding()
             if server.replies:
                 raw = server.replies.popleft()
                 self._transport.write(server.billed(raw))
                 if b"connection: close" in raw[:400].lower():
                     self._transport.close()
-            elif mode == "ok" and not control.latency_ms and not control.chunk_delay_ms:
+            elif mode == "ok" and not control.latency_ms and not control.chunk_delay_ms and held is None:
                 self._transport.write(server.billed(server.answer(body, streams, wire)))
             else:
-                self._busy = asyncio.get_running_loop().create_task(self._slowly(mode, body, streams, wire))
+                self._busy = asyncio.get_running_loop().create_task(self._slowly(mode, body, streams, wire, held))
                 server.tasks.add(self._busy)
                 self._busy.add_done_callback(self._done)
             return
@@ -248,7 +268,7 @@ class _Connection(asyncio.Protocol):
         extra = "Location: /elsewhere\r\n" if mode == "redirect" else extra
         self._transport.write(script.head(status, len(body), kind=kind, extra=extra) + body)
 
-    async def _slowly(self, mode: str, body: bytes, streams: bool, wire: script.Wire) -> None:
+    async def _slowly(self, mode: str, body: bytes, streams: bool, wire: script.Wire, held: asyncio.Event | None) -> None:
         server = self._server
         server.began()
         try:
@@ -262,17 +282,21 @@ class _Connection(asyncio.Protocol):
                 events = script.SSE_HEAD + b"".join(script.stream(nothing, wire)) + script.LAST_CHUNK
                 self._transport.write(events if streams else script.whole(nothing, wire))
             elif mode == "ok" and streams and server.control.chunk_delay_ms:
-                await self._drip(wire)
+                await self._drip(wire, held)
             elif mode == "ok":
+                if held is not None:
+                    await held.wait()
                 self._transport.write(server.billed(server.answer(body, streams, wire)))
             else:
                 self._break(mode, wire)
         finally:
             server.ended()
 
-    async def _drip(self, wire: script.Wire) -> None:
+    async def _drip(self, wire: script.Wire, held: asyncio.Event | None) -> None:
         self._transport.write(script.SSE_HEAD)
-        for event in self._server.events(wire):
+        for number, event in enumerate(self._server.events(wire)):
+            if held is not None and number == self._server.held_after:
+                await held.wait()
             self._transport.write(self._server.billed(event))
             await asyncio.sleep(self._server.control.chunk_delay_ms / 1000)
         self._transport.write(script.LAST_CHUNK)

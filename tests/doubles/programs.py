@@ -31,7 +31,7 @@ def running_program(argv: Sequence[str], port: int, log: Path, *, within: float 
 
 def _answers(port: int) -> bool:
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        socket.create_connection(("127.0.0.1", port), timeout=30).close()
     except OSError:
         return False
     return True

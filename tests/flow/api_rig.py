@@ -157,7 +157,7 @@ class Running:
         """A request with one user message."""
         return await self.client.post("/v1/chat/completions", json={"messages": [{"role": "user", "content": content}], **fields})
 
-    async def raw(self, data: bytes, *, wait: float = 5) -> bytes:
+    async def raw(self, data: bytes, *, wait: float = 30) -> bytes:
         """Everything that the server sends on a connection of its own, until it closes it."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
@@ -229,13 +229,13 @@ async def serving(
     )
     listening, stop = asyncio.get_running_loop().create_future(), asyncio.Event()
     server = asyncio.create_task(serve(app, settings, stop=stop, grace=grace, on_listening=listening.set_result))
-    port: int = await asyncio.wait_for(listening, 5)
-    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+    port: int = await asyncio.wait_for(listening, 30)
+    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
         try:
             yield Running(port=port, turns=turns, sessions=turns.sessions, client=client, spool=spool, stop=stop, checks=checks)
         finally:
             stop.set()
-            async with asyncio.timeout(grace + 3):
+            async with asyncio.timeout(grace + 20):
                 await server
 
 

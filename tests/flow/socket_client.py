@@ -56,7 +56,7 @@ class Talk:
 
 @asynccontextmanager
 async def talking(port: int, *, binary: bool = True, path: str = "/chat", **options: Any) -> AsyncGenerator[Talk]:
-    options = {"max_size": None, "open_timeout": 5, "close_timeout": 1, "ping_interval": None, **options}
+    options = {"max_size": None, "open_timeout": 30, "close_timeout": 10, "ping_interval": None, **options}
     async with connect(f"ws://127.0.0.1:{port}{path}", proxy=None, **options) as socket:
         yield Talk(socket, binary)
 

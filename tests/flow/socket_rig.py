@@ -59,7 +59,7 @@ class Echo:
                         await send({**message, "type": "websocket.send"})
 
     async def until(self, true: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not true():
                 self.changed.clear()
                 await self.changed.wait()
@@ -77,7 +77,7 @@ class Echoing:
     ended: asyncio.Task[None]
 
     def connect(self, **options: Any) -> connect:
-        options = {"max_size": None, "compression": None, "ping_interval": None, "open_timeout": 5, "close_timeout": 1, **options}
+        options = {"max_size": None, "compression": None, "ping_interval": None, "open_timeout": 30, "close_timeout": 10, **options}
         return connect(f"ws://127.0.0.1:{self.port}/echo", proxy=None, **options)
 
     @asynccontextmanager
@@ -92,23 +92,23 @@ class Echoing:
 
 
 @asynccontextmanager
-async def echoing(settings: dict[str, Any] | None = None) -> AsyncGenerator[Echoing]:
+async def echoing(settings: dict[str, Any] | None = None, *, grace: float = 2) -> AsyncGenerator[Echoing]:
     echo, stop = Echo(), asyncio.Event()
     api = ApiSettings.model_validate({**(settings or {}), "port": 0})
     listening: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    ended = asyncio.create_task(serve(echo, api, stop=stop, grace=2, on_listening=listening.set_result))
+    ended = asyncio.create_task(serve(echo, api, stop=stop, grace=grace, on_listening=listening.set_result))
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             port = await listening
         yield Echoing(port, echo, stop, ended)
     finally:
         stop.set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await ended
 
 
 async def closed(socket: ClientConnection) -> tuple[int | None, str | None]:
     """The code and reason with which the server closed it."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await socket.wait_closed()
     return socket.close_code, socket.close_reason

@@ -144,7 +144,7 @@ async def test_what_is_wrong_elsewhere_in_the_file_is_named_by_the_file(nanobot:
 
 async def test_it_is_the_owners_alone(server: Server, owner: httpx2.AsyncClient) -> None:
     made = (await owner.post("/v1/keys", json={"name": "a guest's", "scopes": ["chat", "models", "sessions"]})).json()
-    async with httpx2.AsyncClient(base_url=server.url, headers={"authorization": f"Bearer {made['secret']}"}) as guest:
+    async with httpx2.AsyncClient(base_url=server.url, headers={"authorization": f"Bearer {made['secret']}"}, timeout=30) as guest:
         for method, path in (("GET", "/v1/channels"), ("POST", "/v1/channels/irc"), ("DELETE", "/v1/channels/irc"), ("POST", "/v1/doctor")):
             assert (await guest.request(method, path)).status_code == 403, path
 

@@ -43,7 +43,7 @@ async def test_a_form_is_answered(api: Running) -> None:
 async def test_requests_sends_a_form_as_the_documentation_shows(api: Running) -> None:
     def post() -> requests.Response:
         return requests.post(
-            f"http://127.0.0.1:{api.port}{PATH}", data={"message": "hi"}, files={"files": ("Übersicht.txt", b"text")}, timeout=10
+            f"http://127.0.0.1:{api.port}{PATH}", data={"message": "hi"}, files={"files": ("Übersicht.txt", b"text")}, timeout=30
         )
 
     response = await asyncio.to_thread(post)

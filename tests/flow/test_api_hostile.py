@@ -83,7 +83,7 @@ async def test_what_a_file_says_of_upgrades_is_left_as_it_is(tmp_path: Path, apa
         head = CHAT + b"Content-Type: multipart/form-data; boundary=B\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(form)
         reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
         writer.write(head if apart else head + form)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             if apart:
                 await asyncio.sleep(0.05)  # so that the two come in pieces of their own, which nothing tells us
                 writer.write(form)

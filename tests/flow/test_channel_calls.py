@@ -102,7 +102,7 @@ async def test_a_host_header_breaks_nothing(address: tuple[str, int], host: str)
 
 async def test_each_answer_is_described(address: tuple[str, int]) -> None:
     """Also those of the channels themselves, which answer in words."""
-    async with httpx2.AsyncClient(base_url=f"http://{address[0]}:{address[1]}") as client:
+    async with httpx2.AsyncClient(base_url=f"http://{address[0]}:{address[1]}", timeout=30) as client:
         path = (await client.get("/openapi.json")).json()["paths"]["/channels/{name}"]
     seen = set[int]()
     for name in (*_CHANNELS, "pigeon"):

@@ -73,7 +73,7 @@ async def test_a_login_is_made_in_the_browser_and_forgotten(nanobot: Nanobot, se
         shown += await asyncio.to_thread(terminal.read_until, "\n")
         found = re.search(r"http://\S+", shown.replace("\r", ""))
         assert found
-        async with httpx2.AsyncClient(follow_redirects=True) as browser:
+        async with httpx2.AsyncClient(follow_redirects=True, timeout=30) as browser:
             assert "You are logged in" in (await browser.get(found[0])).text
         assert await asyncio.to_thread(terminal.read_to_the_end) == 0
         assert "Logged in. 2 tools are on." in terminal.text

@@ -104,7 +104,7 @@ async def running(folder: Path, config: dict[str, object]) -> AsyncGenerator[htt
         serving = asyncio.create_task(
             serve(app, loaded.config.api, stop=stop, grace=2, on_listening=listening.set_result, finish=lambda: runtime.stop(1))
         )
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{await listening}", timeout=10) as client:
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{await listening}", timeout=30) as client:
             yield client
         stop.set()
         await serving

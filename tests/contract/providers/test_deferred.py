@@ -37,5 +37,5 @@ async def test_the_first_calls_at_once_share_one_connection_pool() -> None:
         answers = await asyncio.gather(*[provider.complete(request(f"ECHO {n}"), unheard) for n in range(5)])
         assert [answer.text for answer in answers] == list("01234")
         await provider.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await server.until(lambda stats: not stats.connections)

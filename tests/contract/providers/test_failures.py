@@ -25,7 +25,7 @@ STREAM = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"
 
 async def failure(provider: ModelProvider, *, stream: bool = False, heard: list[str] | None = None) -> NanobotError:
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             with pytest.raises(NanobotError) as caught:
                 await provider.complete(request(stream=stream), into(heard) if heard is not None else unheard)
     finally:

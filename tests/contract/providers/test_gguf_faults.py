@@ -34,7 +34,7 @@ async def test_a_worker_that_ignores_a_cancellation_is_killed_and_replaced(opens
 
 @pytest.mark.parametrize("marker", ["DEAF", "FREEZE"])
 async def test_a_stalled_worker_is_killed_and_replaced(opens: Opens, marker: str) -> None:
-    model = opens(limits=GgufLimits(stall=0.5))
+    model = opens(limits=GgufLimits(stall=1))
     assert "no progress" in str(await fails(model.ask(marker), ProviderTimeout))
     assert await model.ask("PID") == str(model.workers[1])
     assert not is_there(model.workers[0])
@@ -77,7 +77,7 @@ async def test_an_idle_worker_ends_and_the_next_request_starts_another(opens: Op
 
 @pytest.mark.parametrize("name", ["refused.gguf", "dies.gguf", "sleeps.gguf", "babbles.gguf"])
 async def test_a_file_that_failed_to_load_is_not_tried_again_at_once(opens: Opens, name: str) -> None:
-    model = opens(name, limits=GgufLimits(load=5 if name != "sleeps.gguf" else 0.5, after_failure=60))
+    model = opens(name, limits=GgufLimits(load=30 if name != "sleeps.gguf" else 0.5, after_failure=60))
     errors = [await fails(model.ask("hello"), ProviderFailed) for _ in range(3)]
     errors += await asyncio.gather(*[fails(model.ask("hello"), ProviderFailed) for _ in range(10)])
     assert {type(error) for error in errors} == {ProviderFailed}

@@ -58,7 +58,7 @@ PLAIN: Final = {
     "a port of the machine": "import socket;s=socket.create_connection(('127.0.0.1',{port}),3);print(s.recv(99))",
     "a port by IPv6": "import socket;s=socket.create_connection(('::ffff:127.0.0.1',{port}),3);print(s.recv(99))",
     "the machine's interfaces": "import socket;print('ESCAPED' if len(socket.if_nameindex()) > 1 else '')",
-    "a datagram to the machine": "import socket;s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM);s.sendto(b'?',('127.0.0.1',{udp}));s.settimeout(1);"
+    "a datagram to the machine": "import socket;s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM);s.sendto(b'?',('127.0.0.1',{udp}));s.settimeout(9);"
     "print(s.recv(99))",
     "the list of connections": "print('ESCAPED' if '%04X' % {port} in open('/proc/net/tcp').read() else '')",
     # changing what is outside

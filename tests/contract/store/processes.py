@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.doubles.forked import ForkedScript, forked_script
 
 SCRIPT = Path(__file__).with_name("other_process.py")
-SECONDS = 30
+SECONDS = 90
 
 
 @contextlib.asynccontextmanager

@@ -95,7 +95,7 @@ async def test_what_a_living_process_answers_runs_and_what_a_dead_one_left_was_i
         assert await store.idempotency.claim(claim(clock), anew=True) == "running"
         await kill(process)
         found = await store.idempotency.claim(claim(clock))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while found == "running":  # PostgreSQL notices a dead client when it looks at its socket
                 found = await store.idempotency.claim(claim(clock))
     assert found == "interrupted"

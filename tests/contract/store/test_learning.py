@@ -174,7 +174,7 @@ async def test_the_end_of_a_turn_sets_a_timer_and_a_start_finds_what_was_left(st
     await say(store, "turn_1", ENID)
     learner, model = learning(store, clock, found(ENID), idle=0.01)
     await learner.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await model.asked_times(1)
     await learner.close()
     request = TurnRequest(id="turn_9", owner="anna", session="api:one", content=(UserText(text="x"),))
@@ -186,6 +186,6 @@ async def test_the_end_of_a_turn_sets_a_timer_and_a_start_finds_what_was_left(st
     learner.touch(TurnRequest(id="t", owner="anna", session="once:1", content=()))
     assert not learner._timers  # pyright: ignore[reportPrivateUsage] - that nothing was armed shows nowhere else
     learner.touch(request)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await model.asked_times(1)
     await learner.close()

@@ -235,7 +235,7 @@ async def test_what_an_older_store_holds_is_indexed_in_the_background(open_again
     history = HistoryIndex(store.database)
     history.indexed = done.set
     history.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await done.wait()
     await history.close()
     assert await store.database.select("SELECT count(*) FROM search_entries") == [(20,)]
@@ -248,7 +248,7 @@ async def test_a_turn_is_indexed_once_it_is_quiet(store: Store) -> None:
     history = HistoryIndex(store.database, quiet=0.01)
     history.indexed = done.set
     history.touch(row)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await done.wait()
     await history.close()
     assert await store.database.select("SELECT seq FROM search_marks") == [(4,)]

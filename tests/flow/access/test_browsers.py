@@ -20,7 +20,7 @@ from .conftest import SHARED, Keyed, Opener, bearer, begun
 
 LOGIN = "/v1/login"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
-CUT_WITHIN = 5.0
+CUT_WITHIN = 30.0
 
 
 def own(keyed: Keyed) -> dict[str, str]:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from assistant.access import authenticator, browsers, principals
 from assistant.access.principals import digest_of, new_secret
 from assistant.access.settings import AuthSettings
 from assistant.api.settings import ApiSettings
@@ -17,7 +18,13 @@ from tests.flow.socket_client import talking
 
 from .conftest import SHARED, Keyed, Opener, bearer, begun
 
-REVOKED_WITHIN = 1.0
+REVOKED_WITHIN = 30.0
+"""Seconds on a machine that is busy. What the server itself lets pass is below."""
+
+
+def test_nothing_that_was_revoked_is_trusted_for_longer_than_half_a_second() -> None:
+    waits = (principals._FRESH_SECONDS, browsers._FRESH_SECONDS, authenticator._WATCH_SECONDS)  # pyright: ignore[reportPrivateUsage]
+    assert max(waits) <= 0.5
 
 
 async def test_a_key_opens_and_its_sessions_are_its_own(keyed: Keyed) -> None:
@@ -147,7 +154,7 @@ async def test_a_stream_ends_with_an_error_within_a_second_after_its_key_was_rev
             while "Once" not in await anext(lines):
                 pass
             await keyed.store.keys.revoke(key_id)
-            async with asyncio.timeout(REVOKED_WITHIN + 0.5):
+            async with asyncio.timeout(REVOKED_WITHIN):
                 rest = [line async for line in lines if line]
     assert len(rest) == 1
     assert '"invalid_api_key"' in rest[0]
@@ -159,7 +166,7 @@ async def test_an_answer_that_is_waited_for_is_401_once_its_key_is_revoked_and_o
         waiting, going_on = asyncio.create_task(keyed.chat(headers)), asyncio.create_task(keyed.chat(others))
         await begun(keyed.api.turns, 2)
         await keyed.store.keys.revoke(key_id)
-        async with asyncio.timeout(REVOKED_WITHIN + 0.5):
+        async with asyncio.timeout(REVOKED_WITHIN):
             refused = await waiting
         assert refused.status_code == 401
         assert not going_on.done()
@@ -173,11 +180,11 @@ async def test_a_rotated_secret_closes_what_it_has_open_when_its_overlap_ends(op
         key_id, old = await keyed.key()
         waiting = asyncio.create_task(keyed.chat(old))
         await begun(keyed.api.turns, 1)
-        new, until = new_secret(), datetime.now(UTC) + timedelta(seconds=1)
+        new, until = new_secret(), datetime.now(UTC) + timedelta(seconds=2)
         await keyed.store.keys.rotate(key_id, digest=digest_of(new.encode()), prefix=new[:8], overlap_until=until)
         assert (await keyed.api.client.get("/v1/models", headers=old)).status_code == 200
         assert (await keyed.api.client.get("/v1/models", headers=bearer(new))).status_code == 200
-        async with asyncio.timeout(2 + REVOKED_WITHIN):
+        async with asyncio.timeout(REVOKED_WITHIN):
             assert (await waiting).status_code == 401
         assert datetime.now(UTC) >= until
         assert (await keyed.api.client.get("/v1/models", headers=old)).status_code == 401
@@ -185,9 +192,9 @@ async def test_a_rotated_secret_closes_what_it_has_open_when_its_overlap_ends(op
 
 
 async def test_an_expired_key_is_refused_to_the_moment(keyed: Keyed) -> None:
-    _, headers = await keyed.key(expires=timedelta(seconds=0.4))
+    _, headers = await keyed.key(expires=timedelta(seconds=2))
     assert (await keyed.api.client.get("/v1/models", headers=headers)).status_code == 200
-    await asyncio.sleep(0.4)  # the moment itself is what is tested
+    await asyncio.sleep(2)  # the moment itself is what is tested
     assert (await keyed.api.client.get("/v1/models", headers=headers)).status_code == 401
 
 

@@ -115,7 +115,7 @@ async def test_whoever_hangs_up_before_the_end_of_a_stream_pays_for_what_they_he
             async for line in response.aiter_lines():
                 if "word" in line:
                     break
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while told(await keyed.api.client.get("/v1/models", headers=headers))["remaining-tokens"] != "500":
                 pass
 
@@ -151,7 +151,7 @@ async def test_no_more_run_at_once_than_may_in_two_servers(opened: Opener) -> No
         _, headers = await one.key(parallel=3)
         tasks = [asyncio.create_task((one, other)[number % 2].chat(headers, session_id=str(number))) for number in range(12)]
         refused: list[httpx2.Response] = []
-        for answer in asyncio.as_completed(tasks, timeout=10):
+        for answer in asyncio.as_completed(tasks, timeout=30):
             refused.append(await answer)
             if len(refused) == 9:
                 break

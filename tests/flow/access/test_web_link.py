@@ -39,7 +39,7 @@ def test_a_link_opens_the_page_of_a_server_that_runs_until_all_are_logged_out(na
         )
         out = nanobot("web", "--log-out-everywhere")
         assert (out.returncode, out.stdout) == (0, "1 browser was logged out; what they have open ends within a second\n")
-        end = time.monotonic() + 5
+        end = time.monotonic() + 30
         while time.monotonic() < end and browser.get("/v1/me").status_code == 200:
             pass
         assert browser.get("/v1/me").status_code == 401

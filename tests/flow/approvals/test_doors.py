@@ -132,7 +132,7 @@ async def test_the_api_says_what_waits_and_takes_the_answer(house: House) -> Non
         assert whole.choices[0].finish_reason == chunks[-1].choices[0].finish_reason == "stop"
         assert [each["tool"] for each in waiting] == ["message"] * 3
         assert all("by the API" in each["text"] for each in waiting)
-        async with httpx2.AsyncClient(base_url=server.url) as http:
+        async with httpx2.AsyncClient(base_url=server.url, timeout=30) as http:
             listed = (await http.get("/v1/approvals", params={"waiting": True})).json()["data"]
             assert {each["id"] for each in listed} == {each["id"] for each in waiting}
             assert listed[-1]["arguments"]["content"] == "by the API"
@@ -168,7 +168,7 @@ async def test_a_socket_is_told_what_waits_at_once_and_with_the_answer(house: Ho
         (waits,) = result["nanobot"]["pending"]
         assert waits["tool"] == "message"
         assert "by the socket" in waits["text"]
-        async with httpx2.AsyncClient(base_url=server.url) as http:
+        async with httpx2.AsyncClient(base_url=server.url, timeout=30) as http:
             (listed,) = (await http.get("/v1/approvals", params={"waiting": True})).json()["data"]
         assert (listed["id"], listed["code"]) == (waits["id"], waits["code"])
     assert house.sent("by the socket") == 0

@@ -51,7 +51,7 @@ async def answered(server: Server, *messages: InboundMessage, events: int) -> li
 
 async def noted(server: Server, words_of_it: str) -> None:
     """Once the session holds it."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not any(words_of_it in text for text in words(await server.kept())):  # noqa: ASYNC110 - it comes by itself
             await asyncio.sleep(0.01)
 

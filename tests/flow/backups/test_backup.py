@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from threading import Event
+from threading import Barrier, Event
 from typing import Any
 
 import pytest
@@ -62,13 +62,15 @@ def stored(nanobot: Nanobot) -> dict[str, list[tuple[Any, ...]]]:
 
 def test_a_server_under_load_is_backed_up_as_of_one_moment(tmp_path: Path) -> None:
     first, second = at(tmp_path / "first"), at(tmp_path / "second")
-    full = Event()
+    full, begun = Event(), Barrier(5)
 
     def keep_saying(session: str) -> int:
         number = 0
-        while not full.is_set():
+        while number < 2 or not full.is_set():
             say(server, session, number)
             number += 1
+            if number == 1:
+                begun.wait(LIMIT)
         return number
 
     with first.serving() as server, ThreadPoolExecutor(4) as pool:
@@ -76,6 +78,7 @@ def test_a_server_under_load_is_backed_up_as_of_one_moment(tmp_path: Path) -> No
         list(pool.map(partial(keep_a_file, server), range(KEPT_MIB)))
         talks = [pool.submit(keep_saying, f"s{number}") for number in range(4)]
         try:
+            begun.wait(LIMIT)
             files = [tmp_path / f"{number}.tar.gz" for number in range(3)]
             for file in files:
                 assert first("backup", str(file)).returncode == 0

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import subprocess
 import tarfile
 import tempfile
 from collections.abc import Callable
@@ -38,13 +39,18 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Nanobot:
     return nanobot
 
 
+def restored(used: Nanobot, file: bytes, *more: str) -> subprocess.CompletedProcess[str]:
+    """The file is elsewhere: what is around the state is compared, and tests of a module come in any order where workers share them."""
+    with tempfile.NamedTemporaryFile() as broken:
+        broken.write(file)
+        broken.flush()
+        return used(*(more or ("restore", "--force")), broken.name)
+
+
 def refused(used: Nanobot, file: bytes) -> str:
     """What is said when it is restored; everything is as it was."""
     before = rows_of(f"sqlite:///{used.home}/nanobot.db"), files_of(used.home), sorted(used.home.parent.iterdir())
-    with tempfile.NamedTemporaryFile() as broken:  # elsewhere: what is around the state is compared
-        broken.write(file)
-        broken.flush()
-        done, checked = used("restore", "--force", broken.name), used("backup", "--check", broken.name)
+    done, checked = restored(used, file), restored(used, file, "backup", "--check")
     assert (done.returncode, checked.returncode) == (1, 1)
     assert "Traceback" not in done.stderr + checked.stderr
     assert (rows_of(f"sqlite:///{used.home}/nanobot.db"), files_of(used.home), sorted(used.home.parent.iterdir())) == before
@@ -141,9 +147,7 @@ def test_a_hostile_archive_leaves_no_trace(backup: bytes, used: Nanobot, kind: s
     members = members_of(backup)
     members.insert(len(members) - 2, (HOSTILE[kind](), b""))
     if kind == "two things":  # seen where it is unpacked
-        (used.folder / "broken").write_bytes(archive_of(members, mended=True))
-        assert "as two things" in used("restore", "--force", "broken").stderr
-        (used.folder / "broken").unlink()
+        assert "as two things" in restored(used, archive_of(members, mended=True)).stderr
         return
     said = refused(used, archive_of(members, mended=True))
     assert "which no backup of nanobot does" in said or "twice" in said
@@ -188,8 +192,7 @@ def test_columns_that_are_none_are_refused(backup: bytes, used: Nanobot) -> None
     def rename(head: dict[str, Any]) -> None:
         head["tables"]["sessions"][0] = 'id") VALUES (1); --'
 
-    (used.folder / "broken").write_bytes(changed(backup, "head.json", rename))
-    assert "The backup's table 'sessions' is none of its revision" in used("restore", "--force", "broken").stderr
+    assert "The backup's table 'sessions' is none of its revision" in restored(used, changed(backup, "head.json", rename)).stderr
 
 
 def test_rows_whose_owners_are_missing_are_refused(backup: bytes, used: Nanobot) -> None:
@@ -198,8 +201,7 @@ def test_rows_whose_owners_are_missing_are_refused(backup: bytes, used: Nanobot)
     values = json.loads(manifest)
     values["rows"]["sessions"] = 0
     members[-1] = (name, json.dumps(values).encode())
-    (used.folder / "broken").write_bytes(archive_of(members, mended=True))
-    assert "rows whose owners are missing" in used("restore", "--force", "broken").stderr
+    assert "rows whose owners are missing" in restored(used, archive_of(members, mended=True)).stderr
 
 
 def test_numbers_that_no_store_holds_are_refused(backup: bytes, used: Nanobot) -> None:

@@ -22,6 +22,7 @@ def step(event, arguments):
         count += 1
         if str(count) == last or ("/" in last and event == "os.rename" and str(arguments[0]).endswith(last)):
             os.kill(os.getpid(), signal.SIGKILL)
+sys.dont_write_bytecode = True  # a module that is compiled for the first time is none of the steps
 from assistant.cli import main
 sys.argv = ["nanobot", *sys.argv[2:]]
 sys.addaudithook(step)

@@ -91,7 +91,7 @@ async def opened(
             assert port is not None
             async with relaying(port) as relay:
                 async with (
-                    httpx2.AsyncClient(base_url=server.url, headers=headers) as direct,
+                    httpx2.AsyncClient(base_url=server.url, headers=headers, timeout=30) as direct,
                     httpx2.AsyncClient(base_url=relay.url.removesuffix("/v1"), headers=headers, timeout=30) as http,
                 ):
                     document = (await direct.get("/openapi.json")).json()

@@ -126,7 +126,7 @@ async def test_the_page_of_the_configuration_may_call_and_no_other(house: House)
     assert (answered.status_code, answered.headers["access-control-allow-origin"]) == (200, PAGE["origin"])
     asking = {**PAGE, "access-control-request-method": "POST", "access-control-request-headers": "authorization, content-type"}
     # asked of the server itself: a preflight's answer has no body, so the wire has nothing to look at
-    async with httpx2.AsyncClient(base_url=house.server.url) as page:
+    async with httpx2.AsyncClient(base_url=house.server.url, timeout=30) as page:
         preflight = await page.options("/v1/chat/completions", headers=asking)
     assert preflight.status_code in (200, 204)
     assert preflight.headers["access-control-allow-origin"] == PAGE["origin"]

@@ -80,7 +80,7 @@ class House:
         if isinstance(made, Awaitable):
             await made
         await self.model.until_ended(turns + 1)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while self.services.turns.at_work:  # noqa: ASYNC110 - the end of a turn has no event of its own here
                 await asyncio.sleep(0.002)
 
@@ -124,7 +124,7 @@ class House:
         asked = await self.waiting()
         for id in asked:
             await self.services.approvals.book.answer(None, id, word)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while word == "once" and any([(await self.services.approvals.book.get(None, id)).state == "approved" for id in asked]):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         return bool(asked)

@@ -61,7 +61,7 @@ async def test_a_delivery_under_a_key_is_kept_once_whenever_the_server_dies(star
     kill(server)
     server = await asyncio.to_thread(start)
     second = await post(server, "/v1/deliveries", HELLO)
-    async with httpx2.AsyncClient(base_url=server.url) as client:
+    async with httpx2.AsyncClient(base_url=server.url, timeout=30) as client:
         listed = (await client.get("/v1/deliveries")).json()["data"]
     assert (first.status_code, second.status_code, second.json()["id"]) == (202, 202, first.json()["id"])
     assert len(listed) == 1

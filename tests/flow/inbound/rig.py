@@ -73,7 +73,7 @@ class Server:
 
     async def until(self, holds: Callable[[list[OutboundEvent]], bool]) -> list[OutboundEvent]:
         """All that was put into the outbox, the earliest first, once `holds` of it."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             while True:
                 self._rung.clear()
                 events = [delivery.event for delivery in reversed(await self.store.outbox.list(None, limit=1000))]

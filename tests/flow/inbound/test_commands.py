@@ -56,7 +56,7 @@ async def test_an_unknown_command_and_a_machines_command_are_words_to_the_model(
 
 async def test_status_tells_what_is_and_more_to_the_owner(rig: Rig) -> None:
     model = ScriptedModel("one", "two")
-    async with rig.server(model) as server, asyncio.timeout(10):
+    async with rig.server(model) as server, asyncio.timeout(30):
         await server.hear(said("1"))
         await server.told(1)
         model.gate.clear()
@@ -77,7 +77,7 @@ async def test_status_tells_what_is_and_more_to_the_owner(rig: Rig) -> None:
 async def test_stop_ends_the_turn_that_runs_and_what_waits_is_still_answered(rig: Rig) -> None:
     model = ScriptedModel(["It was ", "a dark night"], "The second.")
     model.gate.clear()
-    async with rig.server(model) as server, asyncio.timeout(10):
+    async with rig.server(model) as server, asyncio.timeout(30):
         await server.hear(said("a story"))
         await model.asked_times(1)
         await server.hear(said("something else"), said("/stop", id="stop"))
@@ -123,7 +123,7 @@ async def test_a_new_conversation_sees_nothing_of_the_old_one(rig: Rig) -> None:
 async def test_a_new_conversation_stops_the_old_ones_turn_and_sees_nothing_of_its_end(rig: Rig) -> None:
     model = ScriptedModel("never said", "Hello.")
     model.gate.clear()
-    async with rig.server(model) as server, asyncio.timeout(10):
+    async with rig.server(model) as server, asyncio.timeout(30):
         await server.hear(said("think hard"))
         await model.asked_times(1)
         await server.hear(said("/new"))

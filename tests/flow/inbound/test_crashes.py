@@ -60,7 +60,7 @@ async def test_a_server_that_ends_in_order_hands_its_turn_back_however_often(rig
     model = ScriptedModel(["Half ", "an answer."])
     model.gate.clear()
     for number in range(1, 5):
-        async with rig.server(model) as server, asyncio.timeout(10):
+        async with rig.server(model) as server, asyncio.timeout(30):
             if number == 1:
                 await server.hear(said("a question"))
             await model.asked_times(number)
@@ -76,7 +76,7 @@ async def test_a_server_that_ends_in_order_hands_its_turn_back_however_often(rig
 async def test_a_server_that_ends_lets_its_turns_end_within_the_grace(rig: Rig) -> None:
     model = ScriptedModel("in time")
     model.gate.clear()
-    async with rig.server(model) as server, asyncio.timeout(10):
+    async with rig.server(model) as server, asyncio.timeout(30):
         await server.hear(said("a question"))
         await model.asked_times(1)
         stopping = asyncio.create_task(server.stop(grace=5))
@@ -108,7 +108,7 @@ async def test_an_answer_made_again_takes_the_place_of_the_preview_that_a_dead_s
     model = ScriptedModel(["Once ", "upon a time"])
     model.gate.clear()
     first = Chat(previews=True)
-    async with rig.server(model, chat=first) as server, asyncio.timeout(10):
+    async with rig.server(model, chat=first) as server, asyncio.timeout(30):
         await server.hear(said("a story"))
         while not first.previews or not first.previews[0].shown:  # noqa: ASYNC110 - it grows by itself
             await asyncio.sleep(0.005)

@@ -126,5 +126,5 @@ async def test_a_strangers_command_is_a_strangers_message(rig: Rig, name: str) -
 
 
 async def test_a_name_like_a_friends_opens_nothing(rig: Rig) -> None:
-    async with rig.server(ScriptedModel()) as server, asyncio.timeout(10):
+    async with rig.server(ScriptedModel()) as server, asyncio.timeout(30):
         assert await server.hear(said("it is me", Sender(id="666", name="1"))) == [""]

@@ -113,7 +113,7 @@ async def test_a_message_that_comes_twice_is_answered_once(rig: Rig) -> None:
 async def test_what_comes_while_a_turn_runs_is_taken_up_together_by_the_next_one_in_order(rig: Rig) -> None:
     model = ScriptedModel("first", "to all of it")
     model.gate.clear()
-    async with rig.server(model) as server, asyncio.timeout(10):
+    async with rig.server(model) as server, asyncio.timeout(30):
         await server.hear(said("1"))
         await model.asked_times(1)
         await server.hear(said("2"), said("3"), said("4", id="four"))
@@ -125,7 +125,7 @@ async def test_what_comes_while_a_turn_runs_is_taken_up_together_by_the_next_one
 async def test_a_flood_is_answered_a_hundred_at_a_time(rig: Rig) -> None:
     model = ScriptedModel("first", "to a hundred", "to the rest")
     model.gate.clear()
-    async with rig.server(model) as server, asyncio.timeout(10):
+    async with rig.server(model) as server, asyncio.timeout(30):
         await server.hear(said("0"))
         await model.asked_times(1)
         await server.hear(*[said(f"{number}") for number in range(1, 151)])
@@ -148,7 +148,7 @@ async def test_sessions_do_not_wait_for_each_other_and_no_more_are_worked_on_at_
 
     model = Counting("ok")
     model.gate.clear()
-    async with rig.server(model, at_work=2) as server, asyncio.timeout(10):
+    async with rig.server(model, at_work=2) as server, asyncio.timeout(30):
         await server.hear(*[said("a", group=f"-{number}") for number in range(1, 6)])
         await model.asked_times(2)
         await server.hear(said("b", group="-1"))
@@ -224,7 +224,7 @@ async def test_any_text_is_taken_in(rig: Rig, text: str) -> None:
 async def test_typing_is_shown_and_the_message_acknowledged(rig: Rig) -> None:
     model = ScriptedModel("ok")
     model.gate.clear()
-    async with rig.server(model) as server, asyncio.timeout(10):
+    async with rig.server(model) as server, asyncio.timeout(30):
         await server.hear(said("hi"))
         await server.chat.typing_began.wait()
         await server.chat.acknowledged.wait()
@@ -236,7 +236,7 @@ async def test_typing_is_shown_and_the_message_acknowledged(rig: Rig) -> None:
 async def test_a_preview_grows_and_the_answer_takes_its_place(rig: Rig) -> None:
     chat = Chat(previews=True)
     model = ScriptedModel(["Once ", "upon ", "a time"])
-    async with rig.server(model, chat=chat) as server, asyncio.timeout(10):
+    async with rig.server(model, chat=chat) as server, asyncio.timeout(30):
         model.gate.clear()
         await server.hear(said("a story"))
         await model.asked_times(1)

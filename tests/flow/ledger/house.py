@@ -65,7 +65,7 @@ async def ledger_house(folder: Path, model: ModelServer, url: str, **more: objec
         serving = asyncio.create_task(
             serve(app, loaded.config.api, stop=stop, grace=2, on_listening=listening.set_result, finish=lambda: runtime.stop(1))
         )
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{await listening}", timeout=20) as client:
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{await listening}", timeout=60) as client:
             yield LedgerHouse(runtime=runtime, client=client, model=model)
         stop.set()
         await serving

@@ -134,10 +134,10 @@ def test_the_command_line_shows_usage_and_keeps_budgets(tmp_path: Path) -> None:
     assert run("usage").stdout.startswith("No model was called since ")
     with live_server(run.home, config=offline()) as server:
         body = {"messages": [{"role": "user", "content": "hello"}]}
-        assert httpx2.post(f"{server.url}/v1/chat/completions", json=body).status_code == 200
+        assert httpx2.post(f"{server.url}/v1/chat/completions", json=body, timeout=30).status_code == 200
         set_one = run("budgets", "set", "person", "--per", "day", "--tokens", "1")
         assert set_one.stdout == "person may use 1 tokens a day\n"
-        answers = (httpx2.post(f"{server.url}/v1/chat/completions", json=body).status_code for _ in range(10_000))
+        answers = (httpx2.post(f"{server.url}/v1/chat/completions", json=body, timeout=30).status_code for _ in range(10_000))
         assert next(status for status in answers if status != 200) == 429  # within seconds, without a restart
     table = run("usage", "--by", "model", "--since", "1d").stdout
     assert "offline/offline" in table

@@ -14,8 +14,8 @@ from tests.flow.live.conftest import Live, Start
 
 CHAT = 123456789
 STANDS_BY = ("standby", "held by another server")
-TAKEOVER = 12.0
-"""Seconds in which a channel is taken over."""
+TAKEOVER = 40.0
+"""Seconds; nine where the machine is idle."""
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ async def test_a_channel_is_run_by_one_and_its_turn_goes_on_at_another_when_that
 
     first.model.configure(latency_ms=60_000)
     telegram.say(CHAT, "ECHO in the middle")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while first.model.stats.inflight == 0:  # noqa: ASYNC110 - the model tells nothing
             await asyncio.sleep(0.01)
     first.model.configure(latency_ms=0)

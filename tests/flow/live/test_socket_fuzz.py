@@ -149,7 +149,7 @@ async def test_what_breaks_the_protocol_closes_that_socket_with_its_reason_and_n
             for frame, code in BREAKS:
                 async with talking(port_of(server)) as talk:
                     talk.socket.transport.write(_as_sent(frame))
-                    async with asyncio.timeout(10):
+                    async with asyncio.timeout(30):
                         await talk.socket.wait_closed()
                     assert talk.socket.close_code == code, frame
                 await marks.answered(other)

@@ -19,7 +19,7 @@ async def test_a_server_beside_one_that_stands_still_answers_in_time_and_recover
     async with other_process("stop", url, tmp_path) as process:
         assert await line(process) == "begun"
         await stands_still(process)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             asked = await asyncio.gather(*(live.ask(f"ECHO {number}", session=f"s{number}") for number in range(8)))
             for response in (response for response in asked if response.status_code != 200):
                 assert (response.status_code, response.json()["error"]["code"]) == (503, "store_unavailable")

@@ -132,12 +132,14 @@ async def kept(client: httpx2.AsyncClient, session: str) -> list[tuple[str, str 
 
 
 async def test_it_is_followed_at_the_other_from_its_first_word_to_its_end(pair: Pair, session: str) -> None:
-    pair.model.configure(chunks=150, chunk_delay_ms=15)
+    pair.model.configure(chunks=150, chunk_delay_ms=5)
+    pair.model.hold(after=100)
     async with asked(pair.one, session) as first:
         await first.until("tok20 ")
         async with followed(pair.two, session) as second:
             assert (await second.until("tok20 ")).startswith("tok0 tok1 tok2 ")
             assert not second.end
+            pair.model.go_on()
             assert await second.whole() == await first.whole()
             assert second.end == "[DONE]"
     assert (await pair.two.get(f"/v1/sessions/{session}/stream")).status_code == 204

@@ -33,7 +33,7 @@ async def main(url: str) -> None:
     browsing: set[asyncio.Task[None]] = set()
 
     async def browse(address: str) -> None:
-        async with httpx2.AsyncClient(follow_redirects=True) as browser:
+        async with httpx2.AsyncClient(follow_redirects=True, timeout=30) as browser:
             await browser.get(address)
 
     with tempfile.TemporaryDirectory() as folder:

@@ -26,7 +26,7 @@ async def logged_in(rig: Rig, server: McpOverHttp) -> Grant:
     browsing: list[asyncio.Task[httpx2.Response]] = []
 
     async def browse(url: str) -> httpx2.Response:
-        async with httpx2.AsyncClient(follow_redirects=True) as browser:
+        async with httpx2.AsyncClient(follow_redirects=True, timeout=30) as browser:
             return await browser.get(url)
 
     granted = await log_in(at(server), {}, lambda url: browsing.append(asyncio.create_task(browse(url))))

@@ -195,8 +195,9 @@ async def test_an_idle_session_is_learned_from_once(start: Start) -> None:
     await learns(live, {"memories": []}, "What is the weather like?")
     assert "tuba" not in json.loads(live.model.bodies[-1])["messages"][-1]["content"]
     will_say(live.model, "The tuba.")
+    asked = len(live.model.bodies)
     await say(live, "Where does Enid take lessons?", session="other")
-    assert "Enid plays the tuba" in prompt(live.model.bodies[-1])[0]["content"]
+    assert "Enid plays the tuba" in prompt(live.model.bodies[asked])[0]["content"]
 
 
 async def test_nothing_is_learned_where_it_is_off_or_said_by_a_file(start: Start) -> None:

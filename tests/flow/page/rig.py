@@ -57,9 +57,19 @@ class Visit:
     wrong: list[str] = field(default_factory=list[str])
     """Errors of scripts, violations of the policy, failed loads."""
 
+    expected: set[str] = field(default_factory=set[str])
+
     def heard(self, message: "ConsoleMessage") -> None:
-        if message.type == "error":
+        if message.type == "error" and not self._is_expected(message.text):
             self.wrong.append(message.text)
+
+    def expect(self, status: int) -> None:
+        """The browser tells of each answer with this status, before this call and behind it: that is nothing wrong."""
+        self.expected.add(f" status of {status} ")
+        self.wrong[:] = [each for each in self.wrong if not self._is_expected(each)]
+
+    def _is_expected(self, told: str) -> bool:
+        return any(each in told for each in self.expected)
 
     async def open(self, place: str = "#/chat") -> "Page":
         await self.page.goto(f"{self.url}/{place}")

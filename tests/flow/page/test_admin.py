@@ -20,7 +20,7 @@ KEY = "an-owner's-secret"
 async def served(tmp_path: Path) -> AsyncGenerator[tuple[LiveServer, httpx2.AsyncClient]]:
     config = {**offline(), "api": {"apiKey": KEY}, "providers": {"openai": {"apiKey": "sk-never-shown"}}}
     with live_server(tmp_path / "home", config=config, env={"NANOBOT_API__KEEP_ALIVE_SECONDS": "7"}) as server:
-        async with httpx2.AsyncClient(base_url=server.url, headers={"authorization": f"Bearer {KEY}"}) as client:
+        async with httpx2.AsyncClient(base_url=server.url, headers={"authorization": f"Bearer {KEY}"}, timeout=30) as client:
             yield server, client
 
 
@@ -28,7 +28,7 @@ async def test_a_key_is_made_used_listed_and_revoked(served: tuple[LiveServer, h
     server, owner = served
     made = (await owner.post("/v1/keys", json={"name": "build server", "scopes": ["chat", "models"], "expires_in_days": 30})).json()
     assert (made["name"], made["scopes"], made["secret"][:8]) == ("build server", ["chat", "models"], made["prefix"])
-    async with httpx2.AsyncClient(base_url=server.url, headers={"authorization": f"Bearer {made['secret']}"}) as holder:
+    async with httpx2.AsyncClient(base_url=server.url, headers={"authorization": f"Bearer {made['secret']}"}, timeout=30) as holder:
         assert (await holder.get("/v1/models")).status_code == 200
         for method, path in (("GET", "/v1/keys"), ("POST", "/v1/keys"), ("GET", "/v1/pairings"), ("GET", "/v1/configuration")):
             assert (await holder.request(method, path)).status_code in (400, 403)

@@ -52,11 +52,13 @@ async def test_offline_and_back(visit: Visit) -> None:
 
 
 async def test_a_connection_lost_in_the_middle_shows_the_answer_when_it_is_there(house: PageHouse, visit: Visit) -> None:
-    house.model.configure(chunks=60, chunk_delay_ms=20)
+    house.model.configure(chunks=60, chunk_delay_ms=10)
+    house.model.hold(after=30)
     page = await visit.open()
     await visit.say("tell me")
     await page.locator("article.live .words", has_text="tok3").wait_for()
     await page.reload()
+    house.model.go_on()
     await visit.answered("tok59")
     visit.wrong.clear()
 

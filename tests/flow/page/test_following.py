@@ -28,7 +28,8 @@ async def until_said(page: "Page", word: str) -> str:
 
 
 async def test_a_reload_in_the_middle_of_a_stream_goes_on_with_it(house: PageHouse, visit: Visit) -> None:
-    house.model.configure(chunks=120, chunk_delay_ms=25)
+    house.model.configure(chunks=120, chunk_delay_ms=10)
+    house.model.hold(after=60)
     page = await visit.open()
     await visit.say("tell me")
     await until_said(page, "tok9")
@@ -37,6 +38,7 @@ async def test_a_reload_in_the_middle_of_a_stream_goes_on_with_it(house: PageHou
     assert said.startswith("tok0 tok1 ")
     assert "tok119" not in said
     assert await page.locator(".said .bubble").all_inner_texts() == ["tell me"]
+    house.model.go_on()
     await visit.answered("tok119")
     assert await page.locator("article.answered").count() == 1
     assert (await page.locator("article.answered").inner_text()).count("tok57 ") == 1
@@ -65,29 +67,33 @@ async def test_a_turn_of_another_client_is_seen_from_its_first_word(house: PageH
     await visit.say("ECHO first")
     await visit.answered("first")
     session = page.url.rpartition("/")[2]
-    house.model.configure(chunks=100, chunk_delay_ms=25)
+    house.model.configure(chunks=100, chunk_delay_ms=10)
+    house.model.hold(after=60)
     body = {"session_id": session, "messages": [{"role": "user", "content": "from elsewhere"}], "stream": True}
     async with house.client.stream("POST", "/v1/chat/completions", json=body) as asked:
         assert (await until_said(page, "tok2")).startswith("tok0 ")
         assert await page.locator(".said .bubble").all_inner_texts() == ["ECHO first", "from elsewhere"]
+        house.model.go_on()
         await asked.aread()
     await visit.answered("tok99")
 
 
 async def test_steps_are_shown_once_while_they_are_made_and_when_they_are_stored(house: PageHouse, visit: Visit) -> None:
-    house.model.configure(latency_ms=700)
+    house.model.hold(passing=1)
     page = await visit.open()
     await visit.say('CALLTOOL list_files {"path": "."}')
     await page.locator("article.live details.step", has_text="list_files").wait_for()
     await page.reload()
     await page.locator("article.live details.step", has_text="list_files").wait_for()
     assert await page.locator("details.step").count() == 1
+    house.model.go_on()
     await visit.answered("done")
     assert await page.locator("details.step").count() == 1
 
 
 async def test_one_that_is_not_seen_leaves_the_connection_to_others(house: PageHouse, visit: Visit) -> None:
-    house.model.configure(chunks=150, chunk_delay_ms=20)
+    house.model.configure(chunks=150, chunk_delay_ms=10)
+    house.model.hold(after=60)
     page = await visit.open()
     await visit.say("tell me")
     await until_said(page, "tok2")
@@ -97,6 +103,7 @@ async def test_one_that_is_not_seen_leaves_the_connection_to_others(house: PageH
     await page.get_by_text("nanobot is at work. The answer appears here.").wait_for()
     await page.evaluate(HIDE, "")
     await until_said(page, "tok2")
+    house.model.go_on()
     await visit.answered("tok149")
 
 

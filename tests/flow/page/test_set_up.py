@@ -41,7 +41,7 @@ async def test_a_channel_is_added_tried_and_switched_off(own: PageHouse, telegra
         await dialog.get_by_label("Your own id there").fill("13")
         await dialog.get_by_role("button", name="Connect").click()
         await dialog.get_by_text("Nothing was written: Telegram does not work so").wait_for()
-        visit.wrong.clear()  # the browser tells of each 400
+        visit.expect(400)
         await dialog.get_by_label("token").fill(TOKEN)
         await dialog.get_by_role("button", name="Connect").click()
         await dialog.get_by_text("Connected as @test_bot").wait_for()
@@ -70,7 +70,7 @@ async def test_the_doctor_says_what_is_wrong_and_how_to_fix_it(own: PageHouse) -
 async def test_a_workflow_is_run_and_its_graph_shown_as_it_runs(own: PageHouse) -> None:
     folder = own.home / "workspace" / "workflows"
     (folder / "brief.yaml").write_text(BRIEF, encoding="utf-8")
-    own.model.configure(latency_ms=1_500)
+    own.model.hold()
     async with own.visit() as visit:
         page = await visit.open("#/tasks")
         await page.get_by_role("button", name="Workflows").click()
@@ -81,9 +81,9 @@ async def test_a_workflow_is_run_and_its_graph_shown_as_it_runs(own: PageHouse) 
         row = page.locator("tr.opens", has_text="brief").first
         await row.click()
         await page.locator('.graph svg[aria-label="title: completed, long: running, both: waits"]').wait_for()
+        own.model.go_on()
         await page.locator('.graph svg[aria-label="title: completed, long: completed, both: completed"]').wait_for()
         await page.locator("pre", has_text="About rain").wait_for()
-    own.model.configure(latency_ms=0)
 
 
 BRIEF = """

@@ -54,4 +54,6 @@ async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Ser
 def plain(request: pytest.FixtureRequest) -> None:
     """The model says what it is told to say, whatever the test before wanted of it."""
     if "served" in request.fixturenames:
-        request.getfixturevalue("served").model.configure(mode="ok", latency_ms=0)
+        model: ModelServer = request.getfixturevalue("served").model
+        model.go_on()
+        model.configure(mode="ok", latency_ms=0)

@@ -128,14 +128,16 @@ async def test_an_answer_that_the_limit_cut_is_incomplete(served: Served) -> Non
 
 
 async def test_a_client_that_goes_away_finds_the_response_later(served: Served) -> None:
-    served.model.configure(chunk_delay_ms=20)
+    served.model.configure(chunk_delay_ms=1)
+    served.model.hold(after=5)
     stream = await served.sdk.responses.create(model="tuned", input="say it", stream=True)
     created = await anext(aiter(stream))
     assert created.type == "response.created"
     assert (await served.sdk.responses.retrieve(created.response.id)).status == "in_progress"
     await stream.close()
+    served.model.go_on()
     kept = created.response
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while kept.status == "in_progress":
             kept = await served.sdk.responses.retrieve(created.response.id)
     assert kept.output_text.endswith("tok19 ")

@@ -102,7 +102,7 @@ async def test_a_failure_that_waits_for_a_turn_to_be_told_keeps_no_reminder_wait
     await model.asked_times(1)
     await rig.add(At(at=START + 2 * HOUR))
     rig.clock.turn(HOUR)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await service.look()
     assert await rig.texts() == ["stretch"]
     model.gate.set()

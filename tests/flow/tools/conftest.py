@@ -89,8 +89,8 @@ class Desk:
         return list(await self.outbox.store.outbox.list(None))
 
     async def until_kept(self) -> None:
-        """Wait until a message was accepted, ten seconds at most."""
-        async with asyncio.timeout(10):
+        """Wait until a message was accepted."""
+        async with asyncio.timeout(30):
             while not await self.kept():  # noqa: ASYNC110 - each look is a read of the store
                 await asyncio.sleep(0.002)
 

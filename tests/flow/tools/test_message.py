@@ -17,7 +17,7 @@ TO: dict[str, Any] = {"channel": "telegram", "chat_id": "123456789"}
 
 
 async def test_it_says_that_it_was_sent_only_with_a_receipt(desk: Desk) -> None:
-    desk.receipt_wait = 10
+    desk.receipt_wait = 30
     calling = asyncio.create_task(desk.call(content="Done.", **TO))
     await desk.until_kept()
     await desk.outbox.settle("telegram:123456789")
@@ -31,7 +31,7 @@ async def test_what_is_not_sent_within_the_wait_is_said_to_be_queued(desk: Desk)
 
 
 async def test_a_refusal_is_told_as_one(desk: Desk) -> None:
-    desk.receipt_wait = 10
+    desk.receipt_wait = 30
     calling = asyncio.create_task(desk.call(content="Done.", **TO))
     await desk.until_kept()
     trouble = DeliveryError(code="chat_not_found", words="Telegram knows no such chat.")

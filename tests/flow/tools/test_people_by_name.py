@@ -93,7 +93,7 @@ async def test_a_person_and_a_chat_are_not_both_named(home: Desk) -> None:
 
 
 async def test_the_owner_is_told_where_it_went_and_others_are_not(home: Desk) -> None:
-    home.receipt_wait = 5
+    home.receipt_wait = 30
     for place, asker in enumerate((API, BERT), 1):
         sent = await told_while(home, replace(asker, call_place=str(place)), "telegram:42")
         assert sent.ok
@@ -109,7 +109,7 @@ async def told_while(desk: Desk, ctx: ToolContext, *lanes: str, settlement: Sett
     """The result of a message to Anna, while each lane gets its settlement; the last is sent."""
     call = asyncio.create_task(desk.call(ctx, to="anna", **HELLO))
     for place, lane in enumerate(lanes, 1):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while lane not in (await desk.outbox.store.outbox.lanes({"telegram", "discord"})).ready:  # noqa: ASYNC110 - as in `until_kept`
                 await asyncio.sleep(0)
         await desk.outbox.settle(lane, settlement if place < len(lanes) else None)
@@ -117,7 +117,7 @@ async def told_while(desk: Desk, ctx: ToolContext, *lanes: str, settlement: Sett
 
 
 async def test_the_outcome_is_that_of_the_channel_that_followed(home: Desk) -> None:
-    home.receipt_wait = 5
+    home.receipt_wait = 30
     told = await told_while(home, API, "telegram:42", DISCORD, settlement=BLOCKED)
     assert f"Message to Anna ({DISCORD}): sent (message 42); before, it could not be delivered on telegram: bot was blocked" in told.text
     assert told.effects[0].text == f"sent to Anna ({DISCORD})"
@@ -128,7 +128,7 @@ async def test_the_outcome_is_that_of_the_channel_that_followed(home: Desk) -> N
 
 
 async def test_another_is_told_of_no_channel_when_all_fail(home: Desk) -> None:
-    home.receipt_wait = 5
+    home.receipt_wait = 30
     await home.outbox.store.people.change("telegram:42", prefers=[parse_address(DISCORD)])
     call = asyncio.create_task(home.call(BERT, to="anna", **HELLO))
     await home.until_kept()

@@ -37,7 +37,7 @@ def told(*results: tuple[str, str], text: str = "", tools: Sequence[ToolSpec] = 
 
 
 async def ended(turns: Turns, request: TurnRequest) -> TurnFinished:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         return await turns.start(request).result()
 
 
@@ -96,7 +96,7 @@ async def test_steps_of_ours_come_before_the_clients_and_their_words_are_joined(
     turns = house.turns(model)
     turn = turns.start(asked(stream=True))
     said: list[str] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         async for batch in turn.events():
             said += [event.text for event in batch if isinstance(event, TextDelta)]
     first = await turn.result()

@@ -44,7 +44,7 @@ class Played:
 async def run(house: House, play: Callable[[str], Awaitable[str]], *words: str) -> list[ToolMessage]:
     calls = [ToolCall(id=f"call_{number}", name="play", arguments=f'{{"word": "{word}"}}') for number, word in enumerate(words)]
     events: list[TurnEvent] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         return await Toolbox([Played(play)], house.store.attachments, result_chars=100).run(calls, CONTEXT, events.append)
 
 
@@ -128,7 +128,7 @@ async def test_a_tool_is_told_where_its_call_stands_in_the_turn_and_which_chat_t
 
     chat = Address(channel="test", chat_id="7")
     model = ScriptedModel(calling(("play", "{}"), ("play", "{}")), calling(("play", "{}")), "Done.")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         turn = house.turns(model, tools=[Noting(nothing)]).start(replace(ask("go"), address=chat))
         await turn.result()
     assert [(ctx.call_place, ctx.address) for ctx in told] == [("0.0", chat), ("0.1", chat), ("1.0", chat)]

@@ -45,7 +45,7 @@ def request(*tools: TurnTool, only: frozenset[str] | None = None) -> TurnRequest
 
 
 async def answered(house: House, model: ScriptedModel, turn: TurnRequest) -> TurnFinished:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         return await house.turns(model).start(turn).result()
 
 

@@ -17,7 +17,7 @@ from tests.flow.turns.house import House, ask, texts
 async def test_the_next_turn_sees_what_was_said_before(house: House) -> None:
     model = ScriptedModel("Hello Ada.", "You are Ada.")
     turns = house.turns(model)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await turns.start(ask("I am Ada.")).result()
         end = await turns.start(ask("Who am I?")).result()
     assert end.text == "You are Ada."
@@ -27,7 +27,7 @@ async def test_the_next_turn_sees_what_was_said_before(house: House) -> None:
 
 async def test_a_new_process_sends_the_model_the_same_bytes_of_history(house: House) -> None:
     first, second = ScriptedModel("one"), ScriptedModel("two")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await house.turns(first).start(ask("a")).result()
         await house.turns(second).start(ask("b")).result()
     assert second.requests[0].messages[:2] == tuple(await house.kept())[:2]
@@ -37,7 +37,7 @@ async def test_a_new_process_sends_the_model_the_same_bytes_of_history(house: Ho
 async def test_two_processes_that_share_a_session_see_each_other(house: House) -> None:
     model = ScriptedModel("1", "2", "3")
     one, other = house.turns(model), house.turns(model)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await one.start(ask("a")).result()
         await other.start(ask("b")).result()
         await one.start(ask("c")).result()
@@ -47,7 +47,7 @@ async def test_two_processes_that_share_a_session_see_each_other(house: House) -
 async def test_instructions_of_a_request_are_heard_and_not_kept(house: House) -> None:
     model = ScriptedModel("Oui.", "Yes.")
     turns = house.turns(model)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await turns.start(ask("hi", instructions=("Speak French.",))).result()
         await turns.start(ask("hi")).result()
     assert model.requests[0].instructions[1:] == ("Speak French.",)
@@ -63,7 +63,7 @@ async def test_turns_of_a_session_run_in_order_and_others_do_not_wait(house: Hou
     with pytest.raises(SessionBusy):
         turns.start(ask("4"))
     other = turns.start(ask("other", session="api:t"))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await model.asked_times(2)
         assert {texts(request.messages)[-1] for request in model.requests} == {"1", "other"}
         model.gate.set()
@@ -74,7 +74,7 @@ async def test_turns_of_a_session_run_in_order_and_others_do_not_wait(house: Hou
 async def test_the_streamed_pieces_joined_are_the_answer_over_all_steps(house: House) -> None:
     model = ScriptedModel(calling(("list_attachments", "{}"), text="Let me look."), ["No ", "files."])
     turn = house.turns(model).start(ask("files?", stream=True))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         events = [event async for batch in turn.events() for event in batch]
     end = events[-1]
     assert isinstance(end, TurnFinished)
@@ -100,7 +100,7 @@ async def test_thoughts_are_kept_apart_from_what_is_said(house: House) -> None:
 
 async def test_a_model_that_only_calls_tools_is_asked_for_words_in_the_end(house: House) -> None:
     model = ScriptedModel(*[calling(("list_attachments", "{}"))] * 2, "Enough.")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         end = await house.turns(model, max_steps=2).start(ask("loop")).result()
     assert (end.text, end.finish_reason) == ("Enough.", "length")
     assert [request.may_call for request in model.requests] == [True, True, False]
@@ -109,7 +109,7 @@ async def test_a_model_that_only_calls_tools_is_asked_for_words_in_the_end(house
 
 async def test_the_model_is_told_what_was_wrong_with_its_call(house: House) -> None:
     model = ScriptedModel(calling(("read_attachment", '{"offset": -1}'), ("fly", "{}"), ("read_attachment", "{")), "ok")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await house.turns(model).start(ask("go")).result()
     results = [message for message in await house.kept() if isinstance(message, ToolMessage)]
     assert [result.ok for result in results] == [False] * 3
@@ -141,7 +141,7 @@ async def test_how_the_answer_is_drawn_reaches_the_model(house: House) -> None:
     request = TurnRequest(
         id=new_id("turn"), owner="local", session="api:s", content=(UserText(text="hi"),), sampling=Sampling(temperature=0.3, stop=("END",))
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await house.turns(model).start(request).result()
     assert model.requests[0].sampling == request.sampling
 

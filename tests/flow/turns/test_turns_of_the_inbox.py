@@ -106,7 +106,7 @@ NOTE = calling(("note", "{}"), text="I note it.")
 
 
 async def test_an_end_is_stored_together_with_its_reply_and_settles_its_messages(house: House) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await house.turns(ScriptedModel("Hello.")).start(await taken(house)).result()
         assert (await told(house), await left(house)) == (["Hello."], False)
 
@@ -115,7 +115,7 @@ async def test_a_turn_goes_on_behind_the_steps_that_were_stored(house: House) ->
     request = replace(await taken(house), stream=True)
     first = Halting(NOTE, "never said")
     places = Places()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         turns = house.turns(first, tools=[places])
         turn = turns.start(request)
         await first.asked_times(2)
@@ -125,7 +125,7 @@ async def test_a_turn_goes_on_behind_the_steps_that_were_stored(house: House) ->
         assert turn.unsettled
     assert texts(await house.kept()) == ["hello", "I note it.", "noted"]
     second = ScriptedModel(NOTE, "Done.")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         turn = house.turns(second, tools=[places]).start(request)
         events = [event async for batch in turn.events() for event in batch]
     end = events[-1]
@@ -141,7 +141,7 @@ async def test_a_turn_goes_on_behind_the_steps_that_were_stored(house: House) ->
 async def test_steps_of_before_count_towards_the_limit(house: House) -> None:
     request = await taken(house)
     first, places = Halting(NOTE, "never said"), Places()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         turn = house.turns(first, tools=[places], max_steps=2).start(request)
         await first.asked_times(2)
         turn.cancel("interrupted")
@@ -157,7 +157,7 @@ async def test_a_turn_of_the_inbox_that_a_shutdown_cuts_off_is_left_without_a_ma
     model.gate.clear()
     turns = house.turns(model)
     turn = turns.start(await taken(house))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await model.asked_times(1)
         await turns.close(grace=0)
     assert turn.unsettled
@@ -167,7 +167,7 @@ async def test_a_turn_of_the_inbox_that_a_shutdown_cuts_off_is_left_without_a_ma
 async def test_a_turn_that_is_stopped_before_it_began_ends_and_gives_its_lane_back(house: House) -> None:
     turns = house.turns(ScriptedModel("x", "y"))
     request = await taken(house)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         turn = turns.start(request)
         turn.cancel()
         with pytest.raises(TurnCancelled):
@@ -180,7 +180,7 @@ async def test_a_reply_is_sent_though_its_session_was_deleted_meanwhile(house: H
     model = ScriptedModel("Hello all the same.")
     model.gate.clear()
     turn = house.turns(model).start(await taken(house))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await model.asked_times(1)
         assert await house.store.sessions.delete("local", "api:s")
         model.gate.set()
@@ -191,7 +191,7 @@ async def test_a_reply_is_sent_though_its_session_was_deleted_meanwhile(house: H
 async def test_a_conversation_that_was_started_over_is_new_to_a_process_that_remembers_it(house: House) -> None:
     model = ScriptedModel("ok")
     one, other = house.turns(model), house.turns(model)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await one.start(ask("my name is Anna")).result()
         assert await other.start_over("local", "api:s")
         await one.start(ask("who am I?")).result()
@@ -204,7 +204,7 @@ async def test_a_conversation_that_was_started_over_is_new_to_a_process_that_rem
 async def test_a_turn_cut_off_by_a_new_conversation_and_then_by_a_crash_is_not_gone_on_with(house: House) -> None:
     request = await taken(house)
     first, places = Halting(NOTE, "never said"), Places()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         turns = house.turns(first, tools=[places])
         turn = turns.start(request)
         await first.asked_times(2)

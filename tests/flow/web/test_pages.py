@@ -186,7 +186,7 @@ async def test_at_most_four_ask_a_host_at_once(site: WebSite, web: Web) -> None:
     site.pages["/it"] = Served(b"x", "text/plain")
     site.gate.clear()
     fetches = [asyncio.create_task(web.fetch(f"http://{site.at}/it?{n}")) for n in range(9)]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(site.asked) < 4:  # noqa: ASYNC110 - each look lets the loop run
             await asyncio.sleep(0)
     site.gate.set()

@@ -84,6 +84,6 @@ class Full:
 async def test_where_there_is_no_room_a_prompt_waits_for_it(works: Works) -> None:
     limiter = Full(refusals=3)
     allowance = Allowance(keys=works.outbox.store.keys, limiter=limiter, defaults=LIMITS)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert await allowance.reserve("key:gone", 7) is UNLIMITED
     assert limiter.asked == [("key:gone", 7)] * 4
