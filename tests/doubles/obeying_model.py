@@ -48,7 +48,7 @@ class ObeyingModel:
 
     async def until_ended(self, turns: int) -> None:
         """Wait until it has ended so many turns."""
-        async with asyncio.timeout(10), self._changed:
+        async with asyncio.timeout(30), self._changed:
             await self._changed.wait_for(lambda: self.ended >= turns)
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
