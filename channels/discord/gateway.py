@@ -121,13 +121,10 @@ class GatewayClient(discord.Client):
         """Wait until the servers and channels of the last new session are known."""
         await self._settled.wait()
 
-    async def close(self) -> None:
-        # discord.py leaves this task running, and it fails on the closed client.
-        waiting: asyncio.Task[None] | None = getattr(self._connection, "_ready_task", None)
-        if waiting is not None:
-            waiting.cancel()
-            await asyncio.gather(waiting, return_exceptions=True)
-        await super().close()
+    def dispatch(self, event: str, /, *args: Any, **kwargs: Any) -> None:
+        # discord.py's tasks that wait for servers may outlive the client, one for each session; a closed one takes no event.
+        if not self.is_closed():
+            super().dispatch(event, *args, **kwargs)
 
     async def on_connect(self) -> None:
         self._settled.clear()

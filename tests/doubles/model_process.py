@@ -26,7 +26,7 @@ class Model:
         return json.loads(self._get("/stats"))["bytes_in"]
 
     def _get(self, path: str) -> bytes:
-        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=30)
+        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=60)
         try:
             connection.request("GET", path)
             return connection.getresponse().read()

@@ -1,6 +1,7 @@
 """The connection: lost, taken up again, refused; and what was written meanwhile."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from assistant.contracts.channels import ChannelFailed
 from channels.discord.rest import Waits
 from tests.doubles.discord_api.server import DiscordApi
 from tests.doubles.live_server import free_port
-from tests.flow.discord.conftest import Kept, Rig, sending
+from tests.flow.discord.conftest import QUICK, Kept, Rig, sending
 
 
 async def test_a_lost_connection_is_taken_up_where_it_was(rig: Rig) -> None:
@@ -52,6 +53,14 @@ async def test_what_a_lost_session_did_not_tell_is_asked_for_before_what_comes_n
         messages = await kept.has("one", "two", "three", "four", "five", "six")
     assert [message.private for message in messages] == [True, True, False, False, True, True]
     assert messages[2].address.thread_id == thread["id"]
+
+
+async def test_a_session_that_is_lost_at_once_leaves_nothing_that_fails(rig: Rig) -> None:
+    async with rig.running(waits=replace(QUICK, guilds=0.3)) as (_, kept):
+        await rig.api.gateway.drop(resumable=False)
+        await kept.until(lambda: [state for state, _ in kept.states] == ["connected", "degraded", "connected"])
+    left = [task for task in asyncio.all_tasks() if getattr(task.get_coro(), "__name__", "") == "_delay_ready"]
+    assert await asyncio.gather(*left, return_exceptions=True) == [None] * len(left)
 
 
 async def test_an_invalid_session_is_made_anew(rig: Rig) -> None:
@@ -158,7 +167,7 @@ async def test_a_message_that_meets_a_bug_each_time_is_given_up(rig: Rig) -> Non
 
 
 async def test_a_gateway_that_says_no_goodbye_is_left_all_the_same(rig: Rig) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):  # discord.py of itself waits 30 s
         async with rig.running():
             rig.api.gateway.says_goodbye = False
 
