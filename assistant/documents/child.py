@@ -17,7 +17,7 @@ from types import ModuleType, TracebackType
 from typing import cast
 
 from assistant.contracts.documents import DocumentPicture, ReadDocument, ReadImage
-from assistant.documents.protocol import MIB, WEB_PAGE, FileRefused, IllustratedDocument, ReadLimits, ReadRefusal, pack, pack_picture
+from assistant.documents.protocol import MIB, OCR, WEB_PAGE, FileRefused, IllustratedDocument, ReadLimits, ReadRefusal, pack, pack_picture
 from assistant.documents.sniff import sniff
 
 _MODULES = {
@@ -40,6 +40,7 @@ _MODULES = {
 """Format → the module of `formats` that reads it; every other format is text."""
 FORMATS = tuple(dict.fromkeys((*_MODULES.values(), "text")))
 """The modules of `formats`."""
+_MODULES["ocr"] = "ocr"
 
 
 def module_of(name: str) -> ModuleType:
@@ -80,7 +81,7 @@ def _read(data: bytes, suffix: str, limits: ReadLimits) -> tuple[bytes, Iterator
     nothing: Iterator[DocumentPicture] = iter(())
     try:
         name = sniff(data, ".html" if suffix == WEB_PAGE else suffix)
-        name = "web page" if (suffix, name) == (WEB_PAGE, "html") else name
+        name = "web page" if (suffix, name) == (WEB_PAGE, "html") else "ocr" if suffix == OCR else name
         read = cast("Callable[[bytes, str, ReadLimits], ReadDocument | ReadImage | IllustratedDocument]", module_of(name).read)
         # Only now, behind the imports: no file may grow and (unless root) no process may start.
         for limit, most in ((resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_NOFILE, 32), (resource.RLIMIT_NPROC, 0)):

@@ -13,6 +13,8 @@ from assistant.contracts.documents import DocumentPicture, ReadDocument, ReadIma
 MIB = 1024 * 1024
 WEB_PAGE = ".web page"
 """The suffix of HTML that was fetched: its own words are wanted, without what surrounds them."""
+OCR = ".picture words"
+"""The suffix of a picture of which the words are wanted: it is read by OCR."""
 MAX_HEAD = 2_000_000
 """Bytes of a reply before its text or picture."""
 RefusalReason = Literal["unreadable", "unsupported", "too_large"]
