@@ -2,8 +2,8 @@
 
 import asyncio
 import re
-import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
 from importlib.util import find_spec
@@ -20,9 +20,11 @@ from assistant.documents.settings import DocumentSettings
 
 INSTALL: Final = "pip install 'nanobot[ocr]'"
 _MEMORY_MIB: Final = 1_536
-"""A page needs up to 0.7 GiB of memory, and 1.0 of addresses."""
+"""A page needs up to 0.8 GiB of memory, and 1.1 of addresses."""
+_CPU_SECONDS: Final = 30
+"""For one picture; a page of 525 words took 12 on a busy machine."""
 _SECONDS: Final = 60
-"""For one picture; and those of one file after which the next one does not start."""
+"""For all pictures of a file: half of what a turn may take (`api.timeout`)."""
 _IDLE_SECONDS: Final = 10
 _MOST_CHARS: Final = 20_000
 
@@ -38,7 +40,7 @@ class OcrReader:
     reads_words = True
 
     def __init__(self, reader: DocumentReader, settings: DocumentSettings) -> None:
-        limits = replace(settings.limits(), memory_mib=_MEMORY_MIB, cpu_seconds=_SECONDS, wall_seconds=_SECONDS)
+        limits = replace(settings.limits(), memory_mib=_MEMORY_MIB, cpu_seconds=_CPU_SECONDS, wall_seconds=_SECONDS)
         self._reader = reader
         self._words = ChildReader(settings.model_copy(update={"parallel": 1}), limits, idle_seconds=_IDLE_SECONDS)
 
@@ -57,21 +59,22 @@ class OcrReader:
     async def _find(self, pictures: Sequence[ReadImage | DocumentPicture]) -> list[str | None]:
         """Of each picture, as far as the time goes. None: it can't be read."""
         found: list[str | None] = []
-        ends = time.monotonic() + _SECONDS
         with TemporaryDirectory(prefix="nanobot-") as folder:
             path = Path(folder) / f"picture{OCR}"
-            for picture in pictures:
-                if time.monotonic() > ends:
-                    break
-                await asyncio.to_thread(path.write_bytes, picture.data)
-                upload = Upload(name=path.name, path=path, size=len(picture.data), digest=sha256(picture.data).hexdigest())
-                try:
-                    read = await self._words.read(upload)
-                except UnreadableFile:  # logged by the reader, with the limit that it reached
-                    found.append(None)
-                else:
-                    found.append(read.text[:_MOST_CHARS] if isinstance(read, ReadDocument) else None)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_SECONDS):
+                    for picture in pictures:
+                        found.append(await self._words_of(picture.data, path))  # noqa: PERF401 - what was read in time is kept
         return found
+
+    async def _words_of(self, data: bytes, path: Path) -> str | None:
+        """`path`: where the picture is put while it is read."""
+        await asyncio.to_thread(path.write_bytes, data)
+        try:
+            read = await self._words.read(Upload(name=path.name, path=path, size=len(data), digest=sha256(data).hexdigest()))
+        except UnreadableFile:  # logged by the reader, with the limit that it reached
+            return None
+        return read.text[:_MOST_CHARS] if isinstance(read, ReadDocument) else None
 
 
 def add_words(document: ReadDocument, found: Sequence[str | None]) -> ReadDocument:

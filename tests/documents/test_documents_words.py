@@ -5,7 +5,7 @@ import pytest
 from assistant.contracts.documents import DocumentPicture, ReadDocument, ReadImage, Section, lacks_words
 from assistant.documents.ocr import OcrReader, add_words
 from assistant.documents.settings import DocumentSettings
-from tests.documents.making import Spool
+from tests.documents.making import OnePicture, Spool
 
 
 def document(text: str, pictures: int = 2) -> ReadDocument:
@@ -61,18 +61,9 @@ def test_words_stand_behind_the_paragraph_of_the_mark(text: str, found: list[str
     assert (lacks_words(document(text)), lacks_words(made)) == (True, False)
 
 
-class Broken:
-    """A reader whose picture is none."""
-
-    reads_words = False
-
-    async def read(self, upload: object, *, words: bool = False) -> ReadImage:
-        return ReadImage(media_type="image/png", width=9, height=9, original="PNG, 9×9", data=b"none")
-
-
 async def test_a_picture_whose_words_can_not_be_read_is_a_picture_without_them(spool: Spool) -> None:
     """Where OCR is not installed, its process fails alike."""
-    reader = OcrReader(Broken(), DocumentSettings())
+    reader = OcrReader(OnePicture(b"none"), DocumentSettings())
     read = await reader.read(spool("a.png", b"a"), words=True)
     await reader.close()
     assert isinstance(read, ReadImage)

@@ -23,6 +23,8 @@ import_module("cv2").setNumThreads(1)
 
 _LONGEST_SIDE = 1_568
 """Pixels; at 2,000 a page needs twice the memory. Pages of documents are drawn at this size, A4 at 134 dots an inch."""
+_NARROWEST = 3
+"""A longer strip gets a margin: RapidOCR makes the short side 736 pixels, whatever the other becomes."""
 _LEAST_SURE = 0.3
 """Of a place that it is a line; at 0.5, RapidOCR's own, a short line alone on its page is missed."""
 _MODELS = {"Det": "PP-OCRv6_det_small.onnx", "Cls": "ch_ppocr_mobile_v2.0_cls_mobile.onnx", "Rec": "PP-OCRv6_rec_small.onnx"}
@@ -33,8 +35,10 @@ def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument:
     """The words, a line for a line. `data`: a picture that `images` made."""
     with Image.open(BytesIO(data)) as source:
         picture = source.convert("RGBA")
-    paper = Image.new("RGBA", picture.size, "white")
-    found = _engine()(Image.alpha_composite(paper, picture).convert("RGB"))
+    width, height = picture.size
+    paper = Image.new("RGBA", (max(width, height // _NARROWEST), max(height, width // _NARROWEST)), "white")
+    paper.alpha_composite(picture)
+    found = _engine()(paper.convert("RGB"))
     return ReadDocument(format=name, text=clean(found.to_markdown()).strip() if len(found) else "")
 
 

@@ -11,7 +11,11 @@ import docx
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from assistant.documents.ocr import is_installed
+from assistant.contracts.documents import ReadImage
+from assistant.contracts.turns import Upload
+from assistant.documents.ocr import OcrReader, is_installed
+from assistant.documents.settings import DocumentSettings
+from tests.documents.making import OnePicture
 from tests.flow.live.conftest import Live, Start
 
 pytestmark = pytest.mark.skipif(not is_installed(), reason="the extra 'ocr' is not installed: make test-ocr installs it")
@@ -98,6 +102,16 @@ async def test_what_eyes_saw_first_is_read_for_a_model_without_them_and_kept(sta
     stored = [path.stat() for path in (live.home / "attachments").rglob("*.read.json")]
     assert LETTER[0] in await upload(live, "scan.pdf", scan, "two")
     assert [path.stat() for path in (live.home / "attachments").rglob("*.read.json")] == stored
+
+
+@pytest.mark.parametrize("size", [(2048, 24), (24, 2048), (1, 2048), (1, 1), (2048, 2048)])
+async def test_a_picture_of_any_shape_is_read_within_the_memory(size: tuple[int, int]) -> None:
+    data = as_file(page(size=size))
+    reader = OcrReader(OnePicture(data), DocumentSettings())
+    read = await reader.read(Upload(name="a.png", path=Path("a"), size=1, digest=""), words=True)
+    await reader.close()
+    assert isinstance(read, ReadImage)
+    assert read.words == ""
 
 
 _ALONE = """
