@@ -50,7 +50,7 @@ class ReadDocument:
     pictures: tuple[DocumentPicture, ...] = ()
     """By number. Those that are small, or beyond a limit, have a mark without a number."""
     words_read: bool = False
-    """Whether `text` has the words that OCR found in its pictures, each behind its mark."""
+    """Whether OCR looked for words in all its pictures; what it found is in `text`, behind the picture's mark."""
     kind: Literal["document"] = "document"
 
 
@@ -87,5 +87,5 @@ class DocumentReader(Protocol):
 
 
 def lacks_words(read: ReadDocument | ReadImage) -> bool:
-    """Whether it has pictures in which OCR did not look for words."""
+    """Whether it has pictures in which OCR did not look for words, or had no time to."""
     return read.words is None if isinstance(read, ReadImage) else bool(read.pictures) and not read.words_read

@@ -15,14 +15,14 @@ from contextlib import suppress
 from importlib import import_module
 
 from assistant.documents.child import FORMATS, main
-from assistant.documents.protocol import OCR, WEB_PAGE, ReadLimits
+from assistant.documents.protocol import WEB_PAGE, ReadLimits
 
 CONTROL = 3
 """The descriptor of the socket to the server: jobs and kills in, exits out, each a packet of JSON."""
 _ENDS_WITH_PARENT = 1
 """PR_SET_PDEATHSIG of Linux' prctl(2)."""
-_LATER = {WEB_PAGE: "trafilatura", OCR: "assistant.documents.formats.ocr"}
-"""What the next file of a suffix takes, imported behind the first one: 0.2 s and 20 MB for a page of the web, 1 s and 100 MB for OCR."""
+_FOR_PAGES = "trafilatura"
+"""0.2 s and 20 MB: only where pages of the web are read."""
 _PACKET = 4096
 _MOST_OPEN = 64
 """Descriptors are numbered from below, and this process holds less than ten."""
@@ -38,7 +38,7 @@ def serve(limits: ReadLimits) -> None:
     wake.setblocking(False)
     signal.signal(signal.SIGCHLD, lambda number, frame: None)
     signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
-    waiting = [f"assistant.documents.formats.{name}" for name in FORMATS]
+    waiting = [f"assistant.documents.formats.{name}" for name in (("ocr",) if limits.ocr else FORMATS)]
     running: dict[int, int] = {}  # process → number of its job
     while True:
         ready, _, _ = select.select([control, woken], [], [], 0 if waiting else None)
@@ -74,9 +74,8 @@ def _take(control: socket.socket, running: dict[int, int], limits: ReadLimits, w
         if process == 0:
             _read(source, answer, job["suffix"], limits)
         running[process] = job["job"]
-        later = _LATER.get(job["suffix"])
-        if later and later not in (*waiting, *sys.modules):
-            waiting.append(later)
+        if job["suffix"] == WEB_PAGE and _FOR_PAGES not in (*waiting, *sys.modules):
+            waiting.append(_FOR_PAGES)
     for descriptor in descriptors:
         os.close(descriptor)
     return True

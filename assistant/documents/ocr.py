@@ -14,7 +14,6 @@ from typing import Final
 from assistant.contracts.documents import DocumentPicture, DocumentReader, ReadDocument, ReadImage
 from assistant.contracts.errors import UnreadableFile
 from assistant.contracts.turns import Upload
-from assistant.documents.protocol import OCR
 from assistant.documents.reader import ChildReader
 from assistant.documents.settings import DocumentSettings
 
@@ -40,7 +39,7 @@ class OcrReader:
     reads_words = True
 
     def __init__(self, reader: DocumentReader, settings: DocumentSettings) -> None:
-        limits = replace(settings.limits(), memory_mib=_MEMORY_MIB, cpu_seconds=_CPU_SECONDS, wall_seconds=_SECONDS)
+        limits = replace(settings.limits(), memory_mib=_MEMORY_MIB, cpu_seconds=_CPU_SECONDS, wall_seconds=_SECONDS, ocr=True)
         self._reader = reader
         self._words = ChildReader(settings.model_copy(update={"parallel": 1}), limits, idle_seconds=_IDLE_SECONDS)
 
@@ -60,7 +59,7 @@ class OcrReader:
         """Of each picture, as far as the time goes. None: it can't be read."""
         found: list[str | None] = []
         with TemporaryDirectory(prefix="nanobot-") as folder:
-            path = Path(folder) / f"picture{OCR}"
+            path = Path(folder) / "picture"
             with suppress(TimeoutError):
                 async with asyncio.timeout(_SECONDS):
                     for picture in pictures:
@@ -100,7 +99,7 @@ def add_words(document: ReadDocument, found: Sequence[str | None]) -> ReadDocume
         text=text,
         sections=tuple([replace(section, start=start) for section, start in zip(document.sections, starts, strict=True)]),
         missing="; ".join(filter(None, (document.missing, *told))),
-        words_read=True,
+        words_read=not unread and not late,
     )
 
 

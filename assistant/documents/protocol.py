@@ -13,8 +13,6 @@ from assistant.contracts.documents import DocumentPicture, ReadDocument, ReadIma
 MIB = 1024 * 1024
 WEB_PAGE = ".web page"
 """The suffix of HTML that was fetched: its own words are wanted, without what surrounds them."""
-OCR = ".picture words"
-"""The suffix of a picture of which the words are wanted: it is read by OCR."""
 MAX_HEAD = 2_000_000
 """Bytes of a reply before its text or picture."""
 RefusalReason = Literal["unreadable", "unsupported", "too_large"]
@@ -46,6 +44,8 @@ class ReadLimits:
     """A picture above this is encoded as WebP, since providers refuse larger ones."""
     picture_side: int = 1_568
     """Longest side of a picture in a document, in pixels; models scale larger ones down themselves."""
+    ocr: bool = False
+    """Whether each file is a picture of which the words are wanted."""
     pictures_bytes: int = 16 * MIB
     """All pictures of one document, encoded."""
     pictures_time: float = 0.5

@@ -206,7 +206,7 @@ def share(lengths: Sequence[int], budget: int) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class CachingReader:
-    """Implements DocumentReader: returns what is stored for these bytes, and reads files that are new, or whose words are wanted now."""
+    """Implements DocumentReader: returns what is stored for these bytes, and reads what is new, or has pictures whose words are wanted."""
 
     reader: DocumentReader
     attachments: AttachmentStore

@@ -47,7 +47,7 @@ class ReadFile:
     reads_only: ClassVar[bool] = True
     actions: ClassVar[frozenset[Action]] = frozenset({"reads"})
     brings: ClassVar[Provenance] = "file"
-    timeout: ClassVar[float] = 60.0
+    timeout: ClassVar[float] = 90.0
 
     def __init__(self, files: SpaceFiles, reader: DocumentReader, attachments: SessionFiles) -> None:
         self._files = files
