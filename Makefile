@@ -5,7 +5,7 @@ BIN    := .venv/bin
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: serve test pytest lint-beside test-long test-backup test-transcripts test-clients test-mcp test-matrix test-local test-nanobot local lint format bench bench-memory crash crash-schedules soak fuzz constraints docs docs-serve release-check clean
+.PHONY: serve test pytest lint-beside test-long test-backup test-transcripts test-clients test-mcp test-matrix test-ocr test-local test-nanobot local lint format bench bench-memory crash crash-schedules soak fuzz constraints docs docs-serve release-check clean
 
 serve: .venv/serve.done            ## http://127.0.0.1:8900
 	$(BIN)/nanobot serve
@@ -39,6 +39,9 @@ test-mcp: .venv/test.done ## MCP's conformance suites and everything server, if 
 
 test-matrix: .venv/test.done .venv-synapse/synapse.done ## Matrix against a real Synapse, with encrypted rooms: installs both first
 	$(BIN)/python -m pytest -n 0 -rs tests/flow/matrix
+
+test-ocr: .venv/test.done .venv/ocr.done ## the words in scans and pictures: installs the extra 'ocr' first (a third of a gigabyte)
+	$(BIN)/python -m pytest -n 0 -rs tests/flow/live/test_ocr_in_turns.py tests/documents/test_documents_words.py
 
 test-local: .venv/local.done .venv/test.done ## models that are files, by llama.cpp: builds it first (minutes, once)
 	$(BIN)/python -m pytest -m local -rs
@@ -125,6 +128,10 @@ MCP_NODE := tests/flow/mcp/node
 
 .venv/local.done: .venv/serve.done requirements/local.txt
 	$(BIN)/pip install --quiet --require-hashes -r requirements/local.txt
+	@touch $@
+
+.venv/ocr.done: .venv/serve.done
+	$(BIN)/pip install --quiet 'rapidocr>=3.10' 'onnxruntime>=1.32'
 	@touch $@
 
 .venv-synapse/synapse.done: .venv/serve.done

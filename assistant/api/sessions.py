@@ -274,6 +274,7 @@ def _message(stored: StoredMessage) -> StoredMessageAnswer:
     said = message if isinstance(message, AssistantMessage) else None
     result = message if isinstance(message, ToolMessage) else None
     texts = [part.text for part in user.parts if isinstance(part, Text) and not part.recalled] if user else []
+    sent = [part for part in user.parts if not isinstance(part, Text) and part.attachment_id] if user else []
     return StoredMessageAnswer.model_validate(
         {
             "id": message.id,
@@ -282,7 +283,7 @@ def _message(stored: StoredMessage) -> StoredMessageAnswer:
             "role": message.role,
             "created": stored.at,
             "content": "\n".join(texts) if isinstance(message, UserMessage) else message.text,
-            "attachments": [part for part in user.parts if not isinstance(part, Text)] if user else result.images if result else (),
+            "attachments": sent if user else result.images if result else (),
             "tool_calls": said.tool_calls if said else (),
             "cut_off": said.cut_off if said else None,
             "reasoning": said.reasoning if said else "",

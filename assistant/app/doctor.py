@@ -23,6 +23,7 @@ from assistant.contracts.documents import DocumentReader, ReadDocument
 from assistant.contracts.errors import NanobotError, ProviderFailed
 from assistant.contracts.messages import human_size
 from assistant.contracts.turns import Upload
+from assistant.documents import ocr
 from assistant.documents.reader import ChildReader
 from assistant.providers.choice import OFFLINE, ChosenModel, NoSuchProvider, choose
 from assistant.providers.gguf.file import INSTALL, NoModelFile, NotGguf, find_gguf, is_installed, read_header
@@ -227,7 +228,8 @@ async def check_model(loaded: Loaded) -> Finding:
         return Finding("model", f"{choice}: no answer within {PATIENCE:g} s", _fix_connection(choice))
     finally:
         await provider.close()
-    return Finding("model", f"{choice}; its provider answers")
+    blind = "it takes no pictures; " + ("their words are read by OCR" if ocr.is_installed() else f"for their words: {ocr.INSTALL}")
+    return Finding("model", f"{choice}; its provider answers" + ("" if provider.info.vision else f"; {blind}"))
 
 
 def check_file(name: str, path: str, folder: Path) -> Finding:

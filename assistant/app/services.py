@@ -36,6 +36,7 @@ from assistant.contracts.turns import MAIN
 from assistant.contracts.voice import VoiceMessages
 from assistant.delivery.dispatcher import Dispatcher
 from assistant.delivery.service import DeliveryService, Watch
+from assistant.documents.ocr import OcrReader, is_installed
 from assistant.documents.reader import ChildReader
 from assistant.ledger.meter import Meter
 from assistant.ledger.report import UsageReports
@@ -196,7 +197,11 @@ def _open_readers(config: Config, store: Store, opened: AsyncExitStack) -> tuple
     """(The reader in child processes, the one that remembers.)"""
     files = ChildReader(config.documents)  # one for all: it enforces documents.parallel
     opened.push_async_callback(files.close)
-    return files, CachingReader(files, store.attachments)
+    if not is_installed():
+        return files, CachingReader(files, store.attachments)
+    ocr = OcrReader(files, config.documents)
+    opened.push_async_callback(ocr.close)
+    return files, CachingReader(ocr, store.attachments)
 
 
 def _open_workflows(

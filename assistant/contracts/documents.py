@@ -49,6 +49,8 @@ class ReadDocument:
     """What a limit left unread, in words: "pages 501-612"; empty when nothing was."""
     pictures: tuple[DocumentPicture, ...] = ()
     """By number. Those that are small, or beyond a limit, have a mark without a number."""
+    words_read: bool = False
+    """Whether OCR looked for words in all its pictures; what it found is in `text`, behind the picture's mark."""
     kind: Literal["document"] = "document"
 
 
@@ -62,6 +64,8 @@ class ReadImage:
     original: str
     """The received picture in words: "JPEG, 4032×3024"."""
     data: bytes
+    words: str | None = None
+    """What OCR found, which makes mistakes; None: it did not look."""
     kind: Literal["image"] = "image"
 
 
@@ -72,4 +76,16 @@ class DocumentReader(Protocol):
     limit). Each message starts with the upload's name and says what is wrong; each carries `upload.param`.
     """
 
-    async def read(self, upload: "Upload") -> ReadDocument | ReadImage: ...
+    @property
+    def reads_words(self) -> bool:
+        """Whether it can read the words in pictures: the extra `ocr` is installed."""
+        ...
+
+    async def read(self, upload: "Upload", *, words: bool = False) -> ReadDocument | ReadImage:
+        """`words`: those in pictures, too, as far as they can be read: for a model that takes no pictures."""
+        ...
+
+
+def lacks_words(read: ReadDocument | ReadImage) -> bool:
+    """Whether it has pictures in which OCR did not look for words, or had no time to."""
+    return read.words is None if isinstance(read, ReadImage) else bool(read.pictures) and not read.words_read

@@ -80,6 +80,8 @@ class Image:
     """Sent as received, without the line that names it."""
     detail: str = ""
     """OpenAI's word for how closely the model looks; empty: left to it."""
+    missing: str = ""
+    """What a model that does not see it is told, such as why its words were not read."""
     kind: Literal["image"] = "image"
 
 

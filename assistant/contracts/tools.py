@@ -191,7 +191,9 @@ class RecipientCheck(Protocol):
 class NoReader:
     """Reads no documents: for tools that are tried without a server."""
 
-    async def read(self, upload: "Upload") -> ReadDocument | ReadImage:
+    reads_words = False
+
+    async def read(self, upload: "Upload", *, words: bool = False) -> ReadDocument | ReadImage:
         raise UnsupportedFileType(f"{upload.name} is a document, and nothing here reads those.")
 
 

@@ -36,10 +36,11 @@ _MODULES = {
     "odp": "office.odf",
     "epub": "epub",
     "msg": "outlook",
+    "words": "ocr",
 }
 """Format → the module of `formats` that reads it; every other format is text."""
-FORMATS = tuple(dict.fromkeys((*_MODULES.values(), "text")))
-"""The modules of `formats`."""
+FORMATS = tuple([module for module in dict.fromkeys((*_MODULES.values(), "text")) if module != "ocr"])
+"""The modules of `formats`, without the one of the extra `ocr`."""
 
 
 def module_of(name: str) -> ModuleType:
@@ -79,7 +80,7 @@ def _read(data: bytes, suffix: str, limits: ReadLimits) -> tuple[bytes, Iterator
     """The packed reply (packing counts against the memory limit, too), and the pictures to follow."""
     nothing: Iterator[DocumentPicture] = iter(())
     try:
-        name = sniff(data, ".html" if suffix == WEB_PAGE else suffix)
+        name = "words" if limits.ocr else sniff(data, ".html" if suffix == WEB_PAGE else suffix)
         name = "web page" if (suffix, name) == (WEB_PAGE, "html") else name
         read = cast("Callable[[bytes, str, ReadLimits], ReadDocument | ReadImage | IllustratedDocument]", module_of(name).read)
         # Only now, behind the imports: no file may grow and (unless root) no process may start.

@@ -38,7 +38,7 @@ def serve(limits: ReadLimits) -> None:
     wake.setblocking(False)
     signal.signal(signal.SIGCHLD, lambda number, frame: None)
     signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
-    waiting = [f"assistant.documents.formats.{name}" for name in FORMATS]
+    waiting = [f"assistant.documents.formats.{name}" for name in (("ocr",) if limits.ocr else FORMATS)]
     running: dict[int, int] = {}  # process → number of its job
     while True:
         ready, _, _ = select.select([control, woken], [], [], 0 if waiting else None)

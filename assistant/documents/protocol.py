@@ -44,6 +44,8 @@ class ReadLimits:
     """A picture above this is encoded as WebP, since providers refuse larger ones."""
     picture_side: int = 1_568
     """Longest side of a picture in a document, in pixels; models scale larger ones down themselves."""
+    ocr: bool = False
+    """Whether each file is a picture of which the words are wanted."""
     pictures_bytes: int = 16 * MIB
     """All pictures of one document, encoded."""
     pictures_time: float = 0.5

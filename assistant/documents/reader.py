@@ -37,6 +37,8 @@ class ChildReader:
     At most `settings.parallel` run at a time; waiting for a slot does not count against a file's time. Cancelling a read kills its process.
     """
 
+    reads_words = False
+
     def __init__(self, settings: DocumentSettings, limits: ReadLimits | None = None, *, idle_seconds: float = 120) -> None:
         """`limits`: `settings.limits()` by default. `idle_seconds`: without a file, after which no process stands by for the next one."""
         self._limits = limits = limits or settings.limits()
@@ -47,7 +49,7 @@ class ChildReader:
         texts, pictures = 4 * limits.text_chars, limits.pictures_bytes + limits.pictures * 4_096
         self._max_reply = 8 + MAX_HEAD + max(texts + pictures, 2 * limits.image_bytes, 4 * limits.image_side**2 + MIB)
 
-    async def read(self, upload: Upload) -> ReadDocument | ReadImage:
+    async def read(self, upload: Upload, *, words: bool = False) -> ReadDocument | ReadImage:
         if upload.size == 0:
             raise UnreadableFile(f"{upload.name} is empty.", param=upload.param)
         async with self._slots:

@@ -86,7 +86,7 @@ def image_text(image: Image, *, shown: bool, vision: bool) -> str:
     if shown:
         return f"[Image: {describe(image)}]"
     reason = "this model does not take images" if not vision else "it is no longer kept"
-    return f"[Image: {describe(image)}; not shown: {reason}]"
+    return f"[Image: {describe(image)}; not shown: {reason}]{f' {image.missing}' if image.missing else ''}"
 
 
 def shown_part(part: Part, images: Images, *, vision: bool) -> tuple[str, Image | None]:

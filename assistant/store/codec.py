@@ -201,7 +201,7 @@ def encode_reading(reading: ReadDocument | ReadImage) -> bytes:
         document = _plain_fields(reading) | {"pictures": pictures}
         return orjson.dumps({"version": READER_VERSION, "kind": "document", "document": document})
     image = {"media_type": reading.media_type, "width": reading.width, "height": reading.height, "original": reading.original}
-    return orjson.dumps({"version": READER_VERSION, "kind": "image", "image": image})
+    return orjson.dumps({"version": READER_VERSION, "kind": "image", "image": image, "words": reading.words})
 
 
 def is_current(stored: bytes) -> bool:
@@ -228,5 +228,5 @@ def decode_document(stored: bytes, pictures: bytes = b"") -> ReadDocument | None
 
 def decode_image(stored: bytes, data: bytes) -> ReadImage | None:
     """The image of any version; None: it is a document's."""
-    raw: dict[str, Any] | None = orjson.loads(stored).get("image")
-    return ReadImage(**raw, data=data) if raw is not None else None
+    raw = orjson.loads(stored)
+    return ReadImage(**raw["image"], data=data, words=raw.get("words")) if "image" in raw else None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
-from assistant.contracts.documents import ReadDocument, ReadImage
+from assistant.contracts.documents import ReadDocument, ReadImage, lacks_words
 from assistant.contracts.errors import StoreUnavailable
 from assistant.store.blobs import BlobStore
 from assistant.store.codec import decode_document, decode_image, encode_reading, is_current, optional
@@ -60,7 +60,8 @@ class ReadingStore(BlobStore):
                 await self.shared.fetch(digest, (_PICTURES, _IMAGE, _READING))
 
     def store(self, digest: str, reading: ReadDocument | ReadImage, source: Path | None) -> bool:
-        """Store the reading, and the bytes in `source` if there are any. What is stored already stays. Returns whether the reading was written."""
+        """Store the reading, and the bytes in `source` if there are any. What is stored already stays, unless this has the words in its pictures
+        and that has not. Returns whether the reading was written."""
         if source is not None and not self.path(digest).is_file():
             self.write(digest, source)
         stored = self.read(digest, _READING)
@@ -68,7 +69,8 @@ class ReadingStore(BlobStore):
             suffix, pictures = _IMAGE, reading.data
         else:
             suffix, pictures = _PICTURES, b"".join(picture.data for picture in reading.pictures)
-        if stored is None or not is_current(stored) or (pictures and not self.path(digest, suffix).is_file()):
+        known = None if stored is None or not is_current(stored) else decode_document(stored) or decode_image(stored, b"")
+        if known is None or (lacks_words(known) and not lacks_words(reading)) or (pictures and not self.path(digest, suffix).is_file()):
             if pictures:
                 self.write(digest, pictures, suffix)
             self.write(digest, encode_reading(reading), _READING)

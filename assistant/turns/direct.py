@@ -12,7 +12,7 @@ from assistant.contracts.models import EmitText, ModelProvider, ModelRequest
 from assistant.contracts.turns import Earlier, HistoryMessage, Keep, ReasoningDelta, TextDelta, TurnFailed, TurnFinished, Upload
 from assistant.contracts.util import new_id
 from assistant.turns.handle import RunningTurn, RunningTurns, kept, reason, remove_uploads
-from assistant.turns.intake import Reading, parts_of
+from assistant.turns.intake import NO_OCR, Reading, parts_of
 from assistant.turns.prompt import pictures_within
 
 
@@ -88,7 +88,7 @@ class Direct:
             read: dict[int, tuple[Message, ...]] = {}
             for said in request.conversations:
                 if id(said) not in read:
-                    read[id(said)] = tuple([await self._message(earlier, images, pictures) for earlier in said])
+                    read[id(said)] = tuple([await self._message(earlier, images, pictures, eyes=info.vision) for earlier in said])
 
             async def ask(index: int, said: tuple[Earlier, ...]) -> AssistantMessage:
                 def emit(text: str, /, *, reasoning: bool = False) -> None:
@@ -116,14 +116,14 @@ class Direct:
             reasoning=first.reasoning,
         )
 
-    async def _message(self, said: Earlier, images: dict[str, bytes], pictures: int) -> Message:
+    async def _message(self, said: Earlier, images: dict[str, bytes], pictures: int, *, eyes: bool) -> Message:
         if not isinstance(said, HistoryMessage):
             return said
         readings: dict[int, tuple[str, Reading]] = {}
         looks: dict[str, str] = {}
         for item in said.content:
             if isinstance(item, Upload):
-                reading, attachment = await self._reader.read(item), ""
+                reading, attachment = await self._reader.read(item, words=not eyes), ""
                 if isinstance(reading, ReadImage):
                     attachment = new_id("att")
                     looks[attachment] = item.detail
@@ -132,9 +132,10 @@ class Direct:
                 else:
                     images |= {picture_id(item.digest, picture): picture.data for picture in reading.pictures[:pictures]}
                 readings[id(item)] = attachment, reading
+        note = "" if eyes or self._reader.reads_words else NO_OCR
         parts = [
             replace(part, bare=True, detail=looks[part.attachment_id]) if isinstance(part, Image) and part.attachment_id in looks else part
-            for part in parts_of(said.content, readings, self._document_chars, pictures)
+            for part in parts_of(said.content, readings, self._document_chars, pictures, eyes=eyes, note=note)
         ]
         return UserMessage(id=new_id("msg"), parts=tuple(parts), extras=said.extras)
 

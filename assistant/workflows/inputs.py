@@ -42,10 +42,10 @@ class InputIntake:
         return taken | {name: await self._file(job_id, owner, upload) for name, upload in files.items()}
 
     async def _file(self, job_id: str, owner: str, upload: Upload) -> Json:
-        read = await self.reader.read(upload)
+        read = await self.reader.read(upload, words=True)  # a step sees no pictures
         attachment = await self.attachments.keep(owner, f"{JOB_SESSION}{job_id}", upload, read)
         is_document = isinstance(read, ReadDocument)
-        text = read.text if is_document else ""
+        text = read.text if is_document else read.words or ""
         if len(text) > MAX_TEXT:
             text = f"{text[:MAX_TEXT]}\n[The first {MAX_TEXT:,} of {len(text):,} characters.]"
         kind = read.format if is_document else read.media_type.removeprefix("image/")

@@ -2,7 +2,7 @@
 
 import struct
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from io import BytesIO
 from zipfile import ZIP_DEFLATED, ZipFile
 
@@ -15,6 +15,18 @@ from assistant.documents.settings import DocumentSettings
 Spool = Callable[[str, bytes], Upload]
 ReadText = Callable[[str, bytes], Awaitable[ReadDocument]]
 ReadPicture = Callable[[str, bytes], Awaitable[ReadImage]]
+
+
+@dataclass(frozen=True, slots=True)
+class OnePicture:
+    """A `DocumentReader` that finds a picture of these bytes in any file."""
+
+    data: bytes
+    reads_words: bool = False
+
+    async def read(self, upload: Upload, *, words: bool = False) -> ReadImage:
+        return ReadImage(media_type="image/png", width=1, height=1, original="PNG, 1×1", data=self.data)
+
 
 _SPACES = " ".join(
     f'xmlns:{short}="{name}"'

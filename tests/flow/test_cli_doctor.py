@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from assistant.documents.ocr import is_installed
 from tests.doubles.model_server import ModelServer
 from tests.doubles.s3_server import S3Server
 from tests.postgres import passing_database
@@ -56,7 +57,18 @@ async def test_a_model_that_answers_is_not_wrong(tmp_path: Path):
         done = await asyncio.to_thread(Nanobot(folder=tmp_path, env=env), "doctor", "--model", "stand-in")
     found = lines(done.stdout)["model"]
     assert found.startswith("ok"), found
-    assert "its provider answers" in found
+    assert found.endswith("its provider answers")
+
+
+async def test_a_model_without_eyes_is_named_with_what_reads_pictures_for_it(tmp_path: Path):
+    async with ModelServer() as server:
+        env = {"NANOBOT_PROVIDERS__CUSTOM__API_BASE": server.url, "NANOBOT_AGENTS__DEFAULTS__PROVIDER": "custom"}
+        blind = {**env, "NANOBOT_PROVIDERS__CUSTOM__VISION": "false"}
+        done = await asyncio.to_thread(Nanobot(folder=tmp_path, env=blind), "doctor", "--model", "stand-in")
+    found = lines(done.stdout)["model"]
+    assert found.startswith("ok"), found
+    words = "their words are read by OCR" if is_installed() else "for their words: pip install 'nanobot[ocr]'"
+    assert found.endswith(f"its provider answers; it takes no pictures; {words}")
 
 
 def test_a_provider_that_is_not_there_is_wrong_and_the_key_is_not_shown(tmp_path: Path):

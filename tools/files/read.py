@@ -47,7 +47,7 @@ class ReadFile:
     reads_only: ClassVar[bool] = True
     actions: ClassVar[frozenset[Action]] = frozenset({"reads"})
     brings: ClassVar[Provenance] = "file"
-    timeout: ClassVar[float] = 60.0
+    timeout: ClassVar[float] = 90.0
 
     def __init__(self, files: SpaceFiles, reader: DocumentReader, attachments: SessionFiles) -> None:
         self._files = files
@@ -81,7 +81,7 @@ class ReadFile:
             digest = await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())
             upload = Upload(name=shown_name(params.path), path=copy, size=len(data), digest=digest)
             try:
-                read = await self._reader.read(upload)
+                read = await self._reader.read(upload, words=not ctx.pictures)
             except (UnreadableFile, UnsupportedFileType, FileTooLarge) as error:
                 raise ToolFailed(error.message) from None
             kept = await self._attachments.keep_file(ctx.owner, ctx.session, upload, read)
@@ -137,7 +137,8 @@ def _picture(upload: "Upload", kept: str, read: ReadImage, pictures: int) -> Too
         original=read.original,
     )
     seen = "It is shown below." if pictures else "This model does not take pictures."
-    return ToolResult(text=f"[{upload.name}: a picture, {read.original}. {seen}]", images=(part,) if pictures else ())
+    words = f"\n[Words in it, read by OCR, which makes mistakes:]\n{read.words}" if read.words and not pictures else ""
+    return ToolResult(text=f"[{upload.name}: a picture, {read.original}. {seen}]{words}", images=(part,) if pictures else ())
 
 
 def _document_page(params: ReadFileParams, kept: str, read: ReadDocument, pictures: Sequence[Image]) -> str:

@@ -4,12 +4,13 @@ import asyncio
 import hashlib
 import os
 import stat
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from assistant.contracts.documents import ReadDocument, ReadImage, Section
+from assistant.contracts.documents import DocumentPicture, ReadDocument, ReadImage, Section
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.messages import Document, Image
 from assistant.contracts.turns import Upload
@@ -29,6 +30,7 @@ READ = ReadDocument(
     facts=("2 pages",),
     missing="page 3",
 )
+DRAWN = DocumentPicture(number=1, label="page 1", media_type="image/png", width=3, height=2, data=b"\x89PNG")
 PICTURE = ReadImage(media_type="image/png", width=3, height=2, original="JPEG, 6×4", data=b"\x89PNG\0\xff")
 
 
@@ -252,3 +254,12 @@ async def test_a_reading_of_an_older_reader_is_shown_but_not_reused(store: Store
     better = ReadDocument(format="pdf", text="more")
     await store.attachments.keep("anna", "api:two", sent, better)
     assert await store.attachments.find(sent.digest) == better
+
+
+@pytest.mark.parametrize("plain", [PICTURE, replace(READ, pictures=(DRAWN,))], ids=["a picture", "a document"])
+async def test_words_in_pictures_are_kept_once_they_were_read(store: Store, tmp_path: Path, plain: ReadDocument | ReadImage) -> None:
+    sent = upload(tmp_path, b"scan")
+    with_words = replace(plain, words="Dear Ann") if isinstance(plain, ReadImage) else replace(plain, words_read=True)
+    for session, read, kept in (("one", plain, plain), ("two", with_words, with_words), ("three", plain, with_words)):
+        await store.attachments.keep("anna", f"api:{session}", sent, read)
+        assert await store.attachments.find(sent.digest) == kept

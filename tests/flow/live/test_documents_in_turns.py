@@ -11,6 +11,7 @@ import openpyxl
 import pytest
 from PIL import Image
 
+from assistant.documents.ocr import is_installed
 from tests.flow.live.conftest import Live, Start
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -189,6 +190,7 @@ async def test_a_model_without_eyes_reads_where_the_pictures_are(start: Start) -
     assert "[Picture 1: page 1]" in told(live)
     assert "[Picture 1: 640×480]" in told(live)
     assert told(live).count("Picture 1 is not shown: this model does not take pictures") == 2
+    assert told(live).count("pip install 'nanobot[ocr]'") == (0 if is_installed() else 2)
     assert isinstance(live.asked()["messages"][-1]["content"], str)
 
 
@@ -202,7 +204,8 @@ async def test_a_model_without_eyes_is_told_so(start: Start) -> None:
     live = await start(providers=blind)
     await upload(live, "Look", ("chart.png", picture()))
     assert "chart.png" in told(live)
-    assert "does not take images" in told(live)
+    assert "not shown: this model does not take images]" in told(live)
+    assert ("(OCR found no words in this picture.)" if is_installed() else "pip install 'nanobot[ocr]'") in told(live)
     assert isinstance(live.asked()["messages"][-1]["content"], str)
 
 
