@@ -118,7 +118,7 @@ def _approved(lock: SkillLock) -> Mapping[str, ApprovedSkill]:
     try:
         return lock.read()
     except LockDamaged:
-        log.error("skills.lock_damaged kept_as=%s", lock.set_aside())  # noqa: TRY400 - what is in the file is no news
+        log.error("skills.lock_damaged path=%s", lock.set_aside())  # noqa: TRY400 - what is in the file is no news
         return {}
 
 

@@ -62,6 +62,6 @@ def test_a_start_sets_a_damaged_lock_file_aside(tmp_path: Path) -> None:
     lock.write_bytes(damaged := lock.read_bytes()[:-20])
     with nanobot.serving() as server:
         states = {each["name"]: each["state"] for each in map(json.loads, nanobot("skills", "list", "--json").stdout.splitlines())}
-        assert "skills.lock_damaged kept_as=" in server.errors.read_text()
+        assert "skills.lock_damaged path=" in server.errors.read_text()
     assert (states["mail-draft"], states["pigeon-care"]) == ("on", "new")
     assert lock.with_suffix(".damaged").read_bytes() == damaged
