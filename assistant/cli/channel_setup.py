@@ -59,7 +59,7 @@ def add(
     """
     kind = every_kind().get(name.strip().lower())
     if kind is None:
-        fail(f'there is no channel "{harmless(name)}". nanobot channels list shows those there are')
+        fail(f'there is no channel "{name}". nanobot channels list shows those there are')
     loaded = configured(config)
     section = ChannelSection(kind=kind, answers=answers_of(kind, given or []))
     typer.echo(f"{title_of(kind)}: {kind.about}" if kind.about else title_of(kind))
@@ -123,7 +123,7 @@ def _check(loaded: Loaded, section: ChannelSection, *, ask: bool) -> None:
         try:
             who, first = ask_for_owner(loaded, name, account)
         except ChannelFailed as error:
-            fail(f"{name}: {harmless(str(error))}")
+            fail(f"{name}: {error}")
         if who:
             section.owners, to = (who,), first.address.chat_id if first else who
             loaded = write_changes(section.changes(), loaded, os.environ)

@@ -181,7 +181,7 @@ class _Setup:
         typer.echo(f"Connected as {harmless(account)}.")
         self._to = section.owners[0] if section.owners else ""
         if self._asks and hears and not self._to:
-            who, self._first = ask_for_owner(preview, name, harmless(account))
+            who, self._first = ask_for_owner(preview, name, account)
             section.owners = (who,) if who else ()
             self._to = self._first.address.chat_id if self._first else who
 
@@ -238,7 +238,7 @@ class _Setup:
     def _wrong(self, words: str) -> bool:
         """Say it, so that it is asked again; where nothing is asked, end."""
         if not self._asks:
-            fail(f"nothing was written: {harmless(words)}")
+            fail(f"nothing was written: {words}")
         typer.echo(f"  {harmless(words)}")
         return False
 
