@@ -257,7 +257,7 @@ def _zones(written: str) -> Sequence[str]:
 
 
 def _kind(wanted: str, kinds: Sequence[ChannelKind]) -> ChannelKind | None:
-    if wanted.isdecimal() and 1 <= int(wanted[:6]) <= len(kinds):
+    if wanted.isdecimal() and len(wanted) < 7 and 1 <= int(wanted) <= len(kinds):
         return kinds[int(wanted) - 1]
     return next((kind for kind in kinds if wanted.strip().lower() in (kind.name, title_of(kind).lower())), None)
 
