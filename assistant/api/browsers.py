@@ -120,6 +120,7 @@ class BrowserEndpoints:
         name = _named((header(request.scope, b"user-agent") or b"").decode("latin-1"))
         if asked.key is not None and asked.link is None:
             who = await self.authenticator.identify(address, b"Bearer " + asked.key.encode(errors="replace"), passed_on=passed_on)
+            await (await self.authenticator.admit(who)).end()  # this path is open: nothing has counted the request
             secret, browser = await self.browsers.log_in(who, asked.key, name)
         elif asked.link is not None and asked.key is None:
             self.authenticator.attempts.check(address)

@@ -41,6 +41,8 @@ class ChannelDesk:
             raise InvalidRequest(f"{name} does not ask for {', '.join(sorted(unknown))}, but for: {', '.join(needs) or 'nothing'}.")
         known = {need.key: os.environ[need.env] for need in kind.needs if need.env and os.environ.get(need.env)}
         given = {key: value.strip() if needs[key].env else _literal(value) for key, value in answers.items() if value.strip()}
+        if beaten := [needs[key].env for key, value in known.items() if given.get(key, value) != value]:
+            raise InvalidRequest(f"Nothing was written: {', '.join(beaten)} in the server's environment would win. Change it there.")
         section = ChannelSection(kind=kind, answers=known | given)
         section.owners = (_literal(owner),) if owner and owner.strip() else ()
         try:

@@ -12,7 +12,8 @@ from assistant.cli.channels import TEST_MESSAGE, channels, commands, sent_to, wi
 from assistant.cli.program import fail
 from assistant.cli.shared import ConfigOption, configured, harmless, print_table
 from assistant.config import ConfigError, Loaded
-from assistant.config.channel_section import ChannelSection, every_kind, write_section
+from assistant.config.changes import write_changes
+from assistant.config.channel_section import ChannelSection, every_kind
 from assistant.contracts.channels import Channel, ChannelFailed, ChannelKind, Need
 from assistant.contracts.util import replace_surrogates
 
@@ -58,7 +59,7 @@ def add(
     """
     kind = every_kind().get(name.strip().lower())
     if kind is None:
-        fail(f'there is no channel "{harmless(name)}". nanobot channels list shows those there are')
+        fail(f'there is no channel "{name}". nanobot channels list shows those there are')
     loaded = configured(config)
     section = ChannelSection(kind=kind, answers=answers_of(kind, given or []))
     typer.echo(f"{title_of(kind)}: {kind.about}" if kind.about else title_of(kind))
@@ -70,7 +71,7 @@ def add(
     who = owner if owner is not None else _ask_owner(kind)
     section.owners = (who,) if who else ()
     try:
-        loaded = write_section(section, loaded, os.environ)
+        loaded = write_changes(section.changes(), loaded, os.environ)
     except ConfigError as error:
         fail(f"nothing was written: {error}")
     typer.echo(f"Written to {loaded.source}.")
@@ -122,10 +123,10 @@ def _check(loaded: Loaded, section: ChannelSection, *, ask: bool) -> None:
         try:
             who, first = ask_for_owner(loaded, name, account)
         except ChannelFailed as error:
-            fail(f"{name}: {harmless(str(error))}")
+            fail(f"{name}: {error}")
         if who:
             section.owners, to = (who,), first.address.chat_id if first else who
-            loaded = write_section(section, loaded, os.environ)
+            loaded = write_changes(section.changes(), loaded, os.environ)
         if first:
             asyncio.run(keep_first(loaded, first))
     if to and first is None and not section.kind.named(loaded.config.channels.by_name()[name]):

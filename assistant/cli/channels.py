@@ -142,7 +142,7 @@ def _failing(name: str) -> Generator[None]:
     try:
         yield
     except (ChannelFailed, SendFailed) as error:
-        fail(f"{name}: {harmless(str(error))}")
+        fail(f"{name}: {error}")
 
 
 @pairing.command("list")

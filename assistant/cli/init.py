@@ -181,7 +181,7 @@ class _Setup:
         typer.echo(f"Connected as {harmless(account)}.")
         self._to = section.owners[0] if section.owners else ""
         if self._asks and hears and not self._to:
-            who, self._first = ask_for_owner(preview, name, harmless(account))
+            who, self._first = ask_for_owner(preview, name, account)
             section.owners = (who,) if who else ()
             self._to = self._first.address.chat_id if self._first else who
 
@@ -238,7 +238,7 @@ class _Setup:
     def _wrong(self, words: str) -> bool:
         """Say it, so that it is asked again; where nothing is asked, end."""
         if not self._asks:
-            fail(f"nothing was written: {harmless(words)}")
+            fail(f"nothing was written: {words}")
         typer.echo(f"  {harmless(words)}")
         return False
 
@@ -257,7 +257,7 @@ def _zones(written: str) -> Sequence[str]:
 
 
 def _kind(wanted: str, kinds: Sequence[ChannelKind]) -> ChannelKind | None:
-    if wanted.isdecimal() and 1 <= int(wanted[:6]) <= len(kinds):
+    if wanted.isdecimal() and len(wanted) < 7 and 1 <= int(wanted) <= len(kinds):
         return kinds[int(wanted) - 1]
     return next((kind for kind in kinds if wanted.strip().lower() in (kind.name, title_of(kind).lower())), None)
 

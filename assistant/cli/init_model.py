@@ -88,7 +88,7 @@ def in_effect(loaded: Loaded) -> ChosenModel:
 
 def _read(answer: str, offered: Sequence[Offer], changes: ConfigChanges) -> tuple[str, str, tuple[str, ...]]:
     """(provider, model or empty, the models that a server on this machine has)"""
-    if answer.isdecimal() and 1 <= int(answer[:6]) <= len(offered):
+    if answer.isdecimal() and len(answer) < 7 and 1 <= int(answer) <= len(offered):
         chosen = offered[int(answer) - 1]
         return chosen.provider, "", chosen.models
     if answer.startswith(("http://", "https://")):

@@ -39,7 +39,7 @@ def reload(config: ConfigOption = None) -> None:
         time.sleep(_LOOK_AGAIN)
     _, done = report
     if done.wrong:
-        fail(f"nothing was changed: {harmless(done.wrong)}")
+        fail(f"nothing was changed: {done.wrong}")
     for key in done.applied:
         typer.echo(f"holds now      {harmless(key)}")
     for line in done.waiting:

@@ -1,10 +1,9 @@
-"""A channel's section of the configuration file, written and checked, as `nanobot channels add` does."""
+"""A channel's section of the configuration file, as `nanobot channels add` and /v1/channels write it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from assistant.config.changes import ConfigChanges, write_changes
-from assistant.config.load import Loaded
+from assistant.config.changes import ConfigChanges
 from assistant.config.writing import ConfigPath
 from assistant.contracts.channels import ChannelKind, Need
 from assistant.contracts.messages import Json
@@ -41,8 +40,3 @@ class ChannelSection:
             found[*section, "owners"] = list(self.owners)
         secrets = {need.env: self.answers[need.key] for need in self.kind.needs if need.env and self.answers.get(need.key)}
         return ConfigChanges(found, secrets)
-
-
-def write_section(section: ChannelSection, loaded: Loaded, env: Mapping[str, str]) -> Loaded:
-    """Write the section; see `write_changes`."""
-    return write_changes(section.changes(), loaded, env)

@@ -27,8 +27,6 @@ _KEPT_FILES: Final = ("MEMORY.md", "USER.md")
 class PeerFolder(Source):
     """The state's folder of another assistant, or a zip file of it."""
 
-    config_names: Sequence[str]
-
     def __init__(self, path: Path) -> None:
         """Raises CannotImport."""
         super().__init__()

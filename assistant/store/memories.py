@@ -49,7 +49,6 @@ PROFILE = """
 KEEP_PROFILE = """
     INSERT INTO session_profiles (owner, session, context_from, text) VALUES (:owner, :session, :context_from, :text)
     ON CONFLICT (owner, session) DO UPDATE SET context_from = excluded.context_from, text = excluded.text"""
-ANYONES: Final = "SELECT DISTINCT owner FROM memories ORDER BY owner"
 _COMPARED: Final = 500
 """How many of the newest a statement is compared with."""
 PROFILE_CHARS: Final = 2_000

@@ -125,6 +125,14 @@ async def test_no_variable_of_the_servers_environment_is_told_by_it(owner: httpx
     assert ("kept-by-the-server" in shown, "${A_SECRET}" in answer.text + shown) == (False, True)
 
 
+async def test_a_token_that_the_environment_wins_over_is_refused(nanobot: Nanobot) -> None:
+    with Nanobot(folder=nanobot.folder, env={"TELEGRAM_TOKEN": TOKEN}).serving() as server:
+        async with httpx2.AsyncClient(base_url=server.url, headers=OWN, timeout=30) as client:
+            refused = await client.post("/v1/channels/telegram", json={"settings": {"token": "99:another"}})
+            assert (refused.status_code, "TELEGRAM_TOKEN in the server's environment" in refused.text) == (400, True), refused.text
+            assert (await client.post("/v1/channels/telegram", json={"settings": {"token": TOKEN}})).status_code == 200
+
+
 async def test_changes_at_once_are_all_written(nanobot: Nanobot, owner: httpx2.AsyncClient) -> None:
     names = ["irc", "matrix", "ntfy", "signal", "slack", "sms", "telegram", "xmpp"]
     answers = await asyncio.gather(*[owner.delete(f"/v1/channels/{name}") for name in names])

@@ -131,6 +131,8 @@ async def test_answers_as_options_are_not_asked_and_comments_stay(nanobot: Nanob
         (["--set=token=1"], "--set and --owner need --channel"),
         (["--name=" + "n" * 201], "a name is one line of at most 200 characters"),
         (["--model=openai", "--key=" + "k" * 9], "openai refused the key"),
+        (["--model=0000019"], "is no provider"),
+        (["--channel=0000199"], "there is no channel"),
     ],
 )
 async def test_a_wrong_answer_says_why_and_writes_nothing(nanobot: Nanobot, model: ModelServer, arguments: list[str], words: str) -> None:

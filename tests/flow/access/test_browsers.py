@@ -98,6 +98,13 @@ async def test_a_login_that_is_no_login_is_refused_by_its_form(keyed: Keyed, bod
     assert error_of(answer)["type"] == "invalid_request_error"
 
 
+async def test_a_login_counts_as_a_request_of_its_key(keyed: Keyed) -> None:
+    _, key = await keyed.key(requests=2)
+    answers = [await log_in(keyed, key=key["authorization"].removeprefix("Bearer ")) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [201, 201, 429]
+    assert int(answers[-1].headers["retry-after"]) > 0
+
+
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 async def test_a_login_of_another_kind_or_size_is_refused(keyed: Keyed) -> None:
     statuses = [
