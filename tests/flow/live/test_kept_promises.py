@@ -75,7 +75,7 @@ async def test_sigterm_lets_the_running_turn_end(start: Start) -> None:
     await live.model.until(lambda stats: stats.inflight == 1)
     live.server.process.send_signal(signal.SIGTERM)
     assert (await answer).json()["choices"][0]["message"]["content"] == "late"
-    assert await asyncio.to_thread(live.server.process.wait, 5) == 0
+    assert await asyncio.to_thread(live.server.process.wait, 30) == 0
 
 
 async def test_sigterm_cuts_off_what_outlasts_the_grace_and_says_so(start: Start) -> None:
@@ -86,7 +86,7 @@ async def test_sigterm_cuts_off_what_outlasts_the_grace_and_says_so(start: Start
     live.server.process.send_signal(signal.SIGTERM)
     response = await answer
     assert (response.status_code, response.json()["error"]["code"]) == (503, "shutting_down")
-    assert await asyncio.to_thread(live.server.process.wait, 5) == 0
+    assert await asyncio.to_thread(live.server.process.wait, 30) == 0
     live = await start()
     assert [message["cut_off"] for message in await live.session()] == [None, "interrupted"]
 

@@ -28,8 +28,13 @@ async def test_requests_of_one_session_at_the_same_time_run_one_after_another(li
 
 
 async def test_the_seventeenth_that_would_wait_is_refused(live: Live) -> None:
-    live.model.configure(latency_ms=300)
-    responses = await asyncio.gather(*(live.ask(f"ECHO {number}") for number in range(19)))
+    live.model.hold()
+    asked = [asyncio.create_task(live.ask(f"ECHO {number}")) for number in range(19)]
+    async with asyncio.timeout(60):
+        while sum(each.done() for each in asked) < 2:
+            await asyncio.wait([each for each in asked if not each.done()], return_when=asyncio.FIRST_COMPLETED)
+    live.model.go_on()
+    responses = await asyncio.gather(*asked)
     codes = sorted(response.status_code for response in responses)
     assert codes == [200] * 17 + [409] * 2
     refused = next(response for response in responses if response.status_code == 409)

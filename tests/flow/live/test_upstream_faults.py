@@ -79,7 +79,7 @@ async def test_a_stream_that_breaks_before_its_first_word_is_no_answer(live: Liv
 @pytest.mark.asyncio(loop_scope="function")
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_model_that_never_answers_is_given_up_when_the_time_is_up(start: Start, stream: bool) -> None:
-    live = await start(api={"timeout": 1})
+    live = await start(api={"timeout": 2})
     live.model.configure(mode="hang")
     response = await live.ask("hello", stream=stream)
     assert (response.status_code, response.json()["error"]["code"]) == (504, "turn_timeout")

@@ -62,7 +62,7 @@ async def test_a_helper_may_delegate_and_its_helper_may_not(start: Asks) -> None
 
 
 async def test_a_failure_is_told_as_one(start: Asks) -> None:
-    served = await start(tasks={"timeout": 1})
+    served = await start(tasks={"timeout": 2})
     served.model.holds = (HELPERS,)
     await served.ask(delegating("ECHO 42"))
     (result,) = await served.results()
@@ -174,7 +174,7 @@ async def test_a_task_is_stopped_by_its_owner_and_done_again(start: Asks) -> Non
 
 
 async def test_a_turn_that_is_cut_off_takes_its_helper_along_only_if_it_was_stopped(start: Asks) -> None:
-    served = await start(api={"timeout": 1})
+    served = await start(api={"timeout": 3})
     served.model.holds = (HELPERS,)
     answer = await served.ask(delegating("ECHO 42"))
     assert answer["error"]["code"] == "turn_timeout"

@@ -57,10 +57,17 @@ def filler(number: int) -> str:
     return f"Message {number}: " + "we talked about the weather " * 20
 
 
+def under_way() -> "list[asyncio.Task[object]]":
+    """The cuts that are being made, behind the turns that began them."""
+    return [task for task in asyncio.all_tasks() if "Compaction._made" in repr(task)]
+
+
 async def talk(turns: Turns, house: House, cuts: int = 1, most: int = 60) -> int:
     """Talk until the session has so many cuts; returns how many turns that took."""
     for number in range(most):
         await turns.start(ask(filler(number))).result()
+        if making := under_way():
+            await asyncio.wait(making)
         if len(await house.store.summaries.list("local", "api:s")) >= cuts:
             return number + 1
     raise AssertionError("no cut was made")
@@ -72,7 +79,7 @@ async def up_to_the_line(turns: Turns, model: SmallContext) -> None:
         number = len(model.prompts)
         await turns.start(ask(filler(number) if number < 18 else f"short {number}")).result()
         asked = asyncio.create_task(model.asked_for_summary.wait())
-        if cuts := [task for task in asyncio.all_tasks() if "Compaction._made" in repr(task)]:
+        if cuts := under_way():
             await asyncio.wait([asked, *cuts], return_when=asyncio.FIRST_COMPLETED)
         asked.cancel()
 
@@ -298,7 +305,7 @@ async def test_a_count_of_the_provider_moves_the_line(house: House) -> None:
     """Of one that counts many tokens where one is estimated, a session is compacted all the earlier, and its summary is shorter."""
     usage = Usage(prompt_tokens=12_000, completion_tokens=1)
     model = ScriptedModel(AssistantMessage(id="msg_a", text="x", usage=usage), context_tokens=16_000)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         assert await talk(house.turns(model), house) < 12
     (made,) = await house.store.summaries.list("local", "api:s")
     assert made.tokens < 16_000 * 0.15 / 2

@@ -66,7 +66,7 @@ def offered(model: ScriptedModel, call: int = 0) -> list[str]:
     ],
 )
 async def test_what_a_brought_tool_answers_is_read_by_the_model(house: House, arguments: str, answer: str | Exception, told: str) -> None:
-    tool = Brought(answer=answer, timeout=0.1 if not answer else 5)
+    tool = Brought(answer=answer, timeout=0.1 if not answer else 30)
     model = ScriptedModel(calling(("lookup", arguments)), "done")
     assert (await answered(house, model, request(tool))).text == "done"
     (result,) = [message for message in await house.kept() if isinstance(message, ToolMessage)]
