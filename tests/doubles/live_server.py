@@ -4,6 +4,7 @@ with live_server(tmp_path, config=offline()) as server:
     requests.get(f"{server.url}/health")
 """
 
+import atexit
 import http.client
 import json
 import os
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +27,8 @@ Config = Mapping[str, object]
 _ROOT = Path(assistant.__file__).parents[1]
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "VIRTUAL_ENV", "COVERAGE_PROCESS_START", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _POLL = 0.003
-_HELD: list[socket.socket] = []
-"""Until this process ends."""
+_HELD = ExitStack()
+atexit.register(_HELD.close)
 _SERVES = re.compile(rb"^nanobot serves http://127\.0\.0\.1:(\d+)/", re.MULTILINE)
 
 
@@ -117,9 +118,8 @@ def held_port() -> socket.socket:
 
 
 def free_port() -> int:
-    """A loopback port that stays free for a server of this test run, or for none."""
-    _HELD.append(held_port())
-    port: int = _HELD[-1].getsockname()[1]
+    """A loopback port that stays free for a server of this test run, or for none, until this process ends."""
+    port: int = _HELD.enter_context(held_port()).getsockname()[1]
     return port
 
 

@@ -223,7 +223,7 @@ async def test_after_words_of_others_a_person_has_to_be_named_by_the_user(home: 
 
 
 async def test_a_schedule_to_a_person_names_no_chat(home: Desk) -> None:
-    planned = await home.plan(BERT, action="add", at="in 10 minutes", text="call me", to="anna")
+    planned = await home.plan(BERT, action="add", at="tomorrow at 9:00", text="call me", to="anna")
     assert planned.ok
     assert "→ Anna" in planned.text
     (kept,) = await home.outbox.later.book.list("telegram:77")
