@@ -54,9 +54,6 @@ NEWEST = """
 SAID_WITHIN = """
     SELECT id FROM search_entries WHERE space = :space AND at >= :after AND at < :before
         AND (CAST(:session AS BIGINT) IS NULL OR session_id = :session) ORDER BY at DESC LIMIT :most"""
-SAID = """
-    SELECT seq, at, role, payload FROM messages WHERE session_id = :session AND seq BETWEEN :first AND :last AND role IN ('user', 'assistant')
-    ORDER BY seq"""
 SESSION_ROW = "SELECT id FROM sessions WHERE owner = :owner AND key = :key"
 
 
@@ -309,16 +306,23 @@ def entries_of(entries: Sequence[int]) -> str:
 def read_around(connection: Transaction, found: Sequence[FoundText], reach: int) -> dict[tuple[int, int], FoundText]:
     """What was said before and after the found messages, `reach` on each side, by (session's row, seq); with the found ones."""
     around = {(each.session, each.seq): each for each in found if each.session}
-    for session in dict.fromkeys(each.session for each in found if each.session):
-        mine = [each for each in found if each.session == session]
-        for first, last in _spans([each.seq for each in mine], reach):
-            rows = connection.execute(SAID, {"session": session, "first": first - reach, "last": last + reach})
-            for seq, at, role, payload in rows:
-                if (session, seq) not in around and (words := words_of(role, payload)).strip():
-                    around[session, seq] = FoundText(
-                        entry=0, at=at, text=words, ref=f"{session}/{seq}", session=session, seq=seq, who=role, key=mine[0].key
-                    )
+    keys = {each.session: each.key for each in found if each.session}
+    spans = [(session, *span) for session in keys for span in _spans([seq for other, seq in around if other == session], reach)]
+    for session, seq, at, role, payload in connection.execute(said_in(spans, reach)) if spans else ():
+        if (session, seq) not in around and (words := words_of(role, payload)).strip():
+            around[session, seq] = FoundText(
+                entry=0, at=at, text=words, ref=f"{session}/{seq}", session=session, seq=seq, who=role, key=keys[session]
+            )
     return around
+
+
+def said_in(spans: Sequence[tuple[int, int, int]], reach: int) -> str:
+    """The statement that reads the messages in some stretches of sessions, and `reach` before and after each."""
+    values = ", ".join(f"({session}, {first - reach}, {last + reach})" for session, first, last in spans)
+    return f"""
+        WITH spans (session_id, first_seq, last_seq) AS (VALUES {values})
+        SELECT m.session_id, m.seq, m.at, m.role, m.payload FROM spans CROSS JOIN messages AS m
+        WHERE m.session_id = spans.session_id AND m.seq BETWEEN first_seq AND last_seq AND m.role IN ('user', 'assistant')"""  # noqa: S608 - numbers
 
 
 def _spans(seqs: Sequence[int], gap: int) -> list[tuple[int, int]]:
