@@ -89,6 +89,12 @@ def test_serve_does_not_pay_for_what_other_commands_import():
     assert seen.stdout.strip() == "[]"
 
 
+def test_a_start_imports_no_second_pydantic(tmp_path: Path):
+    with Nanobot(folder=tmp_path, env={"PYTHONPROFILEIMPORTTIME": "1"}).serving() as server:
+        imported = {line.rpartition("|")[2].strip() for line in server.errors.read_text().splitlines()}
+    assert {"fastapi.routing", "pydantic.v1.main"} & imported == {"fastapi.routing"}
+
+
 def test_a_server_without_the_model_that_was_asked_for_is_not_ready(tmp_path: Path):
     with Nanobot(folder=tmp_path).serving("--model", "anthropic/claude-sonnet-5") as server:
         with pytest.raises(urllib.error.HTTPError) as caught:
