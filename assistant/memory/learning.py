@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
+from itertools import takewhile
 from typing import Any, Final, cast
 
 import orjson
@@ -78,8 +79,9 @@ class Learning:
         self._idle = idle
         self._clock = clock
         self._due: dict[tuple[str, str], float] = {}
-        """When each session is looked at, on the loop's clock. A turn moves it; the session's timer finds that out when it ends."""
-        self._timers: dict[tuple[str, str], asyncio.TimerHandle] = {}
+        """When each session is looked at, on the loop's clock, the next one first. A turn moves it to the end."""
+        self._timer: asyncio.TimerHandle | None = None
+        """For the next one; a timer for each session would take a KiB of memory for each of the last ten minutes."""
         self._tasks: set[asyncio.Task[Sequence[Memory]]] = set()
         self._seats = asyncio.Semaphore(_AT_ONCE)
         self._open = True
@@ -88,7 +90,7 @@ class Learning:
         """Begin, or note that it is off; sessions that a dead process left get a timer. Raises StoreUnavailable."""
         await self._store.switch(SERVER, learn=self._enabled)
         now = self._clock()
-        for owner, session, updated in await self._store.left() if self._enabled else ():
+        for owner, session, updated in reversed(await self._store.left() if self._enabled else ()):
             if not session.startswith(_NO_TALK):
                 self._arm((owner, session), max(0.0, self._idle - (now - updated).total_seconds()))
 
@@ -127,9 +129,9 @@ class Learning:
     async def close(self) -> None:
         """What is not learned is left to the next start. Safe to call twice."""
         self._open = False
-        for timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._due.clear()
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -141,20 +143,22 @@ class Learning:
         return known and await self._store.learns(owner)
 
     def _arm(self, key: tuple[str, str], seconds: float) -> None:
-        loop = asyncio.get_running_loop()
-        due = self._due[key] = loop.time() + seconds
-        if key not in self._timers:
-            self._timers[key] = loop.call_at(due, self._fire, key)
+        self._due.pop(key, None)
+        self._due[key] = asyncio.get_running_loop().time() + seconds
+        self._wait()
 
-    def _fire(self, key: tuple[str, str]) -> None:
-        loop = asyncio.get_running_loop()
-        if (due := self._due[key]) > loop.time():
-            self._timers[key] = loop.call_at(due, self._fire, key)
-            return
-        del self._timers[key], self._due[key]
-        task = asyncio.create_task(self.learn(*key))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _wait(self) -> None:
+        if self._timer is None and self._due:
+            self._timer = asyncio.get_running_loop().call_at(next(iter(self._due.values())), self._fire)
+
+    def _fire(self) -> None:
+        self._timer, now = None, asyncio.get_running_loop().time()
+        for key in list(takewhile(lambda key: self._due[key] <= now, self._due)):
+            del self._due[key]
+            task = asyncio.create_task(self.learn(*key))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        self._wait()
 
     async def _look(self, owner: str, session: str, found: Unlearned) -> tuple[Unlearned, Sequence[Memory]]:
         """Returns what was looked at, as much as one call takes, and what was learned."""

@@ -128,7 +128,7 @@ async def test_jobs_schedules_and_single_requests_are_not_learned_from(store: St
     await say(store, "turn_1", ENID, session=session)
     learner, model = learning(store, clock, found(ENID), idle=0)
     await learner.start()
-    assert not learner._timers  # pyright: ignore[reportPrivateUsage] - as below
+    assert not learner._due  # pyright: ignore[reportPrivateUsage] - as below
     await learner.before_cut("anna", session, 1)
     assert model.requests == []
 
@@ -184,7 +184,7 @@ async def test_the_end_of_a_turn_sets_a_timer_and_a_start_finds_what_was_left(st
     for cause in ("job", "schedule", "task"):
         learner.touch(TurnRequest(id="t", owner="anna", session="api:one", content=(), cause=Cause(kind=cause)))
     learner.touch(TurnRequest(id="t", owner="anna", session="once:1", content=()))
-    assert not learner._timers  # pyright: ignore[reportPrivateUsage] - that nothing was armed shows nowhere else
+    assert not learner._due  # pyright: ignore[reportPrivateUsage] - that nothing was armed shows nowhere else
     learner.touch(request)
     async with asyncio.timeout(30):
         await model.asked_times(1)
