@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 
+from assistant.store.store import open_engine
 from tests.doubles.live_server import live_server, with_model
 from tests.doubles.model_server import ModelServer
 from tests.doubles.sounds import opus
@@ -22,16 +23,25 @@ async def killed_when(home: Path, config: dict[str, object], holds: Callable[[],
 
     def run() -> None:
         with live_server(home, config=config) as server:
-            assert reached.wait(20)
+            assert reached.wait(60)
             server.process.kill()
             server.process.wait()
 
     running = asyncio.create_task(asyncio.to_thread(run))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not holds():  # noqa: ASYNC110 - what another process did
             await asyncio.sleep(0.01)
     reached.set()
     await running
+
+
+def kept(url: str) -> int:
+    """How many recordings the store has with what was heard: the row comes behind the file."""
+    link = open_engine(url).connect(writes=False)
+    try:
+        return link.execute("SELECT COUNT(*) FROM attachments")[0][0]
+    finally:
+        link.close()
 
 
 async def test_between_transcription_and_turn(tmp_path: Path, url: str, upstream: ModelServer, speech: SpeechServer) -> None:
@@ -43,12 +53,11 @@ async def test_between_transcription_and_turn(tmp_path: Path, url: str, upstream
         say_by_voice(telegram, OWN, reply_to_message=quoted)
         speech.held = b"own"
         speech.gate.clear()  # one recording is transcribed, the message's other one keeps its turn from beginning
-        stored = tmp_path / "home" / "attachments"
-        await killed_when(tmp_path / "home", config, lambda: speech.waiting.is_set() and any(stored.glob("*/*.read.json")))
+        await killed_when(tmp_path / "home", config, lambda: speech.waiting.is_set() and kept(url) == 1)
         assert [each.data for each in speech.heard] == [QUOTED]
         assert upstream.stats.requests == 0
         speech.gate.set()
-        with_answer = asyncio.create_task(telegram.until(lambda: bool(telegram.sent_to(ANNA)), within=20))
+        with_answer = asyncio.create_task(telegram.until(lambda: bool(telegram.sent_to(ANNA)), within=60))
         await killed_when(tmp_path / "home", config, with_answer.done)
         assert [each.data for each in speech.heard if each.data == QUOTED] == [QUOTED], "it was kept before the rest of the turn"
         assert telegram.texts(ANNA) == ["Noted."]
@@ -61,7 +70,7 @@ async def test_between_turn_and_answer(tmp_path: Path, sqlite: str, upstream: Mo
         say_by_voice(telegram, OWN)
         await killed_when(tmp_path / "home", config, lambda: upstream.stats.inflight == 1)
         upstream.configure(mode="ok", text="Noted.", chunks=1)
-        with_answer = asyncio.create_task(telegram.until(lambda: bool(telegram.sent_to(ANNA)), within=20))
+        with_answer = asyncio.create_task(telegram.until(lambda: bool(telegram.sent_to(ANNA)), within=60))
         await killed_when(tmp_path / "home", config, with_answer.done)
         assert telegram.texts(ANNA) == ["I heard: remind me of the milk\n\nNoted."]
         assert len(speech.heard) == 1
