@@ -168,7 +168,7 @@ def check_skills(loaded: Loaded) -> Finding:
     try:
         states = [each.state for each in survey(loaded.workspace, SkillLock(loaded.home))]
     except LockBroken as error:
-        return Finding("skills", error.message, f"rm {loaded.home / LOCK}; nanobot skills check (a start sets a damaged one aside)")
+        return Finding("skills", error.message, f"rm {loaded.home / LOCK}; nanobot skills check")
     off = len(states) - states.count("on")
     return Finding("skills", f"{states.count('on') or 'none'} on" + (f", {off} off (nanobot skills check names them)" if off else ""))
 

@@ -2,7 +2,8 @@
 
 import fcntl
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -73,24 +74,28 @@ class SkillLock:
 
     def change(self, edit: Callable[[dict[str, ApprovedSkill]], None]) -> None:
         """Read, edit and write it while no other process does. Raises LockBroken."""
+        with self._alone():
+            approved = self.read()
+            edit(approved)
+            self._write(approved)
+
+    def set_aside(self) -> None:
+        """Give the file another name if it is damaged; the one before under that name goes. Raises LockBroken."""
+        with self._alone():
+            try:
+                self.read()
+            except LockDamaged:  # not where another process that starts has set it aside
+                os.replace(self.path, self.path.with_suffix(".damaged"))
+
+    @contextmanager
+    def _alone(self) -> Generator[None]:
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with self.path.with_suffix(".changing").open("w") as guard:
                 fcntl.flock(guard, fcntl.LOCK_EX)
-                approved = self.read()
-                edit(approved)
-                self._write(approved)
+                yield
         except OSError as error:
             raise LockBroken(f"{self.path} can't be written ({error.strerror}).") from error
-
-    def set_aside(self) -> Path:
-        """Give a damaged file another name, which is returned; the one before under that name goes. Raises LockBroken."""
-        aside = self.path.with_suffix(".damaged")
-        try:
-            os.replace(self.path, aside)
-        except OSError as error:
-            raise LockBroken(f"{self.path} can't be moved ({error.strerror}).") from error
-        return aside
 
     def _write(self, approved: Mapping[str, ApprovedSkill]) -> None:
         entries = {name: approved[name] for name in sorted(approved)}

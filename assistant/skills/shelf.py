@@ -117,9 +117,10 @@ def open_shelf(workspace: Path, home: Path, shipped: Path) -> SkillShelf:
 def _approved(lock: SkillLock) -> Mapping[str, ApprovedSkill]:
     try:
         return lock.read()
-    except LockDamaged:
-        log.error("skills.lock_damaged path=%s", lock.set_aside())  # noqa: TRY400 - what is in the file is no news
-        return {}
+    except LockDamaged as error:
+        log.error("skills.lock_damaged reason=%s", error.message)  # noqa: TRY400 - the words say it all
+        lock.set_aside()
+        return lock.read()
 
 
 def approve_it(name: str) -> str:

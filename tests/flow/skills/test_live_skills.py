@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx2
 
+from assistant.skills.lock import SkillLock
 from tests.doubles.model_server import ModelServer
 from tests.doubles.skill_folders import BODY, put_skill
 from tests.flow.nanobot_process import LIMIT, Nanobot
@@ -62,6 +63,8 @@ def test_a_start_sets_a_damaged_lock_file_aside(tmp_path: Path) -> None:
     lock.write_bytes(damaged := lock.read_bytes()[:-20])
     with nanobot.serving() as server:
         states = {each["name"]: each["state"] for each in map(json.loads, nanobot("skills", "list", "--json").stdout.splitlines())}
-        assert "skills.lock_damaged path=" in server.errors.read_text()
+        assert "skills.lock_damaged reason=" in server.errors.read_text()
     assert (states["mail-draft"], states["pigeon-care"]) == ("on", "new")
     assert lock.with_suffix(".damaged").read_bytes() == damaged
+    SkillLock(nanobot.home).set_aside()  # another server that found it damaged, too
+    assert lock.exists()
