@@ -5,6 +5,7 @@ until it serves. A process of its own it is all the same: it has its own argumen
 """
 
 import asyncio
+import contextlib
 import multiprocessing
 import os
 import runpy
@@ -81,7 +82,9 @@ class ForkedProcess:
 
     def send_signal(self, number: int) -> None:
         if self.returncode is None:
-            os.kill(self.pid, number)
+            # The fork server has ended it, and tells so a moment later.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def terminate(self) -> None:
         self.send_signal(signal.SIGTERM)
