@@ -204,14 +204,15 @@ async def test_a_picture_that_unpacks_to_too_much_is_only_marked(read: ReadText)
 
 
 async def test_a_child_that_its_pictures_kill_has_given_its_text(spool: Spool) -> None:
-    """Sixty large photos take longer than a second of processor time, of which pictures get a half."""
-    reader = ChildReader(DocumentSettings(cpu_seconds=1, pictures=60))
-    data = in_word(*(photo(1_500, 1_000, "JPEG", shade) for shade in range(60)))
+    """Fifty photos take longer than the half of two seconds of processor time that pictures get."""
+    reader = ChildReader(DocumentSettings(cpu_seconds=2, pictures=50))
+    one = photo(1_500, 1_000, "JPEG")
+    data = in_word(*(one + bytes([end]) for end in range(50)))
     result = await reader.read(spool("a.docx", data))
     await reader.close()
     assert isinstance(result, ReadDocument)
     assert result.text.startswith("Before.")
-    assert len(result.pictures) < 60
+    assert len(result.pictures) < 50
     assert "which can't be decoded within the limits" in result.missing
 
 

@@ -217,15 +217,16 @@ async def test_a_process_that_stands_by_and_does_not_answer_is_replaced(spool: S
 async def test_a_library_that_is_broken_refuses_its_format_alone(spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "pi_heif.py").write_text("raise ImportError")
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    others = set(_below("self"))
     reader = ChildReader(DocumentSettings())
     for _ in range(2):
         with pytest.raises(UnreadableFile, match=r"^a\.png can't be read"):
             await reader.read(spool("a.png", b"\x89PNG\r\n\x1a\n"))
         assert (await reader.read(spool("b.txt", b"hello"))).kind == "document"
         assert (await reader.read(spool("c.html", b"<html><p>hello"))).kind == "document"
-    stands_by = _below("self")
+    stands_by = set(_below("self")) - others
     assert (await reader.read(spool("b.txt", b"hello"))).kind == "document"
-    assert _below("self") == stands_by
+    assert set(_below("self")) - others == stands_by != set()
     await reader.close()
 
 
