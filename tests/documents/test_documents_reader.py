@@ -241,7 +241,7 @@ async def test_where_the_system_has_no_descriptor_left_the_others_are_read_on(re
         await reader.read(spool("b.txt", b"hello"))
     resource.prlimit(stands_by, resource.RLIMIT_NOFILE, before)
     assert (await reader.read(spool("c.txt", b"hello"))).kind == "document"
-    assert [path.name for path in _children()] == [child.name]
+    assert _below(str(stands_by)) == [child.name]
     for _ in range(1000):  # it lets go of an ended child's pipe at its next look
         if len(os.listdir(f"/proc/{stands_by}/fd")) == held:
             break
@@ -322,22 +322,24 @@ def test_a_reply_that_no_reader_gives_is_not_believed(reply: bytes) -> None:
 
 
 async def test_a_cancelled_reading_leaves_no_child(reader: ChildReader, spool: Spool) -> None:
+    others = set(_children())
     task = asyncio.create_task(reader.read(spool("a.rtf", SLOW)))
     await _limited_child()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert _children() == []
+    assert set(_children()) <= others
 
 
 async def test_waiting_for_a_place_does_not_count_as_reading(spool: Spool) -> None:
+    others = set(_children())
     reader = ChildReader(DocumentSettings(parallel=1, wall_seconds=2))
     most = 0
 
     async def watch() -> None:
         nonlocal most
         while True:
-            most = max(most, len(_children()))
+            most = max(most, len(set(_children()) - others))
             await asyncio.sleep(0.005)
 
     watcher = asyncio.create_task(watch())
@@ -348,7 +350,7 @@ async def test_waiting_for_a_place_does_not_count_as_reading(spool: Spool) -> No
     assert [str(result) for result in results[:2]] == [f"{n}.rtf takes longer than 2 s to read (documents.wallSeconds)." for n in range(2)]
     assert getattr(results[2], "text", "") == "hello"
     assert most == 1
-    assert _children() == []
+    assert set(_children()) <= others
 
 
 async def test_a_link_is_not_followed(reader: ChildReader, spool: Spool, tmp_path: Path) -> None:
