@@ -102,6 +102,8 @@ _IN_ZIP = (
     (re.compile(r"FixedDoc(?:ument)?Seq(?:uence)?\.fdseq|FixedDocSeq", re.IGNORECASE), "is an XPS document"),
     (re.compile(r"Contents/section0\.xml"), "is a Hangul document (.hwpx)"),
 )
+_PDF_OBJECT = re.compile(rb"(?:%[^\r\n]{0,200}\s{1,9})?\d{1,9} \d{1,5} obj\b")
+"""How a PDF begins that has lost its first line."""
 _HTML = re.compile(rb"(?:<\?xml[^>]*>|<!--.*?-->|\s)*<(?:!doctype\s+html|html[\s>]|head[\s>]|body[\s>])", re.IGNORECASE | re.DOTALL)
 _MAIL_FIELD = re.compile(
     rb"^(from|to|date|subject|received|return-path|message-id|mime-version|delivered-to|content-type)[ \t]*:[ \t]*(.{0,100})", re.I | re.M
@@ -140,6 +142,8 @@ def sniff(data: bytes, suffix: str) -> str:
             raise unsupported(what)
     start = data[:1024].find(b"%PDF-")
     if start == 0 or (start > 0 and b" obj" in data and b"stream" in data):  # text that mentions PDF has no objects
+        return "pdf"
+    if _PDF_OBJECT.match(data) and b"endobj" in data and b"trailer" in data:
         return "pdf"
     if _is_text(data):
         return _text(data, suffix)

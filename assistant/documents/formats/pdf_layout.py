@@ -43,7 +43,6 @@ _MOST_GAPS = 4
 """Wide gaps in a cell from which on it holds columns of its own: the grid is a frame."""
 _MOST_HEADINGS = 0.15
 """The share of a document's letters of which a size of headings may have."""
-_MAX_SAMPLES = 12
 
 
 _Area = tuple[int, int, int]
@@ -83,7 +82,7 @@ class _Places:
 class _Layout:
     def __init__(self, page: pypdfium2.PdfPage, text: PageText, *, tables: bool) -> None:
         self._text, self._raw = text, text.raw.raw
-        self._turn = self._read_turn()
+        self._turn = text.turn
         self._x, self._y = ctypes.c_double(), ctypes.c_double()
         self._sides = [ctypes.c_double() for _ in range(4)]
         self._matrix, self._name, self._flags = raw.FS_MATRIX(), ctypes.create_string_buffer(_LONGEST_NAME), ctypes.c_int()
@@ -91,13 +90,6 @@ class _Layout:
         if not tables or not self._read_around(page):
             self.lines = []
             self._add_lines(0, text.count)
-
-    def _read_turn(self) -> int:
-        """Quarters by which all sampled letters are turned with the clock."""
-        step = max(1, self._text.count // _MAX_SAMPLES)
-        angles = [raw.FPDFText_GetCharAngle(self._raw, index) for index in range(0, self._text.count, step)]
-        turns = Counter(round(angle / (math.pi / 2)) % 4 for angle in angles if angle >= 0)
-        return turns.most_common(1)[0][0] if turns else 0
 
     def _read_around(self, page: pypdfium2.PdfPage) -> bool:
         """Reads tables into their cells, the rest as lines. False where there is no table."""
