@@ -27,6 +27,7 @@ _MAGIC: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
     )
 )
 _SIGNED = "is a signed or encrypted message (.p7m). Open it in a mail program and send the text, or export it as PDF"
+_MAINFRAME = "text of a mainframe (EBCDIC). Save it as UTF-8 and send that"
 _ARCHIVE = "archive. Unpack it and send the files in it"
 _UNSUPPORTED: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
     (re.compile(pattern, re.DOTALL), what)
@@ -41,6 +42,10 @@ _UNSUPPORTED: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
         (rb"MSCF\0\0\0\0", f"is a cabinet {_ARCHIVE}"),
         (rb"(?=[^\0]{1,99}\0).{257}ustar", f"is a tar {_ARCHIVE}"),
         (rb"SQLite format 3\0", "is a SQLite database"),
+        (
+            rb"\x4c(?:\x6f\xa7\x94\x93|[\x4f\x5a][\xc4\x84][\xd6\x96][\xc3\x83]|[\xc8\x88][\xe3\xa3][\xd4\x94][\xd3\x93])",
+            f"is {_MAINFRAME}",
+        ),
         (
             rb"OggS\0|RIFF...[\0-\x1f\xff]AVI |\x1aE\xdf\xa3|FLV\x01|\0\0\x01[\xba\xb3]|\x30\x26\xb2\x75\x8e\x66\xcf\x11",
             "is a sound or a film",
