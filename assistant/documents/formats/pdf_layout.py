@@ -66,6 +66,8 @@ class PdfLine:
 @dataclass(slots=True)
 class _Table:
     cells: dict[tuple[int, int], list[str]] = field(default_factory=dict)
+    columns: dict[int, list[PdfLine]] = field(default_factory=dict)
+    """Of prose."""
     place: int = -1
     """Index of the line before which it stands."""
 
@@ -92,7 +94,7 @@ class _Layout:
             self._add_lines(0, text.count)
 
     def _read_around(self, page: pypdfium2.PdfPage) -> bool:
-        """Reads tables into their cells, the rest as lines. False where there is no table."""
+        """Reads tables into their cells, columns one after the other, the rest as lines. False where there is neither."""
         grids, areas = self._find(page)
         if not grids:
             return False
@@ -106,10 +108,16 @@ class _Layout:
                 self._add_lines(start, index - start)
             else:
                 done = tables.setdefault(here[0], _Table(place=len(self.lines)))
-                done.cells.setdefault(here[1:], []).append(" ".join(self._text.read(start, index - start).split()))
+                if grids[here[0]].flows:
+                    around, self.lines = self.lines, done.columns.setdefault(here[2], [])
+                    self._add_lines(start, index - start)
+                    self.lines = around
+                else:
+                    done.cells.setdefault(here[1:], []).append(" ".join(self._text.read(start, index - start).split()))
             start = index
         for number, done in sorted(tables.items(), key=lambda item: -item[1].place):
-            self.lines.insert(done.place, PdfLine(_compose(grids[number], done.cells), is_table=True))
+            made = [line for _, lines in sorted(done.columns.items()) for line in lines]
+            self.lines[done.place : done.place] = made or [PdfLine(_compose(grids[number], done.cells), is_table=True)]
         return True
 
     def _find(self, page: pypdfium2.PdfPage) -> tuple[list[Grid], list[_Area | None]]:
