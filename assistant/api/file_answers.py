@@ -15,7 +15,6 @@ _MARKS: Final[Mapping[bytes, str]] = {
 SHOWN: Final = ("image/png", "image/jpeg", "image/gif", "image/webp")
 """The kinds that a browser may show: pictures that hold nothing to run."""
 _NEVER_A_PAGE: Final = {
-    "content-disposition": "attachment",
     "content-security-policy": "default-src 'none'; sandbox",
     "x-content-type-options": "nosniff",
 }
@@ -32,11 +31,15 @@ def shown_as(data: bytes) -> str | None:
 def file_answer(name: str, data: bytes) -> Response:
     """A picture to be shown, anything else to be saved under its name."""
     kind = shown_as(data)
-    where = f"{'inline' if kind else 'attachment'}; filename*=UTF-8''{quote(name, safe='', errors='replace')}"
-    headers = {**_NEVER_A_PAGE, "content-disposition": where, "cache-control": "private, max-age=86400"}
+    headers = {**_named("inline" if kind else "attachment", name), "cache-control": "private, max-age=86400"}
     return Response(data, headers=headers, media_type=kind or "application/octet-stream")
 
 
-def saved_answer(data: bytes) -> Response:
-    """Bytes to be saved, whatever they are."""
-    return Response(data, headers=_NEVER_A_PAGE, media_type="application/octet-stream")
+def saved_answer(name: str, data: bytes) -> Response:
+    """Bytes to be saved under their name, whatever they are."""
+    return Response(data, headers=_named("attachment", name), media_type="application/octet-stream")
+
+
+def _named(disposition: str, name: str) -> dict[str, str]:
+    """RFC 6266 and 8187: a name in any script."""
+    return {**_NEVER_A_PAGE, "content-disposition": f"{disposition}; filename*=UTF-8''{quote(name, safe='', errors='replace')}"}

@@ -125,15 +125,16 @@ class FileEndpoints:
         "GET", _ONE + "/content", "Fetch a file", scope="files", responses={200: _BYTES, **errors(401, 404, 503)}, response_class=Response
     )
     async def content(self, request: Request, file_id: str) -> Response:
-        """The bytes as they were uploaded, to be saved: never shown as a page."""
-        path = await self.service.files.path(principal(request.scope).person, _known(file_id))
-        try:
-            data = None if path is None else await asyncio.to_thread(path.read_bytes)
-        except FileNotFoundError:  # it was deleted just now
-            data = None
-        if data is None:
+        """The bytes as they were uploaded, to be saved under their name: never shown as a page."""
+        owner = principal(request.scope).person
+        file = await self.service.files.get(owner, _known(file_id))
+        path = None if file is None else await self.service.files.path(owner, file_id)
+        if file is None or path is None:
             raise NoSuchFile(param="file_id")
-        return saved_answer(data)
+        try:
+            return saved_answer(file.name, await asyncio.to_thread(path.read_bytes))
+        except FileNotFoundError:  # it was deleted just now
+            raise NoSuchFile(param="file_id") from None
 
     @endpoint("DELETE", _ONE, "Delete a file", scope="files", responses=errors(401, 404, 503))
     async def delete(self, request: Request, file_id: str) -> FileDeleted:

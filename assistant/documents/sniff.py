@@ -27,6 +27,7 @@ _MAGIC: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
     )
 )
 _SIGNED = "is a signed or encrypted message (.p7m). Open it in a mail program and send the text, or export it as PDF"
+_MAINFRAME = "text of a mainframe (EBCDIC). Save it as UTF-8 and send that"
 _ARCHIVE = "archive. Unpack it and send the files in it"
 _UNSUPPORTED: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
     (re.compile(pattern, re.DOTALL), what)
@@ -41,6 +42,10 @@ _UNSUPPORTED: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
         (rb"MSCF\0\0\0\0", f"is a cabinet {_ARCHIVE}"),
         (rb"(?=[^\0]{1,99}\0).{257}ustar", f"is a tar {_ARCHIVE}"),
         (rb"SQLite format 3\0", "is a SQLite database"),
+        (
+            rb"\x4c(?:\x6f\xa7\x94\x93|[\x4f\x5a][\xc4\x84][\xd6\x96][\xc3\x83]|[\xc8\x88][\xe3\xa3][\xd4\x94][\xd3\x93])",
+            f"is {_MAINFRAME}",
+        ),
         (
             rb"OggS\0|RIFF...[\0-\x1f\xff]AVI |\x1aE\xdf\xa3|FLV\x01|\0\0\x01[\xba\xb3]|\x30\x26\xb2\x75\x8e\x66\xcf\x11",
             "is a sound or a film",
@@ -102,6 +107,8 @@ _IN_ZIP = (
     (re.compile(r"FixedDoc(?:ument)?Seq(?:uence)?\.fdseq|FixedDocSeq", re.IGNORECASE), "is an XPS document"),
     (re.compile(r"Contents/section0\.xml"), "is a Hangul document (.hwpx)"),
 )
+_PDF_OBJECT = re.compile(rb"(?:%[^\r\n]{0,200}\s{1,9})?\d{1,9} \d{1,5} obj\b")
+"""How a PDF begins that has lost its first line."""
 _HTML = re.compile(rb"(?:<\?xml[^>]*>|<!--.*?-->|\s)*<(?:!doctype\s+html|html[\s>]|head[\s>]|body[\s>])", re.IGNORECASE | re.DOTALL)
 _MAIL_FIELD = re.compile(
     rb"^(from|to|date|subject|received|return-path|message-id|mime-version|delivered-to|content-type)[ \t]*:[ \t]*(.{0,100})", re.I | re.M
@@ -140,6 +147,8 @@ def sniff(data: bytes, suffix: str) -> str:
             raise unsupported(what)
     start = data[:1024].find(b"%PDF-")
     if start == 0 or (start > 0 and b" obj" in data and b"stream" in data):  # text that mentions PDF has no objects
+        return "pdf"
+    if _PDF_OBJECT.match(data) and b"endobj" in data and b"trailer" in data:
         return "pdf"
     if _is_text(data):
         return _text(data, suffix)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from assistant.contracts.errors import UnsupportedFileType
 from tests.documents.making import ReadText
 
 
@@ -104,3 +105,11 @@ async def test_a_page_is_read_in_its_encoding(read: ReadText, declared: str, enc
 async def test_an_xml_page_is_read_in_the_encoding_of_its_declaration(read: ReadText) -> None:
     page = "<?xml version='1.0' encoding='windows-1251'?><html><body><p>Привет, это страница</p></body></html>"
     assert (await read("a.xhtml", page.encode("cp1251"))).text == "Привет, это страница"
+
+
+@pytest.mark.parametrize("encoding", ["cp037", "cp500", "cp273", "cp1140"])
+@pytest.mark.parametrize("begin", ["<html>", "<HTML>", "<!DOCTYPE html><html>", "<!doctype html>", "<?xml version='1.0'?><html>"])
+async def test_a_page_of_a_mainframe_is_named(read: ReadText, begin: str, encoding: str) -> None:
+    page = f"{begin}<body><p>Hello world</p></body></html>"
+    with pytest.raises(UnsupportedFileType, match=r"^a\.html is text of a mainframe \(EBCDIC\)"):
+        await read("a.html", page.encode(encoding))

@@ -10,7 +10,7 @@ from assistant.contracts.errors import FileTooLarge, UnreadableFile
 from assistant.documents.formats.pdf import name_pages
 from assistant.documents.reader import ChildReader
 from assistant.documents.settings import DocumentSettings
-from tests.documents.making import ReadText, Spool, limited, pdf, show
+from tests.documents.making import ReadText, Spool, limited, objects_pdf, pdf, show
 
 
 async def test_each_page_is_a_section_with_its_mark(read: ReadText) -> None:
@@ -75,6 +75,82 @@ async def test_links_notes_and_fields_are_read(read: ReadText) -> None:
 async def test_a_damaged_file_says_so(read: ReadText) -> None:
     with pytest.raises(UnreadableFile, match=r"^a\.pdf can't be read"):
         await read("a.pdf", pdf([show("Hello")])[:200])
+
+
+@pytest.mark.parametrize("begins", [b"", b"%\xe2\xe3\xcf\xd3\n", b"% lost\r\n"])
+async def test_a_file_that_lost_its_first_line_is_read(read: ReadText, begins: bytes) -> None:
+    result = await read("a.pdf", begins + pdf([show("Hello")]).removeprefix(b"%PDF-1.4\n"))
+    assert (result.format, result.text) == ("pdf", "## Page 1\n\nHello")
+
+
+@pytest.mark.parametrize("text", ["1 0 obj is how it begins", "% a comment\n1 0 obj\n<<>>\nendobj", "The trailer says: 1 0 obj endobj"])
+async def test_text_about_objects_is_text(read: ReadText, text: str) -> None:
+    result = await read("a.txt", text.encode())
+    assert (result.format, result.text) == ("text", text)
+
+
+TURNS = ["1 0 0 1 0 0", "0 1 -1 0 792 0", "-1 0 0 -1 612 792", "0 -1 1 0 0 612"]
+
+
+@pytest.mark.parametrize("matrix", TURNS)
+@pytest.mark.parametrize("turn", [0, 90, 180, 270])
+async def test_lines_are_read_in_order_however_the_page_is_turned(read: ReadText, matrix: str, turn: int) -> None:
+    lines = "".join(f"({line} line here) Tj 0 -14 Td " for line in ("First", "Second", "Third"))
+    result = await read("a.pdf", pdf([f"q {matrix} cm BT /F1 12 Tf 72 500 Td {lines}ET Q"], f"/Rotate {turn}"))
+    assert result.text == "## Page 1\n\nFirst line here\nSecond line here\nThird line here"
+
+
+async def test_a_page_that_is_shown_as_a_picture_keeps_its_turn(read: ReadText) -> None:
+    drawn = "72 500 300 20 re f BT /F1 12 Tf 72 600 Td <000001> Tj ET"
+    (picture,) = (await read("a.pdf", pdf([drawn], "/Rotate 90"))).pictures
+    assert picture.width > picture.height
+
+
+def drawing(kind: str, words: str = "Signed by Ann Lee", flags: int = 4, catalog: str = "") -> bytes:
+    """A page with an annotation whose words are in its appearance."""
+    form = f"q BT /F1 12 Tf 5 5 Td ({words}) Tj ET Q"
+    return objects_pdf(
+        f"<</Type/Catalog/Pages 2 0 R{catalog}>>",
+        "<</Type/Pages/Count 1/Kids[3 0 R]>>",
+        "<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Resources<</Font<</F1 5 0 R>>>>/Contents 4 0 R/Annots[7 0 R]>>",
+        "<</Length 38>>stream\nBT /F1 12 Tf 72 720 Td (The body) Tj ET\nendstream",
+        "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+        f"<</Type/XObject/Subtype/Form/BBox[0 0 200 30]/Resources<</Font<</F1 5 0 R>>>>/Length {len(form)}>>stream\n{form}\nendstream",
+        f"<</Type/Annot{kind}/Rect[100 100 300 130]/F {flags}/AP<</N 6 0 R>>>>",
+    )
+
+
+FORM = "/AcroForm<</Fields[7 0 R]>>"
+
+
+@pytest.mark.parametrize(
+    ("kind", "catalog"),
+    [
+        ("/Subtype/Stamp", ""),
+        ("/Subtype/Stamp/Name/Approved", FORM),
+        ("/Subtype/FreeText/DA(/F1 12 Tf)", ""),
+        ("/Subtype/Watermark", ""),
+        ("/Subtype/Widget/FT/Sig/T(s)", FORM),
+        ("/Subtype/Widget/FT/Sig/T(s)/V<</Type/Sig>>", FORM),
+        ("/Subtype/Widget/FT/Tx/T(a)", ""),
+    ],
+)
+async def test_what_stamps_and_signatures_say_is_read(read: ReadText, kind: str, catalog: str) -> None:
+    text = (await read("a.pdf", drawing(kind, catalog=catalog))).text
+    assert text == "## Page 1\n\nThe body\n\n- Stamps, signatures and text boxes: Signed by Ann Lee"
+
+
+@pytest.mark.parametrize(
+    ("kind", "flags", "shown"),
+    [
+        ("/Subtype/Stamp", 2, ""),  # hidden
+        ("/Subtype/FreeText/Contents(Check this)", 4, "\n\n- Note: Check this"),
+        ("/Subtype/Highlight", 4, ""),
+        ("/Subtype/Widget/FT/Tx/T(city)/V(Bonn)", 4, "\n\n- Field city: Bonn"),
+    ],
+)
+async def test_what_other_annotations_draw_is_not_said_twice(read: ReadText, kind: str, flags: int, shown: str) -> None:
+    assert (await read("a.pdf", drawing(kind, flags=flags, catalog=FORM))).text == f"## Page 1\n\nThe body{shown}"
 
 
 def test_page_numbers_are_named_in_runs() -> None:

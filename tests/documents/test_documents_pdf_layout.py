@@ -221,3 +221,61 @@ async def test_the_scale_of_the_page_counts_for_the_size(read: ReadText) -> None
     head = "BT /F1 1 Tf 20 0 0 20 60 740 Tm (Scaled up) Tj ET\n"
     body = "".join(f"BT /F1 1 Tf 9 0 0 9 60 {700 - 12 * row} Tm ({PROSE}) Tj ET\n" for row in range(9))
     assert "### Scaled up" in (await read("a.pdf", page(head + body))).text
+
+
+FOX = [
+    "The fox went down the long hill to the river, where",
+    "it drank, and lay in the shade of an old willow tree",
+    "until the heat of the day was over. Then it rose and",
+    "went on along the bank, past the mill and the bridge",
+    "of stone, to the village in which nobody was awake.",
+    "It came home late.",
+]
+CROW = [
+    "A crow had seen it from far above and told all others",
+    "that something red was moving among the reeds again",
+    "and that they had better watch it. They sat down on a",
+    "roof beside the bridge, and waited there in a long row",
+    "for whatever was to come, but nothing came at all, so",
+    "that they left.",
+]
+
+
+def side_by_side(*columns: list[str], width: float = 260, by_rows: bool = True) -> str:
+    places = [(60 + width * number, 680 - 12 * row, text) for number, lines in enumerate(columns) for row, text in enumerate(lines)]
+    return words(sorted(places, key=lambda place: (-place[1], place[0])) if by_rows else places, 9)
+
+
+@pytest.mark.parametrize("by_rows", [True, False])
+@pytest.mark.parametrize("matrix", ["1 0 0 1 0 0", "0 1 -1 0 800 0"])
+async def test_columns_of_prose_are_read_one_after_the_other(read: ReadText, by_rows: bool, matrix: str) -> None:
+    around = words([(60, 740, "Some words that go across both of the columns of the page from the left one to the right one")], 9)
+    below = words([(60, 560, "What stands below them")], 9)
+    text = (await read("a.pdf", page(f"q {matrix} cm {around}{side_by_side(FOX, CROW, by_rows=by_rows)}{below} Q"))).text
+    lines = [line for line in text.split("\n") if line]
+    assert lines[2:] == [*FOX, *CROW, "What stands below them"]
+
+
+async def test_three_columns_of_prose_are_read_one_after_the_other(read: ReadText) -> None:
+    shorter = [[line[:30].rsplit(" ", 1)[0] if len(line) > 30 else line for line in lines] for lines in (FOX, CROW, FOX)]
+    filled = [[f"{line} {'x' * (29 - len(line))}" if len(line) < 29 else line for line in lines] for lines in shorter]
+    text = (await read("a.pdf", page(side_by_side(*filled, width=170)))).text
+    assert [line for line in text.split("\n") if line][1:] == [line for lines in filled for line in lines]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [("What is it made of, and where?", "Of oak, in a small workshop by the sea"), ("How long does it last?", "For years")] * 4,
+        [("Delivered by the end of the month", "Paid on the first day of the one after it"), ("Returned", "Within a week")] * 4,
+        [(f"Label {row}:", "a longer value that belongs to this label and to no other") for row in range(8)],
+        [("The fox went down the long hill to", "A crow had seen it from far above")] * 3,
+        [(f"Room {n} on the first floor, by the stairs", f"booked by Ann for Monday at {n}") for n in range(101, 110)],
+        [(f"invoice number {n} of the second quarter", f"Paid by Bob Lee in March, file {n}") for n in range(101, 110)],
+        [(f"Did you listen to any soothing music, {part}?", "yes no what?____________________") for part in ("at 8", "at 9", "no", "so")]
+        * 2,
+    ],
+)
+async def test_rows_that_belong_together_stay_together(read: ReadText, rows: list[tuple[str, str]]) -> None:
+    text = (await read("a.pdf", page(side_by_side(*map(list, zip(*rows, strict=True)))))).text
+    assert all(f"{left} {right}" in text for left, right in rows)

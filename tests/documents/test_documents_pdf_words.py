@@ -4,8 +4,78 @@ from collections.abc import Sequence
 
 import pytest
 
-from assistant.documents.formats.pdf_text import join_lines
-from tests.documents.making import ReadText, objects_pdf
+from assistant.documents.formats.pdf_text import are_torn, join_lines
+from tests.documents.making import ReadText, objects_pdf, pdf
+
+
+def unmapped(known: str, unknown: int) -> bytes:
+    """A page with words in Helvetica, and letters of a font that doesn't say which characters they are."""
+    content = f"BT /F1 12 Tf 72 720 Td ({known}) Tj ET BT /F2 12 Tf 72 600 Td <{''.join(f'{code:04x}' for code in range(60, 60 + unknown))}> Tj ET"
+    system = "/CIDSystemInfo<</Registry(Adobe)/Ordering(Identity)/Supplement 0>>"
+    return objects_pdf(
+        "<</Type/Catalog/Pages 2 0 R>>",
+        "<</Type/Pages/Count 1/Kids[3 0 R]>>",
+        "<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Resources<</Font<</F1 5 0 R/F2 6 0 R>>>>/Contents 4 0 R>>",
+        f"<</Length {len(content)}>>stream\n{content}\nendstream",
+        "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+        "<</Type/Font/Subtype/Type0/BaseFont/X/Encoding/Identity-H/DescendantFonts[7 0 R]>>",
+        f"<</Type/Font/Subtype/CIDFontType2/BaseFont/X{system}/DW 600/FontDescriptor 8 0 R>>",
+        "<</Type/FontDescriptor/FontName/X/Flags 4/FontBBox[0 -200 600 800]/Ascent 800/Descent -200/ItalicAngle 0/CapHeight 700/StemV 80>>",
+    )
+
+
+@pytest.mark.parametrize(("known", "unknown"), [("", 1), ("", 40), ("Known words", 9), ("Known words " * 6, 60)])
+async def test_a_page_whose_letters_are_unknown_says_so_and_is_shown(read: ReadText, known: str, unknown: int) -> None:
+    result = await read("a.pdf", unmapped(known, unknown))
+    assert known.strip() in result.text
+    assert "The characters of this page may be wrong or missing" in result.text
+    assert "[Picture 1: page 1]" in result.text
+    assert [picture.label for picture in result.pictures] == ["page 1"]
+
+
+@pytest.mark.parametrize(("known", "unknown"), [("Known words " * 12, 1), ("Known words " * 12, 9), ("Known", 0)])
+async def test_a_few_unknown_signs_are_no_reason_to_doubt_a_page(read: ReadText, known: str, unknown: int) -> None:
+    result = await read("a.pdf", unmapped(known, unknown))
+    assert "may be wrong" not in result.text
+    assert result.pictures == ()
+
+
+WORDS = "Ocean Plaza holds the meetings of Container Lines Limited on each Friday at noon."
+
+
+def torn(space: float) -> bytes:
+    """Words that are set `space` apart, letter by letter, except for their last ones: as programs that read scans place them."""
+    lines = (
+        f"1 0 0 1 40 {720 - 20 * row} Tm " + "".join(f"{space} Tc ({word[:-1]}) Tj 0 Tc ({word[-1]} ) Tj " for word in WORDS.split())
+        for row in range(5)
+    )
+    return pdf([f"BT /F1 7 Tf {''.join(lines)}ET"])
+
+
+@pytest.mark.parametrize("space", [0, 0.5, 1.5, 2.5])
+async def test_letters_that_stand_apart_from_their_words_are_joined(read: ReadText, space: float) -> None:
+    assert (await read("a.pdf", torn(space))).text.split() == ["##", "Page", "1", *WORDS.split() * 5]
+
+
+@pytest.mark.parametrize(
+    ("words", "are"),
+    [
+        ("Singapor e an d Beijin g " * 10, True),
+        ("N O TI C E O F P U B L I C H E A RI N G \r\n" * 5, True),
+        ("Th e Metropoli s Towe r\r\n" * 10, True),
+        ("Singapor e an d Beijin g", False),  # too few to tell
+        ("I have a cat and e is a number, y another. " * 9, False),
+        ("А я в доме и у окна с котом к вам о том. " * 9, False),
+        ("W domu i w ogrodzie z kotem o nim k v s u. " * 9, False),
+        ("A, B, C = 0.00, 0.05, 0.10 " * 9, False),
+        ("w\r\nw\r\nw\r\n" * 20, False),
+        ("中 文 字 符 在 这 里 " * 9, False),
+        ("John F Kennedy wrote to Harry S Truman about the whole of the matter that they had before them again and again. " * 3, False),
+        ("", False),
+    ],
+)
+def test_torn_words_are_known(words: str, are: bool) -> None:
+    assert are_torn(words) is are
 
 
 def glyphs(letters: Sequence[str]) -> bytes:

@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 import httpx2
 import openai
@@ -114,11 +115,20 @@ async def test_another_owners_file_is_not_there(rig: Rig, tmp_path: Path) -> Non
     assert (await rig.api.chat([{"type": "file", "file": {"file_id": made["id"]}}])).status_code == 404
 
 
+@pytest.mark.parametrize("name", ["보고서.txt", "Größe 1.csv", "costs.txt", "it's “it”; a=b.txt", "100%.txt", "😀.txt", "a" * 200 + ".txt"])
+async def test_a_file_is_fetched_under_its_name(rig: Rig, name: str) -> None:
+    made = (await rig.upload(name)).json()
+    where = (await rig.api.client.get(f"{PATH}/{made['id']}/content")).headers["content-disposition"]
+    kind, _, given = where.partition("; filename*=UTF-8''")
+    assert (kind, unquote(given), made["filename"]) == ("attachment", name, name)
+    assert not set(given) & set(" \"';,")
+
+
 async def test_what_was_uploaded_is_never_a_page(rig: Rig) -> None:
     made = (await rig.upload("page.html", b"<html><script>alert(1)</script>Hello</html>")).json()
     response = await rig.api.client.get(f"{PATH}/{made['id']}/content")
     assert response.headers["content-type"] == "application/octet-stream"
-    assert response.headers["content-disposition"] == "attachment"
+    assert response.headers["content-disposition"] == "attachment; filename*=UTF-8''page.html"
     assert response.headers["x-content-type-options"] == "nosniff"
     assert "sandbox" in response.headers["content-security-policy"]
 

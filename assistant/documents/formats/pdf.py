@@ -20,11 +20,16 @@ from assistant.contracts.documents import ReadDocument
 from assistant.documents.formats.images import encode_page
 from assistant.documents.formats.markdown import DocumentBuilder, clean, count, shorten
 from assistant.documents.formats.pdf_layout import PdfLine, read_lines, to_texts
-from assistant.documents.formats.pdf_text import RIGHT_TO_LEFT, PageText, join_lines
+from assistant.documents.formats.pdf_stamps import draws_words, read_drawn
+from assistant.documents.formats.pdf_text import RIGHT_TO_LEFT, PageText, are_torn, join_lines, read_turn
 from assistant.documents.formats.pictures import DocumentPictures, EncodedPicture
 from assistant.documents.protocol import IllustratedDocument, ReadLimits, damaged, encrypted, too_large
 
 _BLANK = "(This page holds no text. It may be a picture, such as a scan.)"
+_UNSURE = "(The characters of this page may be wrong or missing: its fonts don't say which they are.)"
+_UNSURE_SHARE = 0.2
+"""The share of letters without a known character from which on a page is shown as a picture, too."""
+_HEADER = b"%PDF-1.4\n"
 _FEW_WORDS = 15
 """A page with fewer is shown as a picture where an image covers a part of it."""
 _LEAST_SHARE = 0.25
@@ -62,6 +67,8 @@ _DAMAGED = _PdfPage([], "(This page is damaged.)")
 
 def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument | IllustratedDocument:
     """The pages up to the limit. Falls back to pypdf where pdfium fails."""
+    if b"%PDF-" not in data[:1024]:
+        data = _HEADER + data  # without one, pdfium reads nothing
     try:
         document = pypdfium2.PdfDocument(data)
     except pypdfium2.PdfiumError:
@@ -80,7 +87,8 @@ def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument | Illustrat
     texts = to_texts([page.lines for page in pages])
     if doubtful := [index for index, page in enumerate(pages) if page.doubtful]:
         for index, text in _read_pages_by_pypdf(data, doubtful).items():
-            texts[index] = text
+            if not (are_torn(text) and are_torn(texts[index])):
+                texts[index] = text
     pictures = DocumentPictures(limits)
     marks = {
         number: pictures.page(f"page {number}", partial(_render, document, number - 1, limits))
@@ -137,23 +145,38 @@ def _read_page(document: pypdfium2.PdfDocument, index: int, *, tables: bool) -> 
         page = document[index]
     except pypdfium2.PdfiumError:
         return _DAMAGED
+    shown = page.get_rotation()
     try:
-        text = page.get_textpage()
+        text = _open_text(page)
         characters = PageText(text)
         words = characters.words
-        annotations = _read_annotations(document, page, text)
+        annotations = _read_annotations(document, page, index, text)
+        unsure = characters.unmapped >= _UNSURE_SHARE
         # Some programs map a whole right-to-left word to one glyph without a letter, which pdfium reads backwards.
-        doubtful = bool(RIGHT_TO_LEFT.search(words)) and (
-            characters.doubtful or any(raw.FPDFText_HasUnicodeMapError(text, index) == 1 for index in range(characters.count))
+        doubtful = are_torn(words) or (
+            bool(RIGHT_TO_LEFT.search(words))
+            and (characters.doubtful or any(raw.FPDFText_HasUnicodeMapError(text, index) == 1 for index in range(characters.count)))
         )
-        drawn = _is_drawn(page, words)
+        drawn = unsure or _is_drawn(page, words)
         lines = read_lines(page, characters, tables=tables)
         text.close()
     except pypdfium2.PdfiumError:
         return _DAMAGED
     finally:
+        page.set_rotation(shown)
         page.close()
-    return _PdfPage(lines, annotations, len(words), doubtful, drawn)
+    return _PdfPage(lines, "\n\n".join(filter(None, (_UNSURE * unsure, annotations))), len(words), doubtful, drawn)
+
+
+def _open_text(page: pypdfium2.PdfPage) -> pypdfium2.PdfTextPage:
+    """The text of a page with its letters upright: where they are shown lying on their side, pdfium reads the lines from last to first."""
+    text = page.get_textpage()
+    upright = -90 * read_turn(text.raw, text.count_chars()) % 360
+    if upright == page.get_rotation():
+        return text
+    text.close()
+    page.set_rotation(upright)
+    return page.get_textpage()
 
 
 def _is_drawn(page: pypdfium2.PdfPage, words: str) -> bool:
@@ -244,11 +267,12 @@ def _import_pypdf() -> Any:
     return pypdf
 
 
-def _read_annotations(document: pypdfium2.PdfDocument, page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage) -> str:
-    """The page's links, notes and filled-in fields as a Markdown list."""
+def _read_annotations(document: pypdfium2.PdfDocument, page: pypdfium2.PdfPage, index: int, text: pypdfium2.PdfTextPage) -> str:
+    """The page's links, notes, filled-in fields, and what its stamps and signatures say, as a Markdown list."""
     lines: list[str] = []
-    for index in range(min(raw.FPDFPage_GetAnnotCount(page), _MAX_ANNOTATIONS)):
-        note = raw.FPDFPage_GetAnnot(page, index)
+    stamps: set[int] = set()
+    for number in range(min(raw.FPDFPage_GetAnnotCount(page), _MAX_ANNOTATIONS)):
+        note = raw.FPDFPage_GetAnnot(page, number)
         if not note:
             continue
         try:
@@ -259,10 +283,14 @@ def _read_annotations(document: pypdfium2.PdfDocument, page: pypdfium2.PdfPage, 
                 line = _read_field(document, note)
             else:
                 line = "" if kind == raw.FPDF_ANNOT_POPUP else _read_note(note)
+            if not line and draws_words(document.formenv, note, kind):
+                stamps.add(number)
         finally:
             raw.FPDFPage_CloseAnnot(note)
         if line and line not in lines:
             lines.append(line)
+    if stamps and (words := read_drawn(document, index, stamps)):
+        lines.append(f"- Stamps, signatures and text boxes: {words}")
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""Tables without rules on PDF pages: rows of short texts whose columns align, with gaps between them."""
+"""Columns without rules on PDF pages: tables of short texts that align, with gaps between them, and prose that was drawn row by row."""
 
 # pyright: basic
 # (pypdfium2's raw binding is generated from C and has no types.)
@@ -31,6 +31,8 @@ _RAGGED, _MANY_LINES = 0.65, 20
 """The share that nearly all lines of ragged prose fill, and how many lines tell so: most rows of tables are fewer or shorter."""
 _MOST_BETWEEN = 3
 """Rows of one text that follow each other within a table."""
+_PROSE_ROWS, _GO_ON = 5, 0.4
+"""Rows across columns of prose, at least, and the share of lines that continue a sentence: rows of a table begin one."""
 _ROW_DISTANCE = 4.5
 """Heights of a row within which the next one follows."""
 
@@ -46,6 +48,8 @@ class _Chunk:
     length: int
     space: float = 0.0
     """The widest gap that is still one between words."""
+    goes_on: bool = False
+    """Whether it begins with a small letter, as most lines of prose do."""
 
     def measure(self) -> None:
         self.space = min(max(4.0, 2.2 * (self.right - self.left) / self.length), 14.0)
@@ -55,10 +59,12 @@ _Row = list[_Chunk]
 
 
 def find_columns(text: PageText, turn: int) -> list[Grid]:
-    """The grids around rows of three texts or more that stand in columns."""
-    if not _may_hold_table(text, turn):
+    """The grids around rows of three texts or more that stand in columns, and around columns of prose that were drawn row by row."""
+    may_hold_table, may_hold_prose = _looks(text, turn)
+    if not (may_hold_table or may_hold_prose):
         return []
-    return [grid for block in _blocks(_rows(_chunks(text, turn))) for grid in _to_grids(block)]
+    blocks = list(_blocks(_rows(_chunks(text, turn))))
+    return [grid for block in blocks for grid in _to_grids(block) or (_to_prose(block) if may_hold_prose else [])]
 
 
 def _to_grids(block: list[_Row]) -> list[Grid]:
@@ -75,18 +81,20 @@ def _to_grids(block: list[_Row]) -> list[Grid]:
     return [grid for part in parts if len(parts) > 1 and (grid := _to_grid(part)) is not None]
 
 
-def _may_hold_table(text: PageText, turn: int) -> bool:
-    """Whether enough rows hold several texts with gaps, by the rectangles that pdfium has at hand."""
+def _looks(text: PageText, turn: int) -> tuple[bool, bool]:
+    """Whether enough rows hold several texts with gaps, and whether such texts follow each other, by the rectangles that pdfium has at hand."""
     count = raw.FPDFText_CountRects(text.raw.raw, 0, -1)
     if not _LEAST_ROWS * _MIN_COLUMNS <= count <= _MAX_RECTANGLES:
-        return False
+        return False, False
     left, top, right, bottom = (ctypes.c_double() for _ in range(4))
     chunks: list[_Chunk] = []
     for index in range(count):
         raw.FPDFText_GetRect(text.raw.raw, index, left, top, right, bottom)
         low, base, high, upper = turned_box(left.value, bottom.value, right.value, top.value, turn)
         chunks.append(_Chunk(low, high, base, upper, 1))
-    return sum(1 for row in _rows(chunks) if _gaps(row) >= _MIN_COLUMNS - 1) >= _LEAST_ROWS
+    table = sum(1 for row in _rows(chunks) if _gaps(row) >= _MIN_COLUMNS - 1) >= _LEAST_ROWS
+    beside = sum(1 for one, other in pairwise(chunks) if abs(one.base - other.base) < _NEAR and other.left - one.right >= _WIDE_GAP)
+    return table, beside >= _PROSE_ROWS
 
 
 def _gaps(row: _Row) -> int:
@@ -110,7 +118,7 @@ def _chunks(text: PageText, turn: int) -> Iterator[_Chunk]:
             continue
         if now is not None:
             yield now
-        now = _Chunk(left, right, base, upper, 1)
+        now = _Chunk(left, right, base, upper, 1, goes_on=chr(raw.FPDFText_GetUnicode(page, index)).islower())
         now.measure()
     if now is not None:
         yield now
@@ -176,6 +184,25 @@ def _to_grid(block: list[_Row]) -> Grid | None:
     return Grid(borders, [*tops, -(min(chunk.base for chunk in block[-1]) - 4.0)], {})
 
 
+def _to_prose(block: list[_Row]) -> list[Grid]:
+    """One row around columns that lines of prose fill; none where there are no such columns."""
+    across = [row for row in block if len(row) > 1]
+    spans = _spans([chunk for row in block for chunk in row])
+    if len(across) < _PROSE_ROWS or not 1 < len(spans) <= _MAX_COLUMNS:
+        return []
+    columns = [[chunk for row in block for chunk in row if low <= chunk.left <= high] for low, high in spans]
+    if not all(map(_goes_on, columns, spans)):
+        return []
+    middles = [(one[1] + other[0]) / 2 for one, other in pairwise(spans)]
+    top, base = max(chunk.top for chunk in block[0]), min(chunk.base for chunk in block[-1])
+    return [Grid([spans[0][0] - 1.0, *middles, spans[-1][1] + 1.0], [-(top + 1.0), -(base - 4.0)], {})]
+
+
+def _goes_on(column: list[_Chunk], span: tuple[float, float]) -> bool:
+    begun_low = sum(chunk.goes_on for chunk in column)
+    return begun_low >= _GO_ON * len(column) and _aligned(column) and _is_filled(_shares(column, *span))
+
+
 def _spans(chunks: list[_Chunk]) -> list[tuple[float, float]]:
     """Where columns reach from and to: the chunks of all rows laid over each other."""
     spans: list[tuple[float, float]] = []
@@ -199,10 +226,16 @@ def _aligned(column: list[_Chunk]) -> bool:
 
 def _is_prose(columns: list[list[_Chunk]], spans: list[tuple[float, float]]) -> bool:
     """Whether two columns or more are filled from edge to edge by most of their lines, and wide; or all nearly so by many lines."""
-    filled = ragged = 0
-    for column, (low, high) in zip(columns, spans, strict=True):
-        if high - low > 90 and fmean(chunk.length for chunk in column) > 15:
-            shares = sorted((chunk.right - chunk.left) / (high - low) for chunk in column)
-            filled += shares[int(0.4 * len(shares))] >= _FULL
-            ragged += len(shares) >= _MANY_LINES and shares[len(shares) // 8] >= _RAGGED
-    return filled >= 2 or ragged == len(columns)
+    shares = [_shares(column, *span) for column, span in zip(columns, spans, strict=True)]
+    ragged = (len(found) >= _MANY_LINES and found[len(found) // 8] >= _RAGGED for found in shares)
+    return sum(map(_is_filled, shares)) >= 2 or all(ragged)
+
+
+def _shares(column: list[_Chunk], low: float, high: float) -> list[float]:
+    """How much of a wide column each of its lines fills, the shortest first; none where it is narrow or its texts are short."""
+    wide = high - low > 90 and fmean(chunk.length for chunk in column) > 15
+    return sorted((chunk.right - chunk.left) / (high - low) for chunk in column) if wide else []
+
+
+def _is_filled(shares: list[float]) -> bool:
+    return bool(shares) and shares[int(0.4 * len(shares))] >= _FULL

@@ -50,6 +50,11 @@ class Grid:
     merged: dict[tuple[int, int], tuple[int, int]]
     """Row and column of each cell that belongs to another, and that other."""
 
+    @property
+    def flows(self) -> bool:
+        """Whether it has a single row: columns of prose, which are read one after the other."""
+        return len(self.rows) == 2
+
     def cell(self, x: float, y: float) -> tuple[int, int] | None:
         """Row and column of the cell at a point; None outside."""
         columns, rows = self.columns, self.rows

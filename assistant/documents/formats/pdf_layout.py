@@ -43,7 +43,6 @@ _MOST_GAPS = 4
 """Wide gaps in a cell from which on it holds columns of its own: the grid is a frame."""
 _MOST_HEADINGS = 0.15
 """The share of a document's letters of which a size of headings may have."""
-_MAX_SAMPLES = 12
 
 
 _Area = tuple[int, int, int]
@@ -67,6 +66,8 @@ class PdfLine:
 @dataclass(slots=True)
 class _Table:
     cells: dict[tuple[int, int], list[str]] = field(default_factory=dict)
+    columns: dict[int, list[PdfLine]] = field(default_factory=dict)
+    """Of prose."""
     place: int = -1
     """Index of the line before which it stands."""
 
@@ -83,7 +84,7 @@ class _Places:
 class _Layout:
     def __init__(self, page: pypdfium2.PdfPage, text: PageText, *, tables: bool) -> None:
         self._text, self._raw = text, text.raw.raw
-        self._turn = self._read_turn()
+        self._turn = text.turn
         self._x, self._y = ctypes.c_double(), ctypes.c_double()
         self._sides = [ctypes.c_double() for _ in range(4)]
         self._matrix, self._name, self._flags = raw.FS_MATRIX(), ctypes.create_string_buffer(_LONGEST_NAME), ctypes.c_int()
@@ -92,15 +93,8 @@ class _Layout:
             self.lines = []
             self._add_lines(0, text.count)
 
-    def _read_turn(self) -> int:
-        """Quarters by which all sampled letters are turned with the clock."""
-        step = max(1, self._text.count // _MAX_SAMPLES)
-        angles = [raw.FPDFText_GetCharAngle(self._raw, index) for index in range(0, self._text.count, step)]
-        turns = Counter(round(angle / (math.pi / 2)) % 4 for angle in angles if angle >= 0)
-        return turns.most_common(1)[0][0] if turns else 0
-
     def _read_around(self, page: pypdfium2.PdfPage) -> bool:
-        """Reads tables into their cells, the rest as lines. False where there is no table."""
+        """Reads tables into their cells, columns one after the other, the rest as lines. False where there is neither."""
         grids, areas = self._find(page)
         if not grids:
             return False
@@ -114,10 +108,16 @@ class _Layout:
                 self._add_lines(start, index - start)
             else:
                 done = tables.setdefault(here[0], _Table(place=len(self.lines)))
-                done.cells.setdefault(here[1:], []).append(" ".join(self._text.read(start, index - start).split()))
+                if grids[here[0]].flows:
+                    around, self.lines = self.lines, done.columns.setdefault(here[2], [])
+                    self._add_lines(start, index - start)
+                    self.lines = around
+                else:
+                    done.cells.setdefault(here[1:], []).append(" ".join(self._text.read(start, index - start).split()))
             start = index
         for number, done in sorted(tables.items(), key=lambda item: -item[1].place):
-            self.lines.insert(done.place, PdfLine(_compose(grids[number], done.cells), is_table=True))
+            made = [line for _, lines in sorted(done.columns.items()) for line in lines]
+            self.lines[done.place : done.place] = made or [PdfLine(_compose(grids[number], done.cells), is_table=True)]
         return True
 
     def _find(self, page: pypdfium2.PdfPage) -> tuple[list[Grid], list[_Area | None]]:

@@ -4,9 +4,11 @@
 # (pypdfium2's raw binding is generated from C and has no types.)
 
 import ctypes
+import math
 import re
 import unicodedata
 from array import array
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 
@@ -29,7 +31,27 @@ _LONGEST_TOKEN = 300
 _SUSPENDED = re.compile(r"(?:und|oder|bzw|sowie)\b|(?:and|or|et|ou|en|of)\s+(?:\w+\s+)?\w+-\w")
 """What follows a hyphen that stands for the end of a later word: "short- and long-term", "Vor- und Nachteile"."""
 _MIN_HALF = 3
+_SAMPLES = 100
+_MAX_ANGLES = 12
+_LETTER_ALONE = re.compile(r"(?<=[^\W\d_] )[^\W\d_](?= +[^\W\d_]| *[\r\n]| *$)")
+_USUAL_ALONE = frozenset("aeiouykvwszаеиоуявкс")
+"""Words of one letter in the languages of Europe."""
+_TORN, _LEAST_WORDS = 0.05, 30
 _Letters = tuple["array[int] | array[float]", ...]
+
+
+def read_turn(page: object, count: int) -> int:
+    """Quarters by which most sampled letters of a text page of so many characters are turned with the clock, as the page is drawn."""
+    angles = [raw.FPDFText_GetCharAngle(page, index) for index in range(0, count, max(1, count // _MAX_ANGLES))]
+    turns = Counter(round(angle / (math.pi / 2)) % 4 for angle in angles if angle >= 0)
+    return turns.most_common(1)[0][0] if turns else 0
+
+
+def are_torn(words: str) -> bool:
+    """Whether letters stand apart from the words that they belong to: "Singapor e"."""
+    number = len(words.split())
+    alone = sum(1 for letter in _LETTER_ALONE.findall(words) if letter.lower() not in _USUAL_ALONE and letter.lower() != letter.upper())
+    return number >= _LEAST_WORDS and alone >= _TORN * number
 
 
 class PageText:
@@ -46,6 +68,14 @@ class PageText:
         if RIGHT_TO_LEFT.search(words):
             self._order_ligatures()
         self.words = self._fix(words, 0, self.count)
+        self.turn = read_turn(text.raw, self.count)
+
+    @property
+    def unmapped(self) -> float:
+        """The share of sampled letters of which their font doesn't say which characters they are."""
+        places = range(0, self.count, max(1, self.count // _SAMPLES))
+        letters = [index for index in places if raw.FPDFText_IsGenerated(self.raw, index) != 1]
+        return sum(raw.FPDFText_HasUnicodeMapError(self.raw, index) == 1 for index in letters) / max(1, len(letters))
 
     def read(self, start: int, count: int) -> str:
         """The words of a range of characters."""
