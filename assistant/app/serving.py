@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from assistant.api.server.bind import bind, check_exposure
 from assistant.api.server.serve import serve as serve_api
 from assistant.api.settings import ApiSettings
+from assistant.app.malloc import keep_heap_small
 from assistant.app.runtime import FOR_TURNS, Runtime, open_runtime
 from assistant.app.server_file import announced
 from assistant.app.services import Services
@@ -37,6 +38,7 @@ async def serve(
     grace = loaded.config.shutdown.grace
     with _bound(settings) as sockets:
         _raise_file_limit()
+        keep_heap_small()
         async with open_runtime(loaded, chat_only=chat_only, read=read) as (runtime, app):
             await runtime.start()
             _tune_interpreter()

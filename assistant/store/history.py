@@ -26,7 +26,8 @@ BATCH: Final = 8
 _CATCH_UP: Final = 24
 _REST: Final = 4.0
 """The pass rests this many times as long as a batch took."""
-_MOST_NOTED: Final = 10_000
+MOST_NOTED: Final = 4_000
+"""Sessions to remember by name; where more wait, a look at the whole store finds them."""
 _MOST_BEFORE_SEARCH: Final = 50
 """Batches."""
 _MARGIN: Final = 600_000_000
@@ -63,11 +64,14 @@ def owner_moved(connection: Transaction, old: str, owner: str) -> None:
 class HistoryIndex:
     """Indexes messages. `touch` costs nothing; `start` begins the pass over what an older store holds; `close` ends it."""
 
-    def __init__(self, database: Database, *, clock: Clock = utc_now, quiet: float = QUIET_SECONDS) -> None:
+    def __init__(self, database: Database, *, clock: Clock = utc_now, quiet: float = QUIET_SECONDS, most: int = MOST_NOTED) -> None:
         self._database = database
         self._clock = clock
         self._quiet = quiet
+        self._most = most
         self._noted: set[int] = set()
+        self._more = False
+        """Whether others than those noted wait, too."""
         self._timer: asyncio.TimerHandle | None = None
         self._last = self._first = 0.0
         self._task: asyncio.Task[None] | None = None
@@ -79,7 +83,10 @@ class HistoryIndex:
         """A session, by its row, has new messages; 0: none has."""
         if not session:
             return
-        self._noted.add(session)
+        if len(self._noted) < self._most:
+            self._noted.add(session)
+        else:
+            self._more = True
         self._last = asyncio.get_running_loop().time()
         if self._timer is None and self._task is None and not self._closed:
             self._first = self._last
@@ -136,9 +143,11 @@ class HistoryIndex:
             self._task = asyncio.create_task(self._run(everything=False))
 
     async def _run(self, *, everything: bool) -> None:
+        whole = everything or self._more
         try:
-            if everything or len(self._noted) > _MOST_NOTED:
+            if whole:
                 self._noted.clear()
+                self._more = False
                 await self._index_everything()
             while self._noted:
                 await self._index_session(self._noted.pop())
@@ -148,9 +157,10 @@ class HistoryIndex:
                 self.indexed()
         except NanobotError as error:
             log.warning("search.not_indexed reason=%s", error.code)  # the next turn's end tries again, and so does a search
+            self._more = self._more or whole
         finally:
             self._task = None
-            if self._noted and not self._closed and self._timer is None:
+            if (self._noted or self._more) and not self._closed and self._timer is None:
                 self._first = self._last
                 self._arm(self._quiet)
 

@@ -34,6 +34,10 @@ def runs(text: str) -> Iterator[str]:
         yield found[0]
 
 
+_MOST_REMEMBERED = 8_192
+"""Words whose stem and number are remembered, some 200 bytes each: those that texts repeat. What they hold once, as numbers, is soon forgotten."""
+
+
 def fold(text: str) -> str:
     """Without case, width and accents; kana and Hangul stay as they are."""
     text = unicodedata.normalize("NFKC", text).casefold()
@@ -79,7 +83,7 @@ def is_weak(word: str) -> bool:
     return bool(_KANA.fullmatch(word)) or (len(word) == 1 and not word.isdigit())
 
 
-@lru_cache(65536)
+@lru_cache(_MOST_REMEMBERED)
 def stem(word: str) -> str | None:
     """A folded word without its ending; None for one that every text has."""
     word = word.split("'", 1)[0].split("’", 1)[0]
@@ -114,7 +118,7 @@ def _without(word: str, endings: Sequence[str], least: int) -> str:
     return word
 
 
-@lru_cache(65536)
+@lru_cache(_MOST_REMEMBERED)
 def number_of(word: str) -> int:
     """A term as the index holds it: 47 bits of its hash, from which no one reads the word."""
     return int.from_bytes(blake2b(word.encode("utf-8", "replace"), digest_size=6).digest()) >> 1

@@ -21,6 +21,8 @@ from assistant.contracts.util import display_name
 _ROOM_FOR_FIELDS = MIB
 _MAX_PARTS = 200
 _MOST_PREAMBLE = 64 * 1024
+_LINE_END = re.compile(rb"[ \t]*\r|--")
+"""What may stand behind a boundary. (The boundary is looked for without `re`, which would compile, and remember, one pattern for each form.)"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +71,7 @@ class _FormReader:
         self._spool = spool
         self._any_name = named is None
         self._named = named or frozenset[str]()
-        self._first = re.compile(rb"\n(?=--" + re.escape(boundary) + rb"(?:[ \t]*\r|--))")
+        self._delimiter = b"\n--" + boundary
         self._before: bytearray | None = bytearray(b"\n")
         """What came before the first boundary, behind a line feed; None: that has come."""
         self._fields: dict[str, bytearray] = {}
@@ -105,16 +107,23 @@ class _FormReader:
         if self._before is not None:
             unfinished = self._before.rfind(b"\n")  # the lines above it have been searched
             self._before += piece
-            first = self._first.search(self._before, unfinished)
-            if first is None:
+            first = self._find_first(self._before, unfinished)
+            if first < 0:
                 if len(self._before) > _MOST_PREAMBLE:
                     raise InvalidRequest("The body is not valid multipart/form-data: it does not begin with its boundary.")
                 return
-            piece, self._before = bytes(self._before[first.end() :]), None
+            piece, self._before = bytes(self._before[first + 1 :]), None
         try:
             self._parser.write(piece)
         except FormParserError:
             raise InvalidRequest("The body is not valid multipart/form-data.") from None
+
+    def _find_first(self, body: bytearray, start: int) -> int:
+        """Where the line feed before the first boundary's line is, at `start` or behind it; -1 where it has not come."""
+        at = body.find(self._delimiter, start)
+        while at >= 0 and not _LINE_END.match(body, at + len(self._delimiter)):
+            at = body.find(self._delimiter, at + 1)
+        return at
 
     def finish(self) -> MultipartForm:
         if not self._complete:

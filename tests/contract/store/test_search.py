@@ -254,6 +254,26 @@ async def test_a_turn_is_indexed_once_it_is_quiet(store: Store) -> None:
     assert await store.database.select("SELECT seq FROM search_marks") == [(4,)]
 
 
+async def test_sessions_beyond_those_it_can_note_are_indexed_too(store: Store) -> None:
+    for name in ("api:one", "api:two", "api:three", "api:four"):
+        await say(store, SAID[:1], session=name)
+    rows = [row for (row,) in await store.database.select("SELECT id FROM sessions ORDER BY id")]
+    passes = asyncio.Queue[None]()
+    history = HistoryIndex(store.database, quiet=0.01, most=2)
+    history.indexed = lambda: passes.put_nowait(None)
+    for row in (*rows[:2], rows[0], *rows[2:]):
+        history.touch(row)
+    async with asyncio.timeout(30):
+        await passes.get()
+        await say(store, SAID[1:2], session="api:four")
+        history.touch(rows[3])
+        await passes.get()
+    await history.close()
+    assert await store.database.select("SELECT session_id, seq FROM search_marks ORDER BY session_id") == [
+        (row, 4 if row == rows[3] else 2) for row in rows
+    ]
+
+
 async def test_vectors_find_what_words_alone_do_not(store: Store) -> None:
     await say(store, SAID)
     await store.history.finish()
