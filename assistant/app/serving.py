@@ -1,6 +1,7 @@
 """Serving: from the first socket to the orderly end."""
 
 import asyncio
+import ctypes
 import gc
 import os
 import resource
@@ -8,16 +9,21 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Generator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Final
 
 from assistant.api.server.bind import bind, check_exposure
 from assistant.api.server.serve import serve as serve_api
 from assistant.api.settings import ApiSettings
-from assistant.app.malloc import keep_heap_small
 from assistant.app.runtime import FOR_TURNS, Runtime, open_runtime
 from assistant.app.server_file import announced
 from assistant.app.services import Services
 from assistant.config import Loaded
+
+_MMAP_THRESHOLD: Final = -3
+_ARENA_MAX: Final = -8
+"""As <malloc.h> numbers them."""
+_LARGE: Final = 128 * 1024
 
 
 async def serve(
@@ -38,7 +44,7 @@ async def serve(
     grace = loaded.config.shutdown.grace
     with _bound(settings) as sockets:
         _raise_file_limit()
-        keep_heap_small()
+        _keep_heap_small()
         async with open_runtime(loaded, chat_only=chat_only, read=read) as (runtime, app):
             await runtime.start()
             _tune_interpreter()
@@ -114,6 +120,19 @@ def _tune_interpreter() -> None:
     gc.freeze()
     gc.set_threshold(200_000, 10, 10)
     sys.setswitchinterval(0.001)
+
+
+def _keep_heap_small() -> None:
+    """Let all threads take memory from one heap, and what is large from none; before they start, as those that have another heap keep it.
+
+    By default glibc gives each thread a heap of its own, in which others do not find what is free: resident memory grows with the threads' peaks.
+    (The interpreter's lock leaves them little to wait for at one.) And once a block of some MiB was freed, others of that size lie in the heap,
+    among small ones that stay. Figures in docs/reliability.md.
+    """
+    with suppress(AttributeError):  # only glibc has it
+        options = ctypes.CDLL(None).mallopt
+        options(_ARENA_MAX, 1)
+        options(_MMAP_THRESHOLD, _LARGE)
 
 
 def _raise_file_limit() -> None:

@@ -3,12 +3,12 @@
 import asyncio
 import gc
 import logging
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from assistant.api.body.spool import sweep_spool
 from assistant.api.server.websockets import preload as preload_sockets
-from assistant.app import malloc
 from assistant.app.services import Services
 from assistant.contracts.errors import NanobotError
 from assistant.contracts.turns import MAIN
@@ -84,8 +84,15 @@ async def sweep(services: Services) -> None:
 
 async def trim_memory() -> None:
     """Free young garbage, which waits for 200,000 allocations otherwise (a closed WebSocket is 8 KiB of it), and return freed memory to the
-    operating system (figures in docs/performance.md)."""
+    operating system: glibc keeps the heap of a burst of requests (figures in docs/performance.md)."""
     while True:
         await asyncio.sleep(_TRIM_SECONDS)
         gc.collect(1)
-        await asyncio.to_thread(malloc.trim)
+        await asyncio.to_thread(_malloc_trim)
+
+
+def _malloc_trim() -> None:
+    import ctypes  # noqa: PLC0415 - the start need not wait for it
+
+    with suppress(AttributeError):  # only glibc has it
+        ctypes.CDLL(None).malloc_trim(0)
