@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
+from typing import Any, cast
 
 from lxml import etree
 
@@ -16,43 +16,70 @@ from assistant.documents.formats.office.number_formats import Displayed
 _TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
 _OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
 _TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
+_TAGS = [f"{_TABLE}{name}" for name in ("table", "table-row", "table-cell", "covered-table-cell")]
 _PLAIN = re.compile(r"-?(?:0|[1-9][0-9]*)(?:[.,][0-9]+)?(?:E[+-]?[0-9]+)?")
 """A number that its cell shows with fewer digits at most."""
 _MOST_REPEATED = 1_000
 
 
 @dataclass(frozen=True, slots=True)
+class _Row:
+    sheet: str
+    number: int
+    """From 0; -1 for the beginning of the sheet."""
+    times: int
+    cells: list[tuple[int, int, Any]]
+    """Columns from 0, how often each is repeated, and the elements; none that is empty."""
+
+
 class OpenSheets:
-    content: bytes
-    """The part content.xml."""
+    """The part content.xml. It is read once for all sheets, which are asked for in their order."""
+
+    def __init__(self, content: bytes) -> None:
+        self._rows = _rows(content)
+        self._next: _Row | None = None
 
     def formats(self, sheet: str) -> Iterator[tuple[int, int, Displayed]]:
         """The cells of a sheet whose numbers have signs or zeros beside their digits, in the order of the file."""
-        row = column = 0
-        inside = False
-        tags = [f"{_TABLE}{name}" for name in ("table", "table-row", "table-cell", "covered-table-cell")]
-        found: list[tuple[int, Displayed]] = []
-        try:
-            for event, element in etree.iterparse(BytesIO(self.content), ("start", "end"), tag=tags, resolve_entities=False):
-                name = element.tag.rpartition("}")[2]
-                if name == "table":
-                    inside = event == "start" and element.get(f"{_TABLE}name") == sheet
-                    row = 0
-                elif event == "start":
-                    column = 0 if name == "table-row" else column
-                elif name == "table-row":
-                    times = _count(element, "rows")
-                    if inside:
-                        yield from ((row + add, at, shown) for add in range(min(times, _MOST_REPEATED)) for at, shown in found)
-                    row, found = row + times, []
-                    element.clear()
-                else:
-                    times = _count(element, "columns")
-                    if inside and (words := _display(element)):
-                        found += [(column + add, Displayed(words)) for add in range(min(times, _MOST_REPEATED))]
-                    column += times
-        except etree.XMLSyntaxError:
-            return
+        row = self._next or next(self._rows, None)
+        while row is not None and row.sheet != sheet:
+            row = next(self._rows, None)
+        while row is not None and row.sheet == sheet:
+            shown = [(column, times, Displayed(words)) for column, times, cell in row.cells if (words := _display(cell))]
+            for number in range(row.number, row.number + min(row.times, _MOST_REPEATED) if shown else 0):
+                yield from ((number, column + add, words) for column, times, words in shown for add in range(min(times, _MOST_REPEATED)))
+            row = next(self._rows, None)
+        self._next = row
+
+
+def _rows(content: bytes) -> Iterator[_Row]:
+    """The beginning of each sheet, and its rows; one row's cells are gone with the next. Ends where the part is malformed."""
+    sheet, number, column, depth = "", 0, 0, 0
+    cells: list[tuple[int, int, Any]] = []
+    try:
+        parsed = etree.iterparse(BytesIO(content), ("start", "end"), tag=_TAGS, resolve_entities=False)
+        for event, element in cast("Iterator[tuple[str, Any]]", parsed):
+            name = element.tag.rpartition("}")[2]
+            if name == "table":
+                depth += 1 if event == "start" else -1
+                if event == "start" and depth == 1:
+                    sheet, number = element.get(f"{_TABLE}name") or "", 0
+                    yield _Row(sheet, -1, 1, [])
+            elif depth != 1:  # of a table within a cell
+                continue
+            elif event == "start":
+                column, cells = (0, []) if name == "table-row" else (column, cells)
+            elif name == "table-row":
+                times = _count(element, "rows")
+                yield _Row(sheet, number, times, cells)
+                number += times
+                element.clear()
+            else:
+                times = _count(element, "columns")
+                cells += [(column, times, element)] if len(element) else []
+                column += times
+    except etree.XMLSyntaxError:
+        return
 
 
 def _count(element: Any, what: str) -> int:

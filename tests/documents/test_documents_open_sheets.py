@@ -1,0 +1,56 @@
+"""OpenDocument spreadsheets as other programs write them."""
+
+from dataclasses import replace
+
+from assistant.contracts.documents import ReadDocument
+from assistant.documents.reader import ChildReader
+from assistant.documents.settings import DocumentSettings
+from tests.documents.making import ReadText, Spool, pack
+
+_NAMES = "".join(
+    f" xmlns:{name}='urn:oasis:names:tc:opendocument:xmlns:{full}:1.0'"
+    for name, full in (("office", "office"), ("table", "table"), ("text", "text"), ("draw", "drawing"))
+)
+
+
+def _book(tables: str, more: dict[str, str | bytes] | None = None) -> bytes:
+    """A spreadsheet of its tables. `more`: other parts."""
+    return pack(
+        {
+            "mimetype": "application/vnd.oasis.opendocument.spreadsheet",
+            "META-INF/manifest.xml": "<a/>",
+            "content.xml": f"<office:document-content{_NAMES} xmlns:calcext='urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0' "
+            "xmlns:dc='http://purl.org/dc/elements/1.1/' xmlns:xlink='http://www.w3.org/1999/xlink'>"
+            f"<office:body><office:spreadsheet>{tables}</office:spreadsheet></office:body></office:document-content>",
+            **(more or {}),
+        }
+    )
+
+
+def _number(value: int, shown: str) -> str:
+    return f"<table:table-cell office:value-type='currency' office:value='{value}'><text:p>{shown}</text:p></table:table-cell>"
+
+
+async def test_many_sheets_are_read_in_the_time_that_their_rows_take(spool: Spool) -> None:
+    row = f"<table:table-row>{_number(7, '7 €')}</table:table-row>"
+    tables = "".join(f"<table:table table:name='Sheet {number}'>{row * 250}</table:table>" for number in range(400))
+    reader = ChildReader(DocumentSettings(), replace(DocumentSettings().limits(), cpu_seconds=30, wall_seconds=120))
+    try:
+        found = await reader.read(spool("a.ods", _book(tables)))
+    finally:
+        await reader.close()
+    assert isinstance(found, ReadDocument)
+    assert found.facts == ("400 sheets", "100,000 rows")
+    assert found.text.count("| 7 € |") == 100_000
+
+
+async def test_each_sheet_has_its_own_formats(read: ReadText) -> None:
+    nested = f"<table:table table:name='Inner'><table:table-row>{_number(5, '5 ct')}</table:table-row></table:table>"
+    tables = [
+        f"<table:table table:name='A'><table:table-row>{_number(1, '1 €')}</table:table-row></table:table>",
+        "<table:table table:name='B'><table:table-row><table:table-cell/></table:table-row></table:table>",
+        f"<table:table table:name='C'><table:table-row><table:table-cell>{nested}</table:table-cell></table:table-row>"
+        f"<table:table-row>{_number(2, '2 €')}</table:table-row><table:table-row>{_number(3, '3 €')}</table:table-row></table:table>",
+    ]
+    text = (await read("a.ods", _book("".join(tables)))).text
+    assert [line for line in text.splitlines() if "€" in line] == ["| 1 € |", "| 2 € |", "| 3 € |"]
