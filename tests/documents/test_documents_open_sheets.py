@@ -54,3 +54,12 @@ async def test_each_sheet_has_its_own_formats(read: ReadText) -> None:
     ]
     text = (await read("a.ods", _book("".join(tables)))).text
     assert [line for line in text.splitlines() if "€" in line] == ["| 1 € |", "| 2 € |", "| 3 € |"]
+
+
+async def test_an_indented_sheet_is_read_as_one_on_a_single_line(read: ReadText) -> None:
+    row = (
+        "<table:table-row>\n  <table:table-cell office:value-type='string'>\n    <text:p><text:span>Bread</text:span> <text:span>rolls</text:span>"
+        f"</text:p>\n  </table:table-cell>\n  <table:covered-table-cell/>\r\n\t<!-- price -->\n  {_number(3, '3 €')}\n</table:table-row>"
+    )
+    text = (await read("a.ods", _book(f"\n<table:table table:name='T'>\n{row}\n</table:table>\n"))).text
+    assert text == "## Sheet: T\n\n| Bread rolls |  | 3 € |\n| --- | --- | --- |"

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, cast
+from zipfile import ZipFile
 
 from lxml import etree
 
@@ -19,6 +20,10 @@ _TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
 _TAGS = [f"{_TABLE}{name}" for name in ("table", "table-row", "table-cell", "covered-table-cell")]
 _PLAIN = re.compile(r"-?(?:0|[1-9][0-9]*)(?:[.,][0-9]+)?(?:E[+-]?[0-9]+)?")
 """A number that its cell shows with fewer digits at most."""
+_BETWEEN_CELLS = re.compile(
+    rb"(<table:table-row\b[^>]*>|</table:(?:covered-)?table-cell>|<table:(?:covered-)?table-cell\b[^>]*/>)(?:\s+|<!--.*?-->)+(?=<)",
+    re.DOTALL,
+)
 _MOST_REPEATED = 1_000
 
 
@@ -50,6 +55,16 @@ class OpenSheets:
                 yield from ((number, column + add, words) for column, times, words in shown for add in range(min(times, _MOST_REPEATED)))
             row = next(self._rows, None)
         self._next = row
+
+
+def close_up(content: bytes) -> bytes:
+    """A spreadsheet of the part content.xml, with nothing between the cells of a row: calamine refuses the white space of programs that indent."""
+    target = BytesIO()
+    with ZipFile(target, "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        archive.writestr("META-INF/manifest.xml", "<manifest/>")
+        archive.writestr("content.xml", _BETWEEN_CELLS.sub(rb"\1", content))
+    return target.getvalue()
 
 
 def _rows(content: bytes) -> Iterator[_Row]:
