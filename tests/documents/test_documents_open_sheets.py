@@ -63,3 +63,35 @@ async def test_an_indented_sheet_is_read_as_one_on_a_single_line(read: ReadText)
     )
     text = (await read("a.ods", _book(f"\n<table:table table:name='T'>\n{row}\n</table:table>\n"))).text
     assert text == "## Sheet: T\n\n| Bread rolls |  | 3 € |\n| --- | --- | --- |"
+
+
+async def test_errors_comments_links_and_drawings_of_a_sheet_are_read(read: ReadText) -> None:
+    drawn = (
+        "<draw:g><draw:rect><text:p>In a group</text:p></draw:rect></draw:g>"
+        "<draw:frame><draw:image xlink:href='Pictures/1.png'/><draw:desc>Our logo</draw:desc></draw:frame>"
+    )
+    comment = "<office:annotation><dc:creator>Ann</dc:creator><dc:date>2026-01-02</dc:date><text:p>Check this</text:p></office:annotation>"
+    link = "<text:p><text:a xlink:href='https://example.com/'>Shop</text:a></text:p>"
+    error = "office:value-type='string' office:string-value='' calcext:value-type='error'"
+    rows = [
+        f"<table:table-cell office:value-type='string'>{link}</table:table-cell><table:table-cell office:value-type='string'>{comment}<text:p>Total"
+        f"</text:p></table:table-cell><table:table-cell>{drawn}</table:table-cell>",
+        f"<table:table-cell {error}><text:p>#REF!</text:p></table:table-cell>{_number(2, '2 €')}",
+        f"<table:table-cell {error} table:number-columns-repeated='3'><text:p>#N/A</text:p></table:table-cell>",
+    ]
+    box = "<draw:text-box><text:p>Text beside</text:p><text:p>the cells</text:p></draw:text-box>"
+    shapes = f"<table:shapes><draw:frame>{box}</draw:frame></table:shapes>"
+    tables = "".join(f"<table:table-row>{row}</table:table-row>" for row in rows)
+    text = (await read("a.ods", _book(f"<table:table table:name='T'>{shapes}{tables}</table:table>"))).text
+    assert text == (
+        "## Sheet: T\n\n| Shop | Total |\n| --- | --- | --- |\n| #REF! | 2 € |\n| #N/A | #N/A | #N/A |\n\n"
+        "- Link in A1 (Shop): https://example.com/\n- Comment on B1 (Total) by Ann: Check this\n\n"
+        "Text beside\n\nthe cells\n\nIn a group\n\n[Picture: Our logo] at C1"
+    )
+
+
+async def test_a_sheet_of_errors_alone_is_not_called_empty(read: ReadText) -> None:
+    cell = "<table:table-cell office:value-type='string' office:string-value='' calcext:value-type='error'><text:p>#REF!</text:p></table:table-cell>"
+    rows = f"<table:table-row table:number-rows-repeated='2'><table:table-cell/>{cell}</table:table-row>"
+    text = (await read("a.ods", _book(f"<table:table table:name='T'>{rows}</table:table>"))).text
+    assert text == "## Sheet: T\n\nCells B1:B2:\n\n| #REF! |\n| --- |\n| #REF! |"

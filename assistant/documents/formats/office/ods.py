@@ -1,37 +1,49 @@
-"""OpenDocument spreadsheets (.ods): how cells show their numbers, which is written beside each value (ODF 1.3 Part 3, 9.1.4)."""
+"""OpenDocument spreadsheets (.ods): how cells show their numbers, which is written beside each value (ODF 1.3 Part 3, 9.1.4), and what calamine
+omits: errors, comments, links, text boxes, pictures."""
 
 # pyright: reportMissingTypeStubs=false, reportAttributeAccessIssue=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # (lxml declares no types.)
 
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import islice, product
 from typing import Any, cast
 from zipfile import ZipFile
 
 from lxml import etree
 
 from assistant.documents.formats.office.number_formats import Displayed
+from assistant.documents.formats.office.odf import OdfReader
+from assistant.documents.formats.office.sheet_extras import SheetExtras, letters
 
 _TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
 _OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
 _TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
-_TAGS = [f"{_TABLE}{name}" for name in ("table", "table-row", "table-cell", "covered-table-cell")]
+_DRAW = "{urn:oasis:names:tc:opendocument:xmlns:drawing:1.0}"
+_HREF = "{http://www.w3.org/1999/xlink}href"
+_KIND = "{urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0}value-type"
+_TAGS = [f"{_TABLE}{name}" for name in ("table", "table-row", "table-cell", "covered-table-cell", "shapes")]
 _PLAIN = re.compile(r"-?(?:0|[1-9][0-9]*)(?:[.,][0-9]+)?(?:E[+-]?[0-9]+)?")
 """A number that its cell shows with fewer digits at most."""
 _BETWEEN_CELLS = re.compile(
     rb"(<table:table-row\b[^>]*>|</table:(?:covered-)?table-cell>|<table:(?:covered-)?table-cell\b[^>]*/>)(?:\s+|<!--.*?-->)+(?=<)",
     re.DOTALL,
 )
+_EXTRA = re.compile(rb"value-type=[\"']error|<office:annotation[ >]|<text:a |<draw:")
 _MOST_REPEATED = 1_000
+_MOST_EXTRAS = 20_000
+_EXTRAS_SECONDS = 3
+"""Of computing time, after which the cells' values matter more."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
     sheet: str
     number: int
-    """From 0; -1 for the beginning of the sheet."""
+    """From 0; -1 for the beginning of the sheet, and for what is drawn on it and in no cell."""
     times: int
     cells: list[tuple[int, int, Any]]
     """Columns from 0, how often each is repeated, and the elements; none that is empty."""
@@ -55,6 +67,44 @@ class OpenSheets:
                 yield from ((number, column + add, words) for column, times, words in shown for add in range(min(times, _MOST_REPEATED)))
             row = next(self._rows, None)
         self._next = row
+
+
+def read_extras(content: bytes, reader: OdfReader) -> dict[str, SheetExtras]:
+    """What is beside the values, by the names of the sheets."""
+    found: dict[str, SheetExtras] = {}
+    drawn: dict[str, list[str]] = {}
+    left, end = _MOST_EXTRAS, time.process_time() + _EXTRAS_SECONDS
+    for row in _rows(content) if _EXTRA.search(content) else ():
+        extras = found.setdefault(row.sheet, SheetExtras())
+        for column, times, cell in row.cells:
+            if cell.get(_KIND) == "error" and (words := _words(cell)):
+                repeated = product(range(row.number, row.number + row.times), range(column, column + times))
+                places = dict.fromkeys(islice(repeated, left), words)
+                extras.cells |= places
+                left -= len(places)
+            where = f"{letters(column)}{row.number + 1}" if row.number >= 0 else ""
+            remarks, blocks = _read_remarks(cell, where, reader)
+            extras.remarks += remarks
+            drawn.setdefault(row.sheet, []).extend(blocks)
+            left -= len(remarks) + len(blocks)
+        if left <= 0 or time.process_time() > end:
+            break
+    for sheet, blocks in drawn.items():
+        found[sheet].notes = "\n\n".join(blocks)
+    return found
+
+
+def _read_remarks(cell: Any, where: str, reader: OdfReader) -> tuple[list[tuple[str, str, str]], list[str]]:
+    """The links and comments of a cell, and what is drawn over it. `where`: its reference; empty for what is drawn elsewhere on the sheet."""
+    links = [link for item in cell.iter(f"{_TEXT}a") if (link := item.get(_HREF) or "")[:1] not in {"", "#"}] if where else []
+    remarks = [("Link in", where, f": {link}") for link in links]
+    blocks: list[str] = []
+    for item in cell:
+        if item.tag == f"{_OFFICE}annotation":
+            remarks.append(("Comment on", where, reader.comment(item)))
+        elif isinstance(item.tag, str) and item.tag.startswith(_DRAW):
+            blocks += [f"{block} at {where}" if where and block.startswith("[Picture") else block for block in reader.shape(item)]
+    return remarks, blocks
 
 
 def close_up(content: bytes) -> bytes:
@@ -82,6 +132,9 @@ def _rows(content: bytes) -> Iterator[_Row]:
                     yield _Row(sheet, -1, 1, [])
             elif depth != 1:  # of a table within a cell
                 continue
+            elif name == "shapes":
+                if event == "end":
+                    yield _Row(sheet, -1, 1, [(0, 1, element)])
             elif event == "start":
                 column, cells = (0, []) if name == "table-row" else (column, cells)
             elif name == "table-row":
@@ -106,5 +159,9 @@ def _display(cell: Any) -> str:
     kind = cell.get(f"{_OFFICE}value-type")
     if kind not in {"float", "percentage", "currency"}:
         return ""
-    words = " ".join(" ".join("".join(line.itertext()).split()) for line in cell.findall(f"{_TEXT}p"))
+    words = _words(cell)
     return "" if kind == "float" and _PLAIN.fullmatch(words) else words
+
+
+def _words(cell: Any) -> str:
+    return " ".join(" ".join("".join(line.itertext()).split()) for line in cell.findall(f"{_TEXT}p"))

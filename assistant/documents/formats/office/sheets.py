@@ -13,9 +13,10 @@ import python_calamine as calamine
 
 from assistant.contracts.documents import ReadDocument
 from assistant.documents.formats.markdown import DocumentBuilder, cell, count
+from assistant.documents.formats.office import ods
 from assistant.documents.formats.office.biff import read_old_book
 from assistant.documents.formats.office.number_formats import Displayed, NumberFormat, general
-from assistant.documents.formats.office.ods import OpenSheets, close_up
+from assistant.documents.formats.office.odf import OdfReader
 from assistant.documents.formats.office.package import OfficeArchive
 from assistant.documents.formats.office.sheet_extras import BookExtras, CellPlace, SheetExtras, place, read_extras
 from assistant.documents.formats.office.sheet_layout import SheetLayout
@@ -82,7 +83,8 @@ def _open_book(data: bytes, name: str, limits: ReadLimits, pictures: DocumentPic
             if b"encryption-data" in (archive.part("META-INF/manifest.xml") or b""):
                 raise encrypted()
             content = archive.part("content.xml") or b""
-            formats = OpenSheets(content).formats
+            formats = ods.OpenSheets(content).formats
+            extras.sheets = ods.read_extras(content, OdfReader(archive, pictures))
         elif name == "xlsx":
             extras = read_extras(archive, pictures)
             formats = extras.formats
@@ -105,7 +107,7 @@ def _open_book(data: bytes, name: str, limits: ReadLimits, pictures: DocumentPic
 def _open_indented(content: bytes) -> calamine.CalamineWorkbook:
     """An OpenDocument spreadsheet that calamine refused as it is."""
     try:
-        return calamine.CalamineWorkbook.from_filelike(BytesIO(close_up(content)))
+        return calamine.CalamineWorkbook.from_filelike(BytesIO(ods.close_up(content)))
     except calamine.CalamineError as error:
         raise damaged(_WHAT) from error
 
