@@ -36,6 +36,8 @@ _DOCTYPES = tuple("<!DOCTYPE".encode(encoding) for encoding in ("ascii", "utf-16
 _TREES = (".xml", ".rels", ".vml")
 _BOOK_TREES = (*_TREES, ".xhtml", ".html", ".htm", ".opf")
 """Endings of the parts that are parsed; those of web pages in e-books, too."""
+_UNREAD = ("docprops/app.xml", "customxml/")
+"""Starts of the names of parts that no reader looks into: data of other programs, statistics with the names of all fonts and macros."""
 _LONGEST_MARK = max(map(len, _DOCTYPES))
 
 
@@ -84,7 +86,8 @@ class OfficeArchive:
     def _measure(self, entry: ZipInfo, left: int) -> int:
         """The size of a part, by inflating it: the size in the directory may be false."""
         name, size, end = entry.filename.lower(), 0, b""
-        tree, parsed = not self._streamed(name), name.endswith(_BOOK_TREES if self._document_types else _TREES)
+        tree = not self._streamed(name) and not name.startswith(_UNREAD)
+        parsed = name.endswith(_BOOK_TREES if self._document_types else _TREES)
         for piece in self._inflate(entry):
             size += len(piece)
             if size > left:
