@@ -22,7 +22,7 @@ from assistant.documents.formats.markdown import DocumentBuilder, clean, count, 
 from assistant.documents.formats.pdf_layout import PdfLine, read_lines, to_texts
 from assistant.documents.formats.pdf_text import RIGHT_TO_LEFT, PageText, join_lines
 from assistant.documents.formats.pictures import DocumentPictures, EncodedPicture
-from assistant.documents.protocol import IllustratedDocument, ReadLimits, damaged, encrypted, too_large
+from assistant.documents.protocol import MIB, FileRefused, IllustratedDocument, ReadLimits, damaged, encrypted, too_large
 
 _BLANK = "(This page holds no text. It may be a picture, such as a scan.)"
 _FEW_WORDS = 15
@@ -39,8 +39,11 @@ _PLACEHOLDERS = frozenset({"", "untitled", "anonymous", "unspecified"})
 """Placeholders that programs write for a missing title or author."""
 _MAX_ANNOTATIONS = 400
 """Annotations read per page."""
-_MAX_STRING = 20_000
-"""Bytes of one annotation string."""
+_MAX_STRING = 4 * MIB
+"""Bytes of one string of an annotation, which pdfium gives as a whole or not at all."""
+_MAX_WORDS = 100_000
+"""Characters of it that are kept."""
+_MAX_ADDRESS = 20_000
 _BUTTONS = (raw.FPDF_FORMFIELD_CHECKBOX, raw.FPDF_FORMFIELD_RADIOBUTTON)
 _WITHOUT_VALUE = (raw.FPDF_FORMFIELD_PUSHBUTTON, raw.FPDF_FORMFIELD_SIGNATURE, raw.FPDF_FORMFIELD_UNKNOWN)
 
@@ -219,7 +222,11 @@ def _read_by_pypdf(data: bytes, limits: ReadLimits) -> ReadDocument:
         texts = [document.pages[index].extract_text() for index in range(_check_pages(total, limits))]
     except (pypdf.errors.FileNotDecryptedError, pypdf.errors.DependencyError) as error:
         raise encrypted() from error
-    except (pypdf.errors.PyPdfError, pypdf.errors.DeprecationError) as error:
+    except NotImplementedError as error:  # another way to encrypt than by a password
+        raise FileRefused("is encrypted for certain readers. Send it without encryption.") from error
+    except (FileRefused, MemoryError, RecursionError):
+        raise
+    except Exception as error:  # pypdf stumbles over damaged files in many ways
         raise damaged("a PDF") from error
     if not texts:
         raise damaged("a PDF")
@@ -232,7 +239,7 @@ def _read_pages_by_pypdf(data: bytes, indexes: list[int]) -> dict[int, str]:
     try:
         document = pypdf.PdfReader(BytesIO(data), strict=False)
         return {index: text for index in indexes if (text := document.pages[index].extract_text()).strip()}
-    except (pypdf.errors.PyPdfError, pypdf.errors.DeprecationError):
+    except Exception:  # noqa: BLE001 - whatever it stumbles over, the text is there already
         return {}
 
 
@@ -272,7 +279,7 @@ def _read_link(document: pypdfium2.PdfDocument, note: object, text: pypdfium2.Pd
     if not action:
         return ""
     size = raw.FPDFAction_GetURIPath(document, action, None, 0)
-    if not 1 < size <= _MAX_STRING:
+    if not 1 < size <= _MAX_ADDRESS:
         return ""
     buffer = ctypes.create_string_buffer(size)
     raw.FPDFAction_GetURIPath(document, action, buffer, size)
@@ -316,4 +323,4 @@ def _string(getter: Callable[..., int]) -> str:
         return ""
     buffer = (ctypes.c_ushort * (size // 2))()
     getter(buffer, size)
-    return bytes(buffer).decode("utf-16-le", "replace").rstrip("\x00")
+    return bytes(buffer)[: 2 * _MAX_WORDS].decode("utf-16-le", "replace").rstrip("\x00") + (" …" if size > 2 * _MAX_WORDS + 2 else "")
