@@ -5,7 +5,9 @@
 
 import ctypes
 import logging
+import struct
 import time
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -35,6 +37,11 @@ _MOST_SCALE = 4.0
 _MAX_OUTLINE = 300
 _LAYOUT_SECONDS = 1.0
 """Computing time of one document until which tables are searched for."""
+_STUMBLES = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError, OSError, TypeError, ValueError),
+    *(struct.error, zlib.error),
+)
+"""What pypdf raises for damaged files beside its own errors."""
 _PLACEHOLDERS = frozenset({"", "untitled", "anonymous", "unspecified"})
 """Placeholders that programs write for a missing title or author."""
 _MAX_ANNOTATIONS = 400
@@ -215,18 +222,17 @@ def _read_by_pypdf(data: bytes, limits: ReadLimits) -> ReadDocument:
     """The whole document by pypdf, which is slower and more lenient. Raises FileRefused where it fails, too."""
     pypdf = _import_pypdf()
     try:
-        document = pypdf.PdfReader(BytesIO(data), strict=False)
+        try:
+            document = pypdf.PdfReader(BytesIO(data), strict=False)
+        except NotImplementedError as error:  # another way to encrypt than by a password
+            raise FileRefused("is encrypted for certain readers. Send it without encryption.") from error
         if document.is_encrypted and not document.decrypt(""):
             raise encrypted()
         total = len(document.pages)
         texts = [document.pages[index].extract_text() for index in range(_check_pages(total, limits))]
     except (pypdf.errors.FileNotDecryptedError, pypdf.errors.DependencyError) as error:
         raise encrypted() from error
-    except NotImplementedError as error:  # another way to encrypt than by a password
-        raise FileRefused("is encrypted for certain readers. Send it without encryption.") from error
-    except (FileRefused, MemoryError, RecursionError):
-        raise
-    except Exception as error:  # pypdf stumbles over damaged files in many ways
+    except (pypdf.errors.PyPdfError, pypdf.errors.DeprecationError, *_STUMBLES) as error:
         raise damaged("a PDF") from error
     if not texts:
         raise damaged("a PDF")
@@ -239,7 +245,7 @@ def _read_pages_by_pypdf(data: bytes, indexes: list[int]) -> dict[int, str]:
     try:
         document = pypdf.PdfReader(BytesIO(data), strict=False)
         return {index: text for index in indexes if (text := document.pages[index].extract_text()).strip()}
-    except Exception:  # noqa: BLE001 - whatever it stumbles over, the text is there already
+    except (pypdf.errors.PyPdfError, pypdf.errors.DeprecationError, *_STUMBLES):
         return {}
 
 
