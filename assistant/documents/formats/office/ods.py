@@ -122,7 +122,7 @@ def _rows(content: bytes) -> Iterator[_Row]:
     sheet, number, column, depth = "", 0, 0, 0
     cells: list[tuple[int, int, Any]] = []
     try:
-        parsed = etree.iterparse(BytesIO(content), ("start", "end"), tag=_TAGS, resolve_entities=False)
+        parsed = etree.iterparse(BytesIO(content), ("start", "end"), tag=_TAGS, resolve_entities=False, collect_ids=False)
         for event, element in cast("Iterator[tuple[str, Any]]", parsed):
             name = element.tag.rpartition("}")[2]
             if name == "table":

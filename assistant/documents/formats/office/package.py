@@ -19,8 +19,9 @@ from lxml import etree
 
 from assistant.documents.protocol import MIB, FileRefused, ReadLimits, damaged, too_large
 
-_PARSER = etree.XMLParser(resolve_entities=False)
-"""Like the libraries' own: fetches nothing, resolves no entities, limits depth and amplification."""
+_PARSER = etree.XMLParser(resolve_entities=False, collect_ids=False)
+"""Like the libraries' own: fetches nothing, resolves no entities, limits depth and amplification. Nothing here looks elements up by their xml:id, and
+some programs write one twice, which is no error then."""
 _ALTERNATIVES = "{http://schemas.openxmlformats.org/markup-compatibility/2006}AlternateContent"
 _UNDERSTOOD = re.compile(
     r"https?://(?:schemas\.openxmlformats\.org|purl\.oclc\.org/ooxml)/|urn:schemas-microsoft-com:|"
