@@ -91,8 +91,8 @@ RETIRED: Final[Mapping[str, str]] = {
     "documents.imageBytes": "a picture above 3.75 MB is encoded anew",
     "documents.pdfPagesRefused": "a PDF of more than 10,000 pages is refused",
     "documents.archiveEntries": "an Office file of more than 1,000 parts is refused",
-    "documents.archivePartMib": "an XML part of an Office file has at most 10 MiB, unpacked",
-    "documents.archiveRatio": "a part of an Office file shrinks at most 100-fold when packed",
+    "documents.archivePartMib": "an XML part of an Office file has at most 32 MiB, unpacked",
+    "documents.archiveRatio": "an XML part of an Office file shrinks at most 100-fold when packed",
 }
 """Keys that were settings → what applies now. They are accepted, and named in a notice."""
 

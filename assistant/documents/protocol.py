@@ -55,9 +55,9 @@ class ReadLimits:
     archive_entries: int = 1_000
     """Parts of an Office file."""
     archive_part_mib: int = 32
-    """One XML part of an Office file, unpacked; sheets excepted."""
+    """One XML part of an Office file that is parsed, unpacked; sheets excepted."""
     archive_ratio: int = 100
-    """Compression factor of an XML part above 1 MiB; sheets excepted."""
+    """Compression factor of an XML part above 1 MiB that is parsed; sheets excepted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

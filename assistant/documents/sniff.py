@@ -1,11 +1,12 @@
 """The format of a file by its bytes; the name only tells kinds of text apart."""
 
 import re
+import zlib
 from io import BytesIO
 from zipfile import BadZipFile, ZipFile
 
 from assistant.documents.compound import MAGIC, CompoundFile
-from assistant.documents.protocol import FileRefused, encrypted, unsupported
+from assistant.documents.protocol import MIB, FileRefused, encrypted, unsupported
 from assistant.documents.wide import guess_wide
 
 _MAGIC: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
@@ -78,6 +79,9 @@ _UNSUPPORTED_IF_NOT_TEXT: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
     for pattern, what in (
         (rb"MZ", "is a Windows program"),
         (rb"\xff[\xfb\xf3\xf2\xf1\xf9]", "is a sound"),
+        (rb"\x09[\0\2\4\x08][\4\6\x08]\0..[\5\6\x10\x20\x40]\0", "is a very old Excel sheet. Save it as .xlsx and send that"),
+        (rb"\xdb\xa5-\0|\x9b\xa5!\0|1\xbe\0\0\0\xab", "is a very old Word document (.doc). Save it as .docx or PDF and send that"),
+        (rb"[\1\2]\0\x09\0\0[\1\3]", "is a Windows metafile picture. Export it as PNG"),
         (rb"\xff\x0a", "is a JPEG XL picture. Export it as PNG or JPEG"),
         (rb"AC10[0-9]{2}", "is a drawing (.dwg). Export it as PDF and send that"),
     )
@@ -101,8 +105,15 @@ _OLE_STREAMS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 )
 """What a compound file is, by the stream at its root; streams below are of files within it."""
 _IWORK = {".pages": "is a Pages document (.pages)", ".key": "is a Keynote presentation (.key)", ".numbers": "is a Numbers sheet (.numbers)"}
+_MANIFEST = "META-INF/manifest.xml"
+_OWN_KIND = re.compile(rb"[\"'](application/vnd\.oasis\.opendocument\.[a-z-]+)[\"']")
+"""The first one is that of the whole."""
+_LONGEST_KIND = 100
 _IN_ZIP = (
-    (re.compile(r"(?:.*/)?Index(?:\.zip|/Document\.iwa)|index\.(?:xml|apxl)(?:\.gz)?$"), "is a Pages, Keynote or Numbers document"),
+    (
+        re.compile(r"(?:.*/)?Index(?:\.zip|/Document\.iwa)|(?:index\.xml|(?:index|presentation)\.apxl)(?:\.gz)?$"),
+        "is a Pages, Keynote or Numbers document",
+    ),
     (re.compile(r"visio/"), "is a Visio drawing (.vsdx)"),
     (re.compile(r"FixedDoc(?:ument)?Seq(?:uence)?\.fdseq|FixedDocSeq", re.IGNORECASE), "is an XPS document"),
     (re.compile(r"Contents/section0\.xml"), "is a Hangul document (.hwpx)"),
@@ -161,10 +172,10 @@ def sniff(data: bytes, suffix: str) -> str:
 def _zip(data: bytes, suffix: str) -> str:
     try:
         with ZipFile(BytesIO(data)) as archive:
-            names = set(archive.namelist())
-            kind = archive.read("mimetype")[:100] if "mimetype" in names and archive.getinfo("mimetype").file_size < 100 else b""
+            names = {name.replace("\\", "/") for name in archive.namelist()}
+            kind = _open_kind(archive)
             locked = any(entry.flag_bits & 1 for entry in archive.infolist())
-    except (BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except (BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, zlib.error) as error:
         raise FileRefused("can't be read: it is a damaged Office file or archive.") from error
     if kind.startswith(b"application/vnd.oasis.opendocument.spreadsheet"):
         return "ods"
@@ -184,6 +195,17 @@ def _zip(data: bytes, suffix: str) -> str:
         if any(mark.match(entry) for entry in names):
             raise unsupported(f"{_IWORK.get(suffix, what)}. Export it as PDF and send that")
     raise unsupported(f"is a ZIP {_ARCHIVE}")
+
+
+def _open_kind(archive: ZipFile) -> bytes:
+    """The media type of an OpenDocument file or an e-book, which the first says of itself in its manifest, too; empty for another archive."""
+    sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
+    if 0 < sizes.get("mimetype", 0) < _LONGEST_KIND:
+        return archive.read("mimetype")
+    if "content.xml" in sizes and 0 < sizes.get(_MANIFEST, 0) < MIB:
+        found = _OWN_KIND.search(archive.read(_MANIFEST))
+        return found[1] if found else b""
+    return b""
 
 
 def _ole(data: bytes) -> str:
@@ -209,7 +231,7 @@ def _mentions(data: bytes, name: str) -> bool:
 def _is_text(data: bytes) -> bool:
     """Whether at most 1 % of the first 64 KiB are control characters (a log may have a few), or they are UTF-16 or UTF-32."""
     head = data[: 64 * 1024]
-    if head.startswith((b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")) or guess_wide(head):
+    if head.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")) or guess_wide(head):
         return True
     controls = sum(1 for byte in head.translate(None, bytes(range(32, 256))) if byte not in _TEXT_CONTROLS)
     return controls * 100 <= len(head)

@@ -41,6 +41,7 @@ def odf(body: str, kind: str = "text", styles: str = "", **parts: str | bytes) -
         ("<text:p>One</text:p><text:p/><text:p>Two</text:p>", "One\n\nTwo"),
         ('<text:h text:outline-level="2">Part <text:span>A</text:span></text:h>', "## Part A"),
         ("<text:h>Top</text:h>", "# Top"),
+        ('<text:p xml:id="a">One</text:p><text:p xml:id="a">Two</text:p><text:p xml:id="3">Three</text:p>', "One\n\nTwo\n\nThree"),
         ('<text:p>a<text:s text:c="3"/>b<text:tab/>c<text:line-break/>d</text:p>', "a   b\tc\nd"),
         ("<text:p>white\n   space</text:p>", "white    space"),
         ('<text:p>See <text:a xlink:href="https://a.example/">here</text:a>.</text:p>', "See [here](https://a.example/)."),

@@ -144,6 +144,21 @@ async def test_old_workbooks_show_packed_numbers_and_errors(read: ReadText) -> N
     assert _lines(result.text) == ["7.0 kg | 0.5 kg", "#NULL! | #DIV/0! | #VALUE! | #REF! | #NAME? | #NUM! | #N/A", "#N/A"]
 
 
+def _result(row: int, *records: bytes) -> bytes:
+    """A formula and the text that it has, in records of which each begins with the width of its characters."""
+    formula = struct.pack("<HHH", row, 0, 0) + bytes([0, 0, 0, 0, 0, 0, 0xFF, 0xFF]) + struct.pack("<HIH", 0, 0, 0)
+    length = sum((len(record) - 1) // (1 + record[0]) for record in records)
+    first, *others = records
+    return _record(0x06, formula) + _record(0x207, struct.pack("<H", length) + first) + b"".join(_record(0x3C, other) for other in others)
+
+
+async def test_the_long_text_of_an_old_formula_is_whole(read: ReadText) -> None:
+    words, more = "word " * 1_600, "слово " * 600
+    cells = _result(0, b"\0short") + _result(1, b"\0" + words.encode(), b"\1" + more.encode("utf-16-le"), b"\0end") + _result(2, b"\0after")
+    result = await read("a.xls", _old_book(["0"], cells + _number(3, 0, 4)))
+    assert _lines(result.text) == ["short", f"{words}{more}end", "after", "4"]
+
+
 async def test_an_old_workbook_with_a_password_is_named_so(reader: ChildReader, spool: Spool) -> None:
     locked = _old_book(["0"], _number(0, 0, 1), _record(0x2F, struct.pack("<HHH", 0, 1, 2)))
     with pytest.raises(UnreadableFile, match=r"^a\.xls is password-protected\."):

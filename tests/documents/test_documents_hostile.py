@@ -11,7 +11,7 @@ import pytest
 from assistant.contracts.errors import FileTooLarge, NanobotError, UnreadableFile
 from assistant.documents.reader import ChildReader
 from assistant.documents.settings import DocumentSettings
-from tests.documents.making import SLOW, Spool, element, limited, office, pack, paragraph, pdf, refusal, relations, word
+from tests.documents.making import SLOW, ReadText, Spool, element, limited, office, pack, paragraph, pdf, refusal, relations, word
 
 MIB = 1024 * 1024
 DOCTYPE = '<!DOCTYPE a [<!ENTITY a "b">]>'
@@ -129,6 +129,12 @@ async def test_each_limit_of_an_archive_is_named(spool: Spool, parts: dict[str, 
     reader = limited(archive_ratio=100 if "far more" in words else 10_000)
     with pytest.raises(FileTooLarge, match=f"^a\\.docx {words}"):
         await reader.read(spool("a.docx", pack({**MAIN, "word/a.xml": "<a/>", **parts})))
+
+
+async def test_what_no_reader_looks_into_is_no_reason_to_refuse(read: ReadText) -> None:
+    main = element("w:document", f"<w:body>{paragraph('x')}</w:body>")
+    statistics = {"docProps/app.xml": bytes(40 * MIB), "customXml/item1.xml": bytes(5 * MIB)}
+    assert (await read("a.docx", pack({**MAIN, "word/document.xml": main, **statistics}))).text == "x"
 
 
 def _typed(name: str = "word/document.xml", *, before: str = "", encoding: str = "UTF-8") -> bytes:

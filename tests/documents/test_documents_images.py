@@ -103,6 +103,14 @@ async def test_other_formats_become_one_that_models_take(read_picture: ReadPictu
     assert abs(blue - 30) < 16
 
 
+async def test_grey_that_is_multiplied_by_its_opacity_is_read(read_picture: ReadPicture) -> None:
+    plain, kind = _save(Image.new("LA", (60, 40), (200, 255)), "TIFF"), bytes.fromhex("5201 0300 0100 0000")
+    assert plain.count(kind + b"\2\0") == 1
+    result = await read_picture("x.tif", plain.replace(kind + b"\2\0", kind + b"\1\0"))
+    assert (result.media_type, result.original) == ("image/png", "TIFF, 60×40")
+    assert _average(_open(result.data).convert("RGB")) == pytest.approx([200, 200, 200])
+
+
 async def test_a_photo_of_a_phone_with_48_megapixels_is_scaled_down(read_picture: ReadPicture) -> None:
     result = await read_picture("photo.jpg", _save(Image.new("RGB", (8_064, 6_048), "navy"), "JPEG"))
     assert result.original == "JPEG, 8064×6048"

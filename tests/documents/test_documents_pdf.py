@@ -60,6 +60,33 @@ async def test_a_file_that_opens_without_a_password_is_read(read: ReadText, algo
     assert "opened" in (await read("a.pdf", target.getvalue())).text
 
 
+async def test_encryption_with_certificates_is_named_as_the_reason(read: ReadText) -> None:
+    data = pdf([show("secret")]).replace(
+        b"/Root 1 0 R", b"/Root 1 0 R/ID[<00><00>]/Encrypt<</Filter/Adobe.PubSec/SubFilter/adbe.pkcs7.s5/V 4>>"
+    )
+    with pytest.raises(UnreadableFile, match=r"^a\.pdf is encrypted for certain readers\. Send it without encryption\.$"):
+        await read("a.pdf", data)
+
+
+async def test_a_file_that_both_libraries_stumble_over_is_damaged(read: ReadText) -> None:
+    with pytest.raises(UnreadableFile, match=r"^a\.pdf can't be read as a PDF: it is damaged or incomplete\.$"):
+        await read("a.pdf", pdf([show("x")]).replace(b"trailer<<", b"trailer 5 <<"))
+
+
+async def test_a_long_value_of_a_field_is_read(read: ReadText) -> None:
+    long = "word " * 6_000
+    notes = f"/Annots[<</Type/Annot/Subtype/Widget/FT/Tx/T(letter)/V({long}end)/Rect[0 0 9 9]/F 4>>]"
+    text = (await read("a.pdf", pdf([show("Hello")], notes, "/AcroForm<</Fields[]>>"))).text
+    assert f"- Field letter: {long}end" in text
+
+
+async def test_the_rest_of_an_endless_value_is_marked(read: ReadText) -> None:
+    notes = f"/Annots[<</Type/Annot/Subtype/Widget/FT/Tx/T(letter)/V({'word ' * 30_000})/Rect[0 0 9 9]/F 4>>]"
+    text = (await read("a.pdf", pdf([show("Hello")], notes, "/AcroForm<</Fields[]>>"))).text
+    assert text.endswith("word  …")
+    assert text.count("word ") == 20_000
+
+
 async def test_links_notes_and_fields_are_read(read: ReadText) -> None:
     notes = (
         "/Annots[<</Type/Annot/Subtype/Link/Rect[70 715 110 735]/A<</S/URI/URI(https://a.example/)>>>>"

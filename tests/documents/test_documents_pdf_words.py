@@ -78,8 +78,8 @@ def test_torn_words_are_known(words: str, are: bool) -> None:
     assert are_torn(words) is are
 
 
-def glyphs(letters: Sequence[str]) -> bytes:
-    """A PDF whose line shows one glyph for each text, the last one leftmost, as right-to-left lines are drawn."""
+def glyphs(letters: Sequence[str], *more: str) -> bytes:
+    """A PDF whose line shows one glyph for each text, the last one leftmost, as right-to-left lines are drawn. `more`: streams of the page."""
     codes = range(1, len(letters) + 1)
     pairs = "".join(f"<{code:04x}> <{text.encode('utf-16-be').hex()}>\n" for code, text in zip(codes, letters, strict=True))
     content = f"BT /F1 20 Tf 100 700 Td <{''.join(f'{code:04x}' for code in reversed(codes))}> Tj ET"
@@ -91,12 +91,14 @@ def glyphs(letters: Sequence[str]) -> bytes:
     return objects_pdf(
         "<</Type/Catalog/Pages 2 0 R>>",
         "<</Type/Pages/Count 1/Kids[3 0 R]>>",
-        "<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Resources<</Font<</F1 5 0 R>>>>/Contents 4 0 R>>",
+        "<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Resources<</Font<</F1 5 0 R>>>>"
+        f"/Contents[4 0 R{''.join(f' {9 + number} 0 R' for number in range(len(more)))}]>>",
         f"<</Length {len(content)}>>stream\n{content}\nendstream",
         "<</Type/Font/Subtype/Type0/BaseFont/X/Encoding/Identity-H/DescendantFonts[6 0 R]/ToUnicode 7 0 R>>",
         f"<</Type/Font/Subtype/CIDFontType2/BaseFont/X{system}/DW 600/FontDescriptor 8 0 R>>",
         f"<</Length {len(mapping)}>>stream\n{mapping}\nendstream",
         "<</Type/FontDescriptor/FontName/X/Flags 4/FontBBox[0 -200 600 800]/Ascent 800/Descent -200/ItalicAngle 0/CapHeight 700/StemV 80>>",
+        *more,
     )
 
 
@@ -125,6 +127,13 @@ def glyphs(letters: Sequence[str]) -> bytes:
 )
 async def test_the_letters_of_a_ligature_keep_their_order(read: ReadText, letters: list[str], words: str) -> None:
     assert words in (await read("a.pdf", glyphs(letters))).text
+
+
+async def test_a_page_that_pypdf_fails_at_keeps_the_text_of_pdfium(read: ReadText) -> None:
+    letters = ["جح", "ب"]
+    assert "جحب" in (await read("a.pdf", glyphs(letters, "<</Length 1>>stream\n \nendstream"))).text
+    text = (await read("a.pdf", glyphs(letters, "<</Length 1/Filter/Crypt/DecodeParms<</Name/StdCF>>>>stream\n \nendstream"))).text
+    assert "ب" in text
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,10 @@ async def test_an_empty_file_says_so(read: ReadText) -> None:
         (b"\x78\x9f\x3e\x22" + b"a" * 500, "is a message in Outlook's own form (winmail.dat)"),
         (b"\x30\x82\x10\x00\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02" + b"a" * 900, "is a signed or encrypted message (.p7m)"),
         (pack({"Index/Document.iwa": "x", "Index/Tables/a.iwa": "x"}), "is a Pages, Keynote or Numbers document. Export it as PDF"),
+        (pack({"presentation.apxl": "x", "tile.jpg": "x"}), "is a Pages, Keynote or Numbers document. Export it as PDF"),
+        (b"\x09\x04\x06\0\0\0\x10\0" + bytes(500), "is a very old Excel sheet. Save it as .xlsx"),
+        (b"\xdb\xa5-\0" + bytes(500), "is a very old Word document (.doc). Save it as .docx"),
+        (b"\1\0\x09\0\0\3" + bytes(500), "is a Windows metafile picture"),
         (pack({"visio/document.xml": "x"}), "is a Visio drawing (.vsdx). Export it as PDF"),
         (bytes(range(256)) * 4, "is of an unknown kind"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "WordDocument".encode("utf-16-le"), "is an old Word document (.doc). Save it as .docx"),
@@ -119,6 +123,37 @@ async def test_an_archive_behind_a_password_says_so(read: ReadText) -> None:
     data[at + 8] |= 1
     with pytest.raises(UnreadableFile, match=r"^a\.docx is password-protected"):
         await read("a.docx", bytes(data))
+
+
+async def test_the_names_of_parts_may_have_backslashes(read: ReadText) -> None:
+    with ZipFile(BytesIO(word(paragraph("Bread")))) as archive:
+        parts: dict[str, str | bytes] = {name.replace("/", "\\"): archive.read(name) for name in archive.namelist()}
+    assert (await read("a.docx", pack(parts))).text == "Bread"
+
+
+async def test_an_open_document_without_its_first_part_is_known_by_its_manifest(read: ReadText) -> None:
+    office, text, manifest = (f"urn:oasis:names:tc:opendocument:xmlns:{name}:1.0" for name in ("office", "text", "manifest"))
+    body = f"<a:body xmlns:a='{office}' xmlns:t='{text}'><a:text><t:p>Bread</t:p></a:text></a:body>"
+    entries = "".join(
+        f'<m:file-entry m:media-type="{kind}" m:full-path="{path}"/>'
+        for kind, path in (("application/vnd.oasis.opendocument.text", "/"), ("text/xml", "content.xml"))
+    )
+    parts: dict[str, str | bytes] = {
+        "META-INF/manifest.xml": f"<m:manifest xmlns:m='{manifest}'>{entries}</m:manifest>",
+        "content.xml": f"<a:document-content xmlns:a='{office}'>{body}</a:document-content>",
+    }
+    found = await read("a.odt", pack(parts))
+    assert (found.format, found.text) == ("odt", "Bread")
+
+
+async def test_an_archive_with_a_name_in_no_encoding_is_damaged(read: ReadText) -> None:
+    data = pack({"word/ü.xml": "x"}).replace("ü".encode(), b"\xff\xff")
+    with pytest.raises(UnreadableFile, match=r"^a\.docx can't be read: it is a damaged Office file or archive\.$"):
+        await read("a.docx", data)
+
+
+async def test_text_that_says_so_is_text_whatever_it_holds(read: ReadText) -> None:
+    assert "after" in (await read("a.csv", b"\xef\xbb\xbfname;price\r\n" + b"before\0\0\0;after\r\n" * 9)).text
 
 
 @pytest.mark.parametrize("step", [3, 7])

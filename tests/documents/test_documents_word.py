@@ -86,6 +86,14 @@ async def test_an_old_text_box_is_read_too(read: ReadText) -> None:
     assert (await read("a.docx", word(body))).text == "VML"
 
 
+async def test_the_words_of_a_drawing_from_another_program_are_read(read: ReadText) -> None:
+    lines = "".join(f"<a:p><a:r><a:t>{words}</a:t></a:r></a:p>" for words in ("Young", "ecologists"))
+    shape = f"<a:sp><a:txSp><a:txBody><a:bodyPr/>{lines}</a:txBody></a:txSp></a:sp>"
+    canvas = f"<lc:lockedCanvas xmlns:lc='http://schemas.openxmlformats.org/drawingml/2006/lockedCanvas'><a:grpSp>{shape}</a:grpSp></lc:lockedCanvas>"
+    body = f"<w:p><w:r><w:t>School</w:t></w:r><w:r><w:drawing><a:graphic><a:graphicData>{canvas}</a:graphicData></a:graphic></w:drawing></w:r></w:p>"
+    assert (await read("a.docx", word(body))).text == "School\n\nYoung\necologists"
+
+
 async def test_headers_footers_notes_and_comments_are_read(read: ReadText) -> None:
     body = (
         '<w:p><w:commentRangeStart w:id="7"/><w:r><w:t>The sum</w:t></w:r><w:commentRangeEnd w:id="7"/><w:r><w:commentReference w:id="7"/></w:r>'

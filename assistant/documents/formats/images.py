@@ -38,6 +38,8 @@ _DRAFTED = 4
 """A JPEG may have so many times the megapixels: it is decoded at a fraction of its size."""
 _LARGE_PNG = 500_000
 """Bytes above which a picture in a document is sent as WebP."""
+_MULTIPLIED = {"La": "LA", "RGBa": "RGBA"}
+"""Modes whose colours are multiplied by their opacity, which convert to these alone."""
 BROKEN = (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError)
 """What Pillow raises for a damaged picture."""
 
@@ -138,6 +140,8 @@ def _check(source: Image.Image, limits: ReadLimits) -> int:
 def _straighten(source: Image.Image) -> Image.Image:
     """Turned upright, in a mode that can be scaled: 8 bits per channel, no palette."""
     picture = ImageOps.exif_transpose(source)
+    if picture.mode in _MULTIPLIED:
+        picture = picture.convert(_MULTIPLIED[picture.mode])
     if picture.mode.startswith("I"):
         # 16-bit grey, which a plain conversion would clip
         scaled = picture.point(lambda value: value / 256)  # pyright: ignore[reportUnknownMemberType] - numpy's type is in its signature

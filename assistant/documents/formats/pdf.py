@@ -5,7 +5,9 @@
 
 import ctypes
 import logging
+import struct
 import time
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +25,7 @@ from assistant.documents.formats.pdf_layout import PdfLine, read_lines, to_texts
 from assistant.documents.formats.pdf_stamps import draws_words, read_drawn
 from assistant.documents.formats.pdf_text import RIGHT_TO_LEFT, PageText, are_torn, join_lines, read_turn
 from assistant.documents.formats.pictures import DocumentPictures, EncodedPicture
-from assistant.documents.protocol import IllustratedDocument, ReadLimits, damaged, encrypted, too_large
+from assistant.documents.protocol import MIB, FileRefused, IllustratedDocument, ReadLimits, damaged, encrypted, too_large
 
 _BLANK = "(This page holds no text. It may be a picture, such as a scan.)"
 _UNSURE = "(The characters of this page may be wrong or missing: its fonts don't say which they are.)"
@@ -40,12 +42,20 @@ _MOST_SCALE = 4.0
 _MAX_OUTLINE = 300
 _LAYOUT_SECONDS = 1.0
 """Computing time of one document until which tables are searched for."""
+_STUMBLES = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError, OSError, TypeError, ValueError),
+    *(struct.error, zlib.error),
+)
+"""What pypdf raises for damaged files beside its own errors."""
 _PLACEHOLDERS = frozenset({"", "untitled", "anonymous", "unspecified"})
 """Placeholders that programs write for a missing title or author."""
 _MAX_ANNOTATIONS = 400
 """Annotations read per page."""
-_MAX_STRING = 20_000
-"""Bytes of one annotation string."""
+_MAX_STRING = 4 * MIB
+"""Bytes of one string of an annotation, which pdfium gives as a whole or not at all."""
+_MAX_WORDS = 100_000
+"""Characters of it that are kept."""
+_MAX_ADDRESS = 20_000
 _BUTTONS = (raw.FPDF_FORMFIELD_CHECKBOX, raw.FPDF_FORMFIELD_RADIOBUTTON)
 _WITHOUT_VALUE = (raw.FPDF_FORMFIELD_PUSHBUTTON, raw.FPDF_FORMFIELD_SIGNATURE, raw.FPDF_FORMFIELD_UNKNOWN)
 
@@ -235,14 +245,17 @@ def _read_by_pypdf(data: bytes, limits: ReadLimits) -> ReadDocument:
     """The whole document by pypdf, which is slower and more lenient. Raises FileRefused where it fails, too."""
     pypdf = _import_pypdf()
     try:
-        document = pypdf.PdfReader(BytesIO(data), strict=False)
+        try:
+            document = pypdf.PdfReader(BytesIO(data), strict=False)
+        except NotImplementedError as error:  # another way to encrypt than by a password
+            raise FileRefused("is encrypted for certain readers. Send it without encryption.") from error
         if document.is_encrypted and not document.decrypt(""):
             raise encrypted()
         total = len(document.pages)
         texts = [document.pages[index].extract_text() for index in range(_check_pages(total, limits))]
     except (pypdf.errors.FileNotDecryptedError, pypdf.errors.DependencyError) as error:
         raise encrypted() from error
-    except (pypdf.errors.PyPdfError, pypdf.errors.DeprecationError) as error:
+    except (pypdf.errors.PyPdfError, pypdf.errors.DeprecationError, *_STUMBLES) as error:
         raise damaged("a PDF") from error
     if not texts:
         raise damaged("a PDF")
@@ -255,7 +268,7 @@ def _read_pages_by_pypdf(data: bytes, indexes: list[int]) -> dict[int, str]:
     try:
         document = pypdf.PdfReader(BytesIO(data), strict=False)
         return {index: text for index in indexes if (text := document.pages[index].extract_text()).strip()}
-    except (pypdf.errors.PyPdfError, pypdf.errors.DeprecationError):
+    except (pypdf.errors.PyPdfError, pypdf.errors.DeprecationError, *_STUMBLES):
         return {}
 
 
@@ -300,7 +313,7 @@ def _read_link(document: pypdfium2.PdfDocument, note: object, text: pypdfium2.Pd
     if not action:
         return ""
     size = raw.FPDFAction_GetURIPath(document, action, None, 0)
-    if not 1 < size <= _MAX_STRING:
+    if not 1 < size <= _MAX_ADDRESS:
         return ""
     buffer = ctypes.create_string_buffer(size)
     raw.FPDFAction_GetURIPath(document, action, buffer, size)
@@ -344,4 +357,4 @@ def _string(getter: Callable[..., int]) -> str:
         return ""
     buffer = (ctypes.c_ushort * (size // 2))()
     getter(buffer, size)
-    return bytes(buffer).decode("utf-16-le", "replace").rstrip("\x00")
+    return bytes(buffer)[: 2 * _MAX_WORDS].decode("utf-16-le", "replace").rstrip("\x00") + (" …" if size > 2 * _MAX_WORDS + 2 else "")

@@ -1,17 +1,22 @@
-"""Old workbooks (.xls, [MS-XLS]): which number format each cell has, errors, and whether there is a password; calamine gives none of these."""
+"""Old workbooks (.xls, [MS-XLS]): which number format each cell has, errors, whether there is a password, and the long results of formulas; calamine
+gives none of these."""
 
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from assistant.documents.compound import CompoundFile
 from assistant.documents.formats.office.number_formats import BUILT_IN, NumberFormat, parse_format
 
 _BOF, _EOF, _SHEET, _PASSWORD, _FORMAT, _STYLE = 0x809, 0x0A, 0x85, 0x2F, 0x41E, 0xE0
 _NUMBER, _PACKED, _PACKED_ROW, _FORMULA, _ERROR_CELL = 0x203, 0x27E, 0xBD, 0x06, 0x205
+_RESULT, _CONTINUED = 0x207, 0x3C
 _ERRORS = {0x00: "#NULL!", 0x07: "#DIV/0!", 0x0F: "#VALUE!", 0x17: "#REF!", 0x1D: "#NAME?", 0x24: "#NUM!", 0x2A: "#N/A"}
 _MONEY = {5: '"$"#,##0;("$"#,##0)', 6: '"$"#,##0;("$"#,##0)', 7: '"$"#,##0.00;("$"#,##0.00)', 8: '"$"#,##0.00;("$"#,##0.00)'}
 _BIFF8 = 0x600
+_PLACE = 4
+"""Bytes with the row and column of a cell, before anything else in its record."""
 
 CellFormat = tuple[int, int, NumberFormat]
 """Row and column from 0, and the format."""
@@ -30,10 +35,11 @@ class OldBook:
     styles: list[NumberFormat | None] = field(default_factory=list[NumberFormat | None])
 
     def formats(self, sheet: str) -> Iterator[CellFormat]:
-        """The cells of a sheet whose numbers are shown in a format, in the order of the file."""
-        if not any(self.styles):
-            return
+        """The cells of a sheet whose numbers are shown in a format, or whose formulas have a long text, in the order of the file."""
         for kind, body in self._cells(sheet):
+            if kind == _RESULT:
+                yield *struct.unpack_from("<HH", body), NumberFormat((), partial(_whole, body[4:].decode()))
+                continue
             if kind == _PACKED_ROW:
                 row, first = struct.unpack_from("<HH", body)
                 places = [(row, first + number, body[4 + 6 * number : 6 + 6 * number]) for number in range((len(body) - 6) // 6)]
@@ -51,8 +57,16 @@ class OldBook:
             yield row, column, _ERRORS.get(body[6] if kind == _ERROR_CELL else body[8], "#N/A")
 
     def _cells(self, sheet: str, *, errors: bool = False) -> Iterator[tuple[int, bytes]]:
-        depth = 0
+        depth, formula = 0, b""
+        result: list[bytes] = []
         for kind, body in _records(self.stream, self.sheets.get(sheet, len(self.stream))):
+            if kind == _CONTINUED:
+                result += [body] if result else []
+                continue
+            if len(result) > 1 and not errors:
+                yield _RESULT, formula + _join(result).encode("utf-8", "replace")
+            result = [body] if kind == _RESULT and self.wide and len(formula) == _PLACE else []
+            formula = body[:_PLACE] if kind == _FORMULA else formula
             if kind == _BOF:
                 depth += 1
             elif kind == _EOF:
@@ -101,6 +115,16 @@ def _records(stream: bytes, start: int) -> Iterator[tuple[int, bytes]]:
         kind, size = struct.unpack_from("<HH", stream, start)
         yield kind, stream[start + 4 : start + 4 + size]
         start += 4 + size
+
+
+def _whole(text: str, _cut: str) -> str:
+    return text
+
+
+def _join(records: list[bytes]) -> str:
+    """A text whose first record begins with its length, and each with a byte that says how wide its characters are."""
+    parts = [records[0][2:], *records[1:]]
+    return "".join(part[1:].decode("utf-16-le" if part[:1] and part[0] & 1 else "latin-1", "replace") for part in parts)
 
 
 def _text(body: bytes, wide: bool, *, short: bool) -> str:

@@ -8,7 +8,7 @@ from assistant.contracts.documents import ReadDocument
 from assistant.documents.formats.markdown import DocumentBuilder, table
 from assistant.documents.formats.office.docx_forms import UNKNOWN_SYMBOL, control_value, field_value, hides_value, is_box
 from assistant.documents.formats.office.docx_styles import DocxNumbering, DocxStyles
-from assistant.documents.formats.office.drawing import chart_text, diagram_text, equation
+from assistant.documents.formats.office.drawing import chart_text, diagram_text, equation, shape_texts
 from assistant.documents.formats.office.opc import main_part
 from assistant.documents.formats.office.package import (
     OfficeArchive,
@@ -31,7 +31,7 @@ from assistant.documents.protocol import IllustratedDocument, ReadLimits, damage
 
 _DROPPED = frozenset({"del", "moveFrom", "delText", "delInstrText", "rPr", "pPr", "sdtPr", "sdtEndPr", "tblPr", "trPr", "tcPr", "proofErr"})
 _WRAPPERS = frozenset({"sdt", "sdtContent", "customXml", "ins", "moveTo"})
-_DRAWN = frozenset({"txbxContent", "chart", "relIds", "docPr", "textpath", "blip", "imagedata"})
+_DRAWN = frozenset({"txbxContent", "txBody", "chart", "relIds", "docPr", "textpath", "blip", "imagedata"})
 """The elements of a drawing with text."""
 _PICTURE_LINKS = {"blip": "embed", "imagedata": "id"}
 """The attribute with the relationship to the picture."""
@@ -221,6 +221,8 @@ class DocxWalker:
             match local(item):
                 case "txbxContent":
                     self._boxes += self.blocks(item)
+                case "txBody":  # of a canvas (DrawingML's lockedCanvas), which Excel and PowerPoint draw
+                    self._boxes.append(DocxBlock("\n".join(shape_texts(item))))
                 case "chart":
                     self._boxes.append(DocxBlock(chart_text(target(self._part, reference(item), _WHAT))))
                 case "relIds":

@@ -12,6 +12,9 @@ from assistant.documents.protocol import FileRefused, IllustratedDocument, ReadL
 _SKIPPED = frozenset(
     {"tracked-changes", "forms", "sequence-decls", "variable-decls", "user-field-decls", "covered-table-cell", "settings", "script"}
 )
+_SHAPES = frozenset(
+    {"frame", "custom-shape", "rect", "ellipse", "circle", "line", "connector", "path", "polygon", "polyline", "regular-polygon", "caption"}
+)
 _ROWS = frozenset({"table-header-rows", "table-rows", "table-row-group"})
 _IGNORED_CLASSES = frozenset({"page-number", "date-time", "header", "footer"})
 _MAX_REPEATED = 60
@@ -59,7 +62,7 @@ class OdfReader:
                     found.append("\n".join(self._list(item, attribute(item, "style-name"), 0)))
                 case "table":
                     found += self._table(item)
-                case "frame" | "custom-shape" | "rect" | "ellipse" | "g" | "text-box" | "line" | "connector" | "path" | "polygon":
+                case name if name in _SHAPES or name in {"g", "text-box"}:
                     found += self.shape(item)
                 case name if name not in _SKIPPED:
                     found += self.blocks(item)
@@ -88,7 +91,7 @@ class OdfReader:
                 return [words for words in self._paragraph(item) if words.strip()]
             case "list":
                 return ["\n".join(self._list(item, attribute(item, "style-name"), 0))]
-            case "frame" | "custom-shape":
+            case name if name in _SHAPES:
                 return self.shape(item)
             case _:
                 return []
@@ -117,12 +120,12 @@ class OdfReader:
                 case "note":
                     into.words.append(self._note(item))
                 case "annotation":
-                    self._comment(item)
+                    self.comments.append(f"- Comment{self.comment(item)}")
                 case "ruby":
                     self._inline(item, into)
                 case "ruby-text":
                     into.words.append(f"({item.text})" if item.text else "")
-                case "frame" | "custom-shape" | "rect" | "ellipse" | "g" | "line" | "connector" | "path" | "polygon":
+                case name if name in _SHAPES or name == "g":
                     shape = self.shape(item)
                     into.words += shape if len(shape) == 1 and shape[0].startswith("[Picture") else []
                     into.behind += [] if len(shape) == 1 and shape[0].startswith("[Picture") else shape
@@ -147,11 +150,12 @@ class OdfReader:
         self.notes[place] = f"{mark}: {chr(10).join(self.blocks(body) if body is not None else ())}"
         return mark
 
-    def _comment(self, element: XmlElement) -> None:
+    def comment(self, element: XmlElement) -> str:
+        """The author, where there is one, and the words: " by Ann: check this"."""
         author = child(element, "creator")
         words = " ".join(" ".join(self.blocks(element)).split())
         by = f" by {author.text}" if author is not None and author.text else ""
-        self.comments.append(f"- Comment{by}: {words}")
+        return f"{by}: {words}"
 
     def _list(self, element: XmlElement, style: str, depth: int) -> list[str]:
         lines: list[str] = []

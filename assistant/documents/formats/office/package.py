@@ -19,8 +19,9 @@ from lxml import etree
 
 from assistant.documents.protocol import MIB, FileRefused, ReadLimits, damaged, too_large
 
-_PARSER = etree.XMLParser(resolve_entities=False)
-"""Like the libraries' own: fetches nothing, resolves no entities, limits depth and amplification."""
+_PARSER = etree.XMLParser(resolve_entities=False, collect_ids=False)
+"""Like the libraries' own: fetches nothing, resolves no entities, limits depth and amplification. Nothing here looks elements up by their xml:id, and
+some programs write one twice, which is no error then."""
 _ALTERNATIVES = "{http://schemas.openxmlformats.org/markup-compatibility/2006}AlternateContent"
 _UNDERSTOOD = re.compile(
     r"https?://(?:schemas\.openxmlformats\.org|purl\.oclc\.org/ooxml)/|urn:schemas-microsoft-com:|"
@@ -36,6 +37,8 @@ _DOCTYPES = tuple("<!DOCTYPE".encode(encoding) for encoding in ("ascii", "utf-16
 _TREES = (".xml", ".rels", ".vml")
 _BOOK_TREES = (*_TREES, ".xhtml", ".html", ".htm", ".opf")
 """Endings of the parts that are parsed; those of web pages in e-books, too."""
+_UNREAD = ("docprops/app.xml", "customxml/")
+"""Starts of the names of parts that no reader looks into: data of other programs, statistics with the names of all fonts and macros."""
 _LONGEST_MARK = max(map(len, _DOCTYPES))
 
 
@@ -84,7 +87,8 @@ class OfficeArchive:
     def _measure(self, entry: ZipInfo, left: int) -> int:
         """The size of a part, by inflating it: the size in the directory may be false."""
         name, size, end = entry.filename.lower(), 0, b""
-        tree, parsed = not self._streamed(name), name.endswith(_BOOK_TREES if self._document_types else _TREES)
+        tree = not self._streamed(name) and not name.startswith(_UNREAD)
+        parsed = name.endswith(_BOOK_TREES if self._document_types else _TREES)
         for piece in self._inflate(entry):
             size += len(piece)
             if size > left:

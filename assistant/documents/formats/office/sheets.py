@@ -13,9 +13,10 @@ import python_calamine as calamine
 
 from assistant.contracts.documents import ReadDocument
 from assistant.documents.formats.markdown import DocumentBuilder, cell, count
+from assistant.documents.formats.office import ods
 from assistant.documents.formats.office.biff import read_old_book
 from assistant.documents.formats.office.number_formats import Displayed, NumberFormat, general
-from assistant.documents.formats.office.ods import OpenSheets
+from assistant.documents.formats.office.odf import OdfReader
 from assistant.documents.formats.office.package import OfficeArchive
 from assistant.documents.formats.office.sheet_extras import BookExtras, CellPlace, SheetExtras, place, read_extras
 from assistant.documents.formats.office.sheet_layout import SheetLayout
@@ -66,7 +67,7 @@ def read(data: bytes, name: str, limits: ReadLimits) -> ReadDocument | Illustrat
 
 
 def _open_book(data: bytes, name: str, limits: ReadLimits, pictures: DocumentPictures) -> _Book:
-    extras = BookExtras()
+    extras, content = BookExtras(), b""
     formats: Callable[[str], CellFormats] = lambda _: iter(())  # noqa: E731
     if name == "xls":
         old = read_old_book(data)
@@ -81,7 +82,9 @@ def _open_book(data: bytes, name: str, limits: ReadLimits, pictures: DocumentPic
         if name == "ods":
             if b"encryption-data" in (archive.part("META-INF/manifest.xml") or b""):
                 raise encrypted()
-            formats = OpenSheets(archive.part("content.xml") or b"").formats
+            content = archive.part("content.xml") or b""
+            formats = ods.OpenSheets(content).formats
+            extras.sheets = ods.read_extras(content, OdfReader(archive, pictures))
         elif name == "xlsx":
             extras = read_extras(archive, pictures)
             formats = extras.formats
@@ -91,10 +94,22 @@ def _open_book(data: bytes, name: str, limits: ReadLimits, pictures: DocumentPic
     except calamine.PasswordError as error:
         raise encrypted() from error
     except calamine.CalamineError as error:
-        if name != "xlsx":
+        if name == "ods":
+            opened = _open_indented(content)
+            sheets = list(opened.sheets_metadata)
+        elif name == "xlsx":
+            opened, sheets = None, _list_sheets(data)
+        else:
             raise damaged(_WHAT) from error
-        opened, sheets = None, _list_sheets(data)
     return _Book(data, sheets, opened, extras, formats, can_stream=name == "xlsx")
+
+
+def _open_indented(content: bytes) -> calamine.CalamineWorkbook:
+    """An OpenDocument spreadsheet that calamine refused as it is."""
+    try:
+        return calamine.CalamineWorkbook.from_filelike(BytesIO(ods.close_up(content)))
+    except calamine.CalamineError as error:
+        raise damaged(_WHAT) from error
 
 
 def _is_streamed(name: str) -> bool:
