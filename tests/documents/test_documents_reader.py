@@ -50,6 +50,10 @@ def _parent(child: Path) -> int:
     return int((child / "stat").read_text().rpartition(")")[2].split()[1])
 
 
+def _state(process: int) -> str:
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+
+
 async def _limited_child(server: str = "self") -> Path:
     """The child, once it has set its last limit."""
     async with asyncio.timeout(30):
@@ -270,6 +274,7 @@ async def test_where_the_system_has_no_descriptor_left_the_others_are_read_on(re
     slow = asyncio.create_task(reader.read(spool("a.rtf", SLOW)))
     child = await _limited_child()
     stands_by = _parent(child)
+    await _rests(stands_by)
     held = len(os.listdir(f"/proc/{stands_by}/fd"))
     before = resource.prlimit(stands_by, resource.RLIMIT_NOFILE, (held + free, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     with pytest.raises(UnreadableFile, match=r"^b\.txt can't be read"):
@@ -311,6 +316,15 @@ asyncio.run(ChildReader(DocumentSettings()).read(Upload(name=path.name, path=pat
     server.kill()
     await server.wait()
     await _gone(child.name)
+
+
+async def _rests(process: int) -> None:
+    """Waits until it sleeps: it has imported all that it wants to, and closed the descriptors that it passed on."""
+    async with asyncio.timeout(30):
+        while True:
+            if _state(process) == "S":
+                return
+            await asyncio.sleep(0.005)
 
 
 async def _gone(process: str) -> None:
