@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import Any, Final, cast
 
 import orjson
@@ -148,16 +148,21 @@ class Learning:
         self._wait()
 
     def _wait(self) -> None:
-        if self._timer is None and self._due:
+        if self._timer is None and self._due and len(self._tasks) < _AT_ONCE:
             self._timer = asyncio.get_running_loop().call_at(next(iter(self._due.values())), self._fire)
 
     def _fire(self) -> None:
+        """Look at those that are due, as many as may be at once; the others wait as entries, which take less memory than tasks."""
         self._timer, now = None, asyncio.get_running_loop().time()
-        for key in list(takewhile(lambda key: self._due[key] <= now, self._due)):
+        for key in list(islice(takewhile(lambda key: self._due[key] <= now, self._due), _AT_ONCE - len(self._tasks))):
             del self._due[key]
             task = asyncio.create_task(self.learn(*key))
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(self._ended)
+        self._wait()
+
+    def _ended(self, task: asyncio.Task[Sequence[Memory]]) -> None:
+        self._tasks.discard(task)
         self._wait()
 
     async def _look(self, owner: str, session: str, found: Unlearned) -> tuple[Unlearned, Sequence[Memory]]:

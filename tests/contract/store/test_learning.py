@@ -169,6 +169,19 @@ async def test_what_is_about_to_be_cut_is_learned_up_to_there(store: Store, cloc
     assert await texts(store) == ["I like tea", ENID]
 
 
+async def test_many_sessions_that_fall_idle_at_once_are_all_looked_at(store: Store, clock: TurnedClock) -> None:
+    await store.learned.switch(SERVER, learn=True)
+    said = [f"I like the number {number}" for number in range(7)]
+    for number, words in enumerate(said):
+        await say(store, f"turn_{number}", words, session=f"api:{number}")
+    learner, model = learning(store, clock, *(found("nothing of it") for _ in said), idle=0.01)
+    await learner.start()
+    async with asyncio.timeout(30):
+        await model.asked_times(7)
+    await learner.close()
+    assert sorted(words for words in said for request in model.requests if words in str(request.messages)) == said
+
+
 async def test_the_end_of_a_turn_sets_a_timer_and_a_start_finds_what_was_left(store: Store, clock: TurnedClock) -> None:
     await store.learned.switch(SERVER, learn=True)
     await say(store, "turn_1", ENID)
