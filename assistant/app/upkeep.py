@@ -1,6 +1,7 @@
 """What a server does beside its work: it imports what the first requests need, offers tools as they are now, sweeps, and frees memory."""
 
 import asyncio
+import ctypes
 import gc
 import logging
 from contextlib import suppress
@@ -92,7 +93,5 @@ async def trim_memory() -> None:
 
 
 def _malloc_trim() -> None:
-    import ctypes  # noqa: PLC0415 - the start need not wait for it
-
     with suppress(AttributeError):  # only glibc has it
         ctypes.CDLL(None).malloc_trim(0)

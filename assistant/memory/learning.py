@@ -87,7 +87,7 @@ class Learning:
         self._open = True
 
     async def start(self) -> None:
-        """Begin, or note that it is off; sessions that a dead process left get a timer. Raises StoreUnavailable."""
+        """Begin, or note that it is off; sessions that a dead process left are due. Raises StoreUnavailable."""
         await self._store.switch(SERVER, learn=self._enabled)
         now = self._clock()
         for owner, session, updated in reversed(await self._store.left() if self._enabled else ()):

@@ -17,6 +17,8 @@ from assistant.store.word_lists import COMMON, CYRILLIC_ENDINGS, IRREGULAR, LATI
 MOST_CHARS: Final = 20_000
 """Of a longer text the beginning is found."""
 _MOST_WORD: Final = 64
+_MOST_REMEMBERED = 8_192
+"""Words whose stem and number are remembered, some 200 bytes each: those that texts repeat. What they hold once, as numbers, is soon forgotten."""
 _COMPOUND: Final = 9
 _END: Final = 5
 _UNSPACED: Final = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
@@ -32,10 +34,6 @@ def runs(text: str) -> Iterator[str]:
     """The words of a text in order, folded (no case, no accents), with those that every text has."""
     for found in _RUN.finditer(fold(text[:MOST_CHARS])):
         yield found[0]
-
-
-_MOST_REMEMBERED = 8_192
-"""Words whose stem and number are remembered, some 200 bytes each: those that texts repeat. What they hold once, as numbers, is soon forgotten."""
 
 
 def fold(text: str) -> str:

@@ -2,7 +2,10 @@
 
 from dataclasses import replace
 
+import pytest
+
 from assistant.contracts.documents import ReadDocument
+from assistant.contracts.errors import UnreadableFile
 from assistant.documents.reader import ChildReader
 from assistant.documents.settings import DocumentSettings
 from tests.documents.making import ReadText, Spool, pack
@@ -63,6 +66,15 @@ async def test_an_indented_sheet_is_read_as_one_on_a_single_line(read: ReadText)
     )
     text = (await read("a.ods", _book(f"\n<table:table table:name='T'>\n{row}\n</table:table>\n"))).text
     assert text == "## Sheet: T\n\n| Bread rolls |  | 3 € |\n| --- | --- | --- |"
+
+
+async def test_white_space_without_an_end_costs_no_more_than_its_length(spool: Spool) -> None:
+    """Between cells and before words, where no cell may stand: a pattern that tries all ways to divide it would take for ever."""
+    rows = f"<table:table-row>{_number(3, '3 €')}{' ' * 60_000}words</table:table-row>"
+    reader = ChildReader(DocumentSettings())
+    with pytest.raises(UnreadableFile, match=r"damaged"):
+        await reader.read(spool("a.ods", _book(f"<table:table table:name='T'>{rows}</table:table>")))
+    await reader.close()
 
 
 async def test_errors_comments_links_and_drawings_of_a_sheet_are_read(read: ReadText) -> None:

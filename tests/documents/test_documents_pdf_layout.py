@@ -228,7 +228,7 @@ FOX = [
     "it drank, and lay in the shade of an old willow tree",
     "until the heat of the day was over. Then it rose and",
     "went on along the bank, past the mill and the bridge",
-    "of stone, to the village in which nobody was awake.",
+    "of stone, to the village in which all were asleep.",
     "It came home late.",
 ]
 CROW = [

@@ -29,7 +29,7 @@ _TAGS = [f"{_TABLE}{name}" for name in ("table", "table-row", "table-cell", "cov
 _PLAIN = re.compile(r"-?(?:0|[1-9][0-9]*)(?:[.,][0-9]+)?(?:E[+-]?[0-9]+)?")
 """A number that its cell shows with fewer digits at most."""
 _BETWEEN_CELLS = re.compile(
-    rb"(<table:table-row\b[^>]*>|</table:(?:covered-)?table-cell>|<table:(?:covered-)?table-cell\b[^>]*/>)(?:\s+|<!--.*?-->)+(?=<)",
+    rb"(<table:table-row\b[^>]*>|</table:(?:covered-)?table-cell>|<table:(?:covered-)?table-cell\b[^>]*/>)(?:\s|<!--.*?-->)+(?=<)",
     re.DOTALL,
 )
 _EXTRA = re.compile(rb"value-type=[\"']error|<office:annotation[ >]|<text:a |<draw:")
