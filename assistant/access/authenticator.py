@@ -15,6 +15,7 @@ from assistant.access.browsers import BrowserAccess
 from assistant.access.principals import OWNER, Access, Principal, key_of
 from assistant.contracts.access import UNLIMITED, Admission, Holding, KeyStore, Limiter, Limits
 from assistant.contracts.errors import RateLimited, StoreUnavailable, Unauthenticated
+from assistant.contracts.records import record
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +147,7 @@ _ONLY_HERE: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Authenticator:
     """For HTTP and sockets alike:
 
@@ -217,7 +218,7 @@ _LOOK_AGAIN: Final = 5.0
 """Seconds: room may come earlier than announced, when an answer took less than was reserved."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Allowance:
     """The limits of turns that come by no request, by the credential that asked; a key's limits hold even after the key has ended."""
 

@@ -6,7 +6,7 @@ workspace needs the person's own words, or their yes.
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from fnmatch import fnmatchcase
 from typing import Final, Literal, cast
 
@@ -16,6 +16,7 @@ from assistant.contracts.messages import Json
 from assistant.contracts.own_words import in_own_words
 from assistant.contracts.people import ME, PersonRole
 from assistant.contracts.provenance import Provenance
+from assistant.contracts.records import record
 from assistant.contracts.statements import asks_for_reminder, asks_to_change_plans
 
 Recipient = Literal["none", "answered", "named", "known", "refused"]
@@ -23,7 +24,7 @@ Recipient = Literal["none", "answered", "named", "known", "refused"]
 that it refuses."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Situation:
     """What the gate knows beside the call."""
 
@@ -42,7 +43,7 @@ class Situation:
     """Whether a workflow's file speaks, and no person."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Case:
     """What holds for an action: in words, and the function that decides once words of others were read."""
 

@@ -19,6 +19,7 @@ from assistant.access.settings import AuthSettings, Mode
 from assistant.contracts.access import KEY_MARK, ApiKey, HeldKey, KeyStore, Limits, Scope
 from assistant.contracts.causes import Payer
 from assistant.contracts.errors import Forbidden, InvalidRequest, StoreUnavailable, Unauthenticated
+from assistant.contracts.records import record
 from assistant.contracts.util import replace_surrogates
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 _NO_LIMITS: Final = Limits()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Principal:
     """An authenticated caller and its rights."""
 

@@ -1,12 +1,13 @@
 """The loop: ask the model, run the tools that it asks for, repeat until it answers in words."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import takewhile
 
 from assistant.agent.toolbox import Toolbox
 from assistant.contracts.messages import AssistantMessage, Image, Images, Message, Text, ToolCall, ToolMessage, Usage, UserMessage
 from assistant.contracts.models import EmitText, ModelProvider, ModelRequest, NamedTool
+from assistant.contracts.records import record
 from assistant.contracts.tools import ToolContext
 from assistant.contracts.turns import Emit, ReasoningDelta, TextDelta
 from assistant.contracts.util import new_id
@@ -15,7 +16,7 @@ BETWEEN_STEPS = "\n\n"
 """Separates the words of two steps, in the stream and in the whole answer."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class LoopResult:
     """The end of the loop. `last` is the closing message, not yet appended; `text` and `reasoning` join the words and thoughts of all steps."""
 
@@ -29,7 +30,7 @@ class LoopResult:
     usage: Usage
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Doubt:
     """An answer says that something was done, and it was not."""
 
@@ -39,7 +40,7 @@ class Doubt:
     """The sentence that follows the answer where the model does neither."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Loop:
     """What a run needs besides its request, which fits the model's context.
 

@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, partial
 from itertools import groupby
 from operator import is_not
@@ -20,6 +20,7 @@ from assistant.contracts.gate import ALLOWED, READS, Gate, NamesSubject, OpenGat
 from assistant.contracts.messages import Json, ToolCall, ToolMessage
 from assistant.contracts.metrics import TOOL_SECONDS, TOOLS, Metrics
 from assistant.contracts.models import ToolSpec
+from assistant.contracts.records import record
 from assistant.contracts.sessions import SessionFiles
 from assistant.contracts.tools import (
     ChangingTool,
@@ -291,7 +292,7 @@ class Toolbox:
         return f"{text[: self._result_chars]}\n[{len(text) - self._result_chars:,} of {len(text):,} characters are not shown. {more}]"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class _Asked:
     """What a turn chose. `session`: None: of the agent alone. `there`: what the session had besides."""
 

@@ -1,7 +1,7 @@
 """The whole of the HTTP side, put together."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from starlette.types import ASGIApp
@@ -52,6 +52,7 @@ from assistant.contracts.channels import CalledChannel, ChannelStatus
 from assistant.contracts.hooks import Hooks
 from assistant.contracts.metrics import Metrics
 from assistant.contracts.models import ModelInfo
+from assistant.contracts.records import record
 from assistant.contracts.search import NoSearch, Search
 from assistant.contracts.sessions import SessionStore
 from assistant.contracts.turns import MAIN
@@ -71,7 +72,7 @@ _MARGIN_SECONDS = 30
 """What a request may take in addition to its turn."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ApiServices:
     """What the API works on. Where an optional service is None, its routes do not exist."""
 

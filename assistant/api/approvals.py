@@ -1,7 +1,6 @@
 """/v1/approvals: calls that wait for a person's yes."""
 
 import json
-from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Final, Literal
 
@@ -17,6 +16,7 @@ from assistant.api.openapi import endpoint, error, errors, takes
 from assistant.api.settings import ApiLimits
 from assistant.approvals.book import ApprovalBook
 from assistant.contracts.approvals import Approval, ApprovalNotFound, ApprovalState, ApprovalWord
+from assistant.contracts.records import record
 
 _PATH: Final = "/v1/approvals"
 _ONE: Final = _PATH + "/{approval_id}"
@@ -59,7 +59,7 @@ class ApprovalList(ListAnswer[ApprovalAnswer]):
     pass
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ApprovalEndpoints:
     book: ApprovalBook
     limits: ApiLimits

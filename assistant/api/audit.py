@@ -1,6 +1,5 @@
 """GET /v1/audit: what tools did, when, by whose word."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Final, Literal
@@ -16,6 +15,7 @@ from assistant.contracts.audit import Deed, DeedKind, DeedNotFound
 from assistant.contracts.causes import CauseKind
 from assistant.contracts.people import shown_person
 from assistant.contracts.provenance import Provenance
+from assistant.contracts.records import record
 from assistant.store.audit import AuditStore
 
 
@@ -45,7 +45,7 @@ class DeedList(ListAnswer[DeedAnswer]):
 _known: Final = partial(known_id, prefix="aud", missing=DeedNotFound, param="before")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class AuditEndpoints:
     store: AuditStore
 

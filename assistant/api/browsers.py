@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Final, Literal
 
@@ -24,6 +23,7 @@ from assistant.api.settings import ApiLimits
 from assistant.contracts.access import SCOPES, Browser, Scope
 from assistant.contracts.errors import InvalidRequest, NotFound, Unauthenticated
 from assistant.contracts.people import PeopleDirectory, PersonNotFound, shown_person
+from assistant.contracts.records import record
 from assistant.contracts.util import visible_name
 
 _LIMITS: Final = ApiLimits(json_bytes=64 * 1024)
@@ -93,7 +93,7 @@ class BrowserNotFound(NotFound, code="browser_not_found"):
     """There is no such browser."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class BrowserEndpoints:
     authenticator: Authenticator
     browsers: BrowserAccess

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import orjson
@@ -21,6 +20,7 @@ from assistant.api.openapi import endpoint, errors, events
 from assistant.api.sse import EventStream, disconnected, error_event, event
 from assistant.contracts.access import Scope
 from assistant.contracts.errors import RateLimited, ShuttingDown, StoreUnavailable
+from assistant.contracts.records import record
 from assistant.store.changes import TOPICS, Changes, Glance, Topic
 from assistant.store.processes import Notifier
 
@@ -168,7 +168,7 @@ class _Watch:
             self.task.cancel()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ChangeEndpoints:
     feed: ChangeFeed
     keep_alive: float

@@ -1,7 +1,6 @@
 """/v1/channels: what channels there are, set up and switched off while the server runs."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
 from fastapi import Request
@@ -10,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from assistant.api.answers import Answer, ListAnswer
 from assistant.api.openapi import endpoint, errors
 from assistant.contracts.channels import ChannelKind
+from assistant.contracts.records import record
 
 _PATH: Final = "/v1/channels"
 _SHORT, _LONG = StringConstraints(max_length=200), StringConstraints(max_length=20_000)
@@ -56,7 +56,7 @@ class ChannelChanged(Answer):
     waiting: list[str] = Field(description="Each with why it holds from the next start on.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ChangedChannel:
     """What a change of a channel's section led to."""
 
@@ -65,7 +65,7 @@ class ChangedChannel:
     waiting: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ChannelSetupEndpoints:
     offers: Callable[[], Sequence[tuple[ChannelKind, bool]]]
     """(a kind, whether it is enabled) of each. Blocks."""

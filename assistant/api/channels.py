@@ -4,7 +4,6 @@ Each channel checks its platform's own signature; the API's key is not needed, a
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from fastapi import Request, Response
@@ -13,6 +12,7 @@ from assistant.api.body.request import receive_body
 from assistant.api.openapi import endpoint, errors
 from assistant.contracts.channels import CalledChannel, PlatformCall
 from assistant.contracts.errors import NotFound, RequestTooLarge
+from assistant.contracts.records import record
 
 _MOST_BYTES: Final = 1024 * 1024
 _TEXT: Final[dict[str, Any]] = {"text/plain": {}}
@@ -27,7 +27,7 @@ for _status in (400, 503):  # a channel answers in words, what is around it in J
 _BODY: Final[dict[str, Any]] = {"required": False, "content": {"*/*": {}}}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ChannelEndpoints:
     channels: Mapping[str, CalledChannel]
     """By name: the enabled channels whose platforms call."""

@@ -5,7 +5,7 @@ import base64
 import struct
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Any, Final, Literal, cast
 
 import orjson
@@ -28,6 +28,7 @@ from assistant.api.sse import DONE, error_event, unless_gone
 from assistant.contracts.errors import InvalidRequest, ModelNotFound, NanobotError, RefusedByProvider, RequestRefused, TurnTimeout
 from assistant.contracts.messages import AssistantMessage, FinishReason, Verbatim
 from assistant.contracts.models import EmbeddingInput, Embeddings, ModelRequest, OpenedModel, Scored, TokenizedText
+from assistant.contracts.records import record
 from assistant.contracts.turns import HistoryMessage, TurnFinished, UserText
 from assistant.contracts.util import estimate_tokens, new_id
 from assistant.providers.registry import ModelRegistry
@@ -244,7 +245,7 @@ _ERRORS: Final = errors(400, 401, 404, 408, 413, 415, 429, 499, 502, 503, 504)
 _EITHER: Final = "The answer; or, with `stream: true`, events of CompletionChunk and at last `[DONE]`."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class TextEndpoints:
     registry: ModelRegistry
     direct: Direct

@@ -2,7 +2,6 @@
 
 from asyncio import to_thread
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import Field, JsonValue
@@ -10,6 +9,7 @@ from pydantic import Field, JsonValue
 from assistant.api.answers import Answer
 from assistant.api.openapi import endpoint, errors
 from assistant.contracts.messages import Json
+from assistant.contracts.records import record
 
 
 class SettingAnswer(Answer):
@@ -25,7 +25,7 @@ class ConfigurationAnswer(Answer):
     settings: list[SettingAnswer]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Configured:
     """The configuration that a server runs with, as it may be shown."""
 
@@ -35,7 +35,7 @@ class Configured:
     """(key, value, origin) of each, secrets masked."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ConfigurationEndpoints:
     configured: Callable[[], Configured]
     """As it is now. Blocks."""

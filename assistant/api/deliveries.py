@@ -1,7 +1,6 @@
 """/v1/deliveries: send a message, see its state, retry, cancel."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -28,6 +27,7 @@ from assistant.contracts.errors import DeliveryNotFound, Forbidden, IdempotencyM
 from assistant.contracts.inbox import KnownChats
 from assistant.contracts.outbox import Deliveries, Delivery, DeliveryError, DeliveryState, MediaFiles, Origin, OutboundEvent, PartState
 from assistant.contracts.people import ME, Addressee, PeopleDirectory, names_person
+from assistant.contracts.records import record
 from assistant.contracts.sending import MAX_CHARS, ButtonsAsked, button_rows, check_ahead, check_words, read_time
 from assistant.contracts.turns import Upload
 from assistant.contracts.util import derived_id, new_id
@@ -175,7 +175,7 @@ _ONE: Final = _PATH + "/{delivery_id}"
 _known = partial(known_id, prefix="evt", missing=DeliveryNotFound, param="delivery_id")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Reach:
     """To which chats a caller may have something written."""
 
@@ -198,7 +198,7 @@ class Reach:
         return address
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Outgoing:
     """The services that deliveries need."""
 
@@ -209,7 +209,7 @@ class Outgoing:
     expire_after: timedelta
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class DeliveryEndpoints:
     outgoing: Outgoing
     limits: ApiLimits

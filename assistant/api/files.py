@@ -1,7 +1,7 @@
 """/v1/files: upload, list, read, delete."""
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Final, Literal, get_args
@@ -18,6 +18,7 @@ from assistant.api.openapi import FILE, endpoint, errors, takes
 from assistant.api.settings import ApiLimits
 from assistant.contracts.documents import DocumentReader
 from assistant.contracts.errors import InvalidRequest, NoSuchFile, UnsupportedMediaType
+from assistant.contracts.records import record
 from assistant.contracts.turns import Upload
 from assistant.store.attachments import FileStore
 
@@ -53,7 +54,7 @@ class FileDeleted(Answer):
     deleted: Literal[True] = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class FileService:
     """What uploading takes."""
 
@@ -81,7 +82,7 @@ _BYTES: Final = {"description": "The file.", "content": {"application/octet-stre
 _known = partial(known_id, prefix="file", missing=NoSuchFile, param="file_id")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class FileEndpoints:
     service: FileService
     limits: ApiLimits

@@ -1,7 +1,6 @@
 """GET /health (is it alive) and GET /ready (can it do its work, and if not, why)."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from fastapi import Response
@@ -9,6 +8,7 @@ from fastapi import Response
 from assistant.api.answers import Answer, Time
 from assistant.api.openapi import described, endpoint, errors
 from assistant.contracts.channels import ChannelStatus, ConnectionState
+from assistant.contracts.records import record
 
 
 class HealthAnswer(Answer):
@@ -35,7 +35,7 @@ class ReadyAnswer(Answer):
     channels: list[ChannelAnswer]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ReadinessCheck:
     """One thing that must hold for the server to be ready. `detail`: what holds, or what is wrong and what to do; no secrets."""
 
@@ -44,7 +44,7 @@ class ReadinessCheck:
     detail: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class HealthEndpoints:
     version: str
     checks: Callable[[], Awaitable[Sequence[ReadinessCheck]]]

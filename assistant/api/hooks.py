@@ -1,6 +1,5 @@
 """POST /hooks/{name}: messages from other programs. Each hook has its own secret; the API's key is not needed, and does not open it."""
 
-from dataclasses import dataclass
 from typing import Final, Literal
 
 from fastapi import Request
@@ -10,6 +9,7 @@ from assistant.api.body.request import receive_body
 from assistant.api.openapi import BY_HOOK, endpoint, errors
 from assistant.contracts.errors import RequestTooLarge
 from assistant.contracts.hooks import HookRequest, Hooks
+from assistant.contracts.records import record
 
 _MOST_BYTES: Final = 256 * 1024
 _BODY: Final = {"required": True, "content": {"application/json": {"schema": HookRequest.model_json_schema()}}}
@@ -22,7 +22,7 @@ class HookAnswer(Answer):
     status: Literal["accepted", "repeated"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class HookEndpoints:
     hooks: Hooks
 

@@ -1,6 +1,5 @@
 """/v1/keys: API keys, made, listed and revoked."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, Literal
 
@@ -12,6 +11,7 @@ from assistant.api.answers import Answer, ListAnswer, Time
 from assistant.api.openapi import endpoint, errors
 from assistant.contracts.access import ApiKey, KeyStore, Limits, Scope
 from assistant.contracts.errors import NotFound
+from assistant.contracts.records import record
 
 _PATH: Final = "/v1/keys"
 _MOST_DAYS: Final = 3650
@@ -64,7 +64,7 @@ class KeyRevoked(Answer):
     revoked: Literal[True] = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class KeyEndpoints:
     store: KeyStore
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, TypeVar, cast
 
@@ -19,6 +18,7 @@ from assistant.api.middleware.errors import FailedAfterActing
 from assistant.api.schedules import ScheduleEndpoints, ScheduleRequest
 from assistant.contracts.errors import InvalidRequest, NanobotError
 from assistant.contracts.outbox import DeliveryState
+from assistant.contracts.records import record
 
 T = TypeVar("T")
 
@@ -54,7 +54,7 @@ class RecallArguments(BaseModel):
     limit: Annotated[int, Field(ge=1, le=200)] = 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class McpTool:
     """`call` takes the request and the validated arguments; where it `passes_on`, the arguments are the request's body instead."""
 

@@ -1,6 +1,5 @@
 """/v1/memories: what is remembered of the caller; it is seen by its owner alone."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any, Final, Literal
@@ -18,6 +17,7 @@ from assistant.api.settings import ApiLimits
 from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.memory import MOST_CHARS, Memory, MemoryKind, MemoryNotFound, Statement
 from assistant.contracts.provenance import Provenance
+from assistant.contracts.records import record
 from assistant.contracts.sending import read_time
 from assistant.memory.command import source_of
 from assistant.memory.service import MemoryService
@@ -79,7 +79,7 @@ _ONE: Final = _PATH + "/{memory_id}"
 _known = partial(known_id, prefix="mem", missing=MemoryNotFound, param="memory_id")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class MemoryResources:
     """The services that memories need."""
 
@@ -87,7 +87,7 @@ class MemoryResources:
     memory: MemoryService
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class MemoryEndpoints:
     known: MemoryResources
     limits: ApiLimits

@@ -1,7 +1,6 @@
 """GET /metrics: the counters of this process, and how much waits, in Prometheus' text format (0.0.4)."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final
 
@@ -11,9 +10,10 @@ from starlette.responses import PlainTextResponse, Response
 from assistant.api.middleware.request import state_of
 from assistant.api.openapi import endpoint, errors
 from assistant.contracts.metrics import CATALOGUE, SECONDS, Metrics
+from assistant.contracts.records import record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Depths:
     """What the store says, over all processes on it."""
 
@@ -27,7 +27,7 @@ _FORMAT: Final = "text/plain; version=0.0.4; charset=utf-8"
 _ESCAPES: Final = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class MetricsEndpoints:
     metrics: Metrics
     depths: Callable[[], Awaitable[Depths]]

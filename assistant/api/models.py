@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from fastapi import Request
@@ -13,6 +13,7 @@ from assistant.api.middleware.request import principal
 from assistant.api.openapi import endpoint, errors
 from assistant.contracts.errors import ModelNotFound
 from assistant.contracts.models import ListedModel, ModelInfo
+from assistant.contracts.records import record
 from assistant.contracts.turns import MAIN
 from assistant.providers.registry import ModelRegistry
 
@@ -46,7 +47,7 @@ class ModelList(Answer):
     data: list[ModelAnswer]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ModelEndpoints:
     """The default agent by its model's name, each agent by its own, the workflows, and the registered models."""
 

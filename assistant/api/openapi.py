@@ -1,7 +1,6 @@
 """How endpoints are declared, and the parts of /openapi.json that FastAPI does not write: bodies, errors, event streams, headers, keys."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import orjson
@@ -14,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 from assistant.api.answers import ErrorAnswer
 from assistant.api.middleware.request import principal
 from assistant.contracts.access import Scope as AccessScope
+from assistant.contracts.records import record
 
 Schema = dict[str, Any]
 Responses = dict[int | str, dict[str, Any]]
@@ -92,7 +92,7 @@ _NULL: Final = {"type": "null"}
 FILE: Final[Schema] = {"type": "string", "format": "binary"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Form:
     """A multipart form with the fields of a JSON model: each is text, none is null."""
 

@@ -1,6 +1,5 @@
 """/v1/pairings: strangers who wrote to a channel, let in by their code, and those who were."""
 
-from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
 from fastapi import Request
@@ -9,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from assistant.api.answers import Answer, ListAnswer, Time
 from assistant.api.openapi import endpoint, errors
 from assistant.contracts.inbox import Pairing
+from assistant.contracts.records import record
 from assistant.inbound.pairing import PairingDesk
 
 _PATH: Final = "/v1/pairings"
@@ -45,7 +45,7 @@ class PairingRevoked(Answer):
     sender_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class PairingEndpoints:
     desk: PairingDesk
 

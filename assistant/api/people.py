@@ -1,6 +1,5 @@
 """/v1/people and /v1/link: who is who, and which chats and keys are the same person's."""
 
-from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import Request
@@ -12,6 +11,7 @@ from assistant.api.openapi import endpoint, errors
 from assistant.contracts.addresses import parse_address
 from assistant.contracts.channels import ChannelDirectory
 from assistant.contracts.people import OWNER_ID, OWNER_SHOWN, Person, PersonNotFound, PersonRole, shown_person
+from assistant.contracts.records import record
 from assistant.contracts.util import visible_name
 from assistant.store.links import LinkStore
 from assistant.store.people import PeopleStore, read_quiet, read_zone
@@ -70,7 +70,7 @@ _PATH: Final = "/v1/people"
 _ONE: Final = _PATH + "/{person_id}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Household:
     """The services that people need."""
 
@@ -79,7 +79,7 @@ class Household:
     channels: ChannelDirectory
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class PeopleEndpoints:
     household: Household
 

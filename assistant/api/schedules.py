@@ -1,6 +1,5 @@
 """/v1/schedules: what is planned, and how its occurrences ended."""
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Final, Literal
 
@@ -19,6 +18,7 @@ from assistant.contracts.addresses import Address, parse_address
 from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.outbox import ToPerson
 from assistant.contracts.people import names_person
+from assistant.contracts.records import record
 from assistant.contracts.schedules import (
     At,
     Cron,
@@ -152,7 +152,7 @@ _NO_CHAT: Final = (
 _known = partial(known_id, prefix="sch", missing=ScheduleNotFound, param="schedule_id")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ScheduleEndpoints:
     book: ScheduleBook
     words: ScheduleWords

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import Query, Request
@@ -19,6 +19,7 @@ from assistant.api.middleware.request import principal
 from assistant.api.openapi import FILE, endpoint, errors, events
 from assistant.contracts.errors import InvalidRequest, NoSuchFile, SessionNotFound
 from assistant.contracts.messages import AssistantMessage, Text, ToolMessage, UserMessage
+from assistant.contracts.records import record
 from assistant.contracts.search import NoSearch, Search, SearchWish
 from assistant.contracts.sessions import Session, SessionStore, StoredMessage
 from assistant.store.attachments import AttachmentStore
@@ -126,7 +127,7 @@ _FOLLOWED: Final = {
 _FILE: Final = {"description": "The file.", "content": {kind: {"schema": FILE} for kind in ("application/octet-stream", *SHOWN)}}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class SessionEndpoints:
     store: SessionStore
     turns: TurnStarter

@@ -1,6 +1,5 @@
 """/v1/tasks: what helpers do in the background, and what came of it."""
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Final, Literal
 
@@ -10,6 +9,7 @@ from pydantic import Field
 from assistant.api.answers import Answer, Before, EffectAnswer, ListAnswer, PageLimit, Time, known_id
 from assistant.api.middleware.request import principal
 from assistant.api.openapi import endpoint, error, errors
+from assistant.contracts.records import record
 from assistant.contracts.tasks import Handover, Task, TaskKind, TaskNotFound, TaskState
 from assistant.tasks.book import TaskBook
 
@@ -62,7 +62,7 @@ _OVER: Final = {409: error("The task is not in a state for that.")}
 _known = partial(known_id, prefix="task", missing=TaskNotFound, param="task_id")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class TaskEndpoints:
     book: TaskBook
 

@@ -1,6 +1,5 @@
 """GET /v1/usage: what was used, and what it cost."""
 
-from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
@@ -10,6 +9,7 @@ from assistant.api.answers import Answer, Time
 from assistant.api.middleware.request import principal
 from assistant.api.openapi import endpoint, errors
 from assistant.contracts.ledger import NANO, BudgetWindow, GroupBy, Period, UsageGroup
+from assistant.contracts.records import record
 from assistant.ledger.report import UsageReports
 
 
@@ -51,7 +51,7 @@ class UsageSummary(Answer):
     budgets: list[BudgetLevel]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class UsageEndpoints:
     reports: UsageReports
 

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -15,6 +14,7 @@ from assistant.config import Loaded
 from assistant.contracts.approvals import Approval
 from assistant.contracts.errors import NanobotError
 from assistant.contracts.messages import Json, ToolCall
+from assistant.contracts.records import record
 from assistant.store.store import Store
 from assistant.turns.service import Turns
 
@@ -24,7 +24,7 @@ _LOOK_SECONDS: Final = 10.0
 """Between looks for questions whose time is over."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Approvals:
     """Approvals, as people see them."""
 

@@ -14,6 +14,7 @@ from assistant.contracts.ledger import BudgetWindow
 from assistant.contracts.metrics import Metrics
 from assistant.contracts.outbox import Origin, OutboundEvent
 from assistant.contracts.people import OWNER_ID, PeopleDirectory
+from assistant.contracts.records import record
 from assistant.contracts.util import derived_id
 from assistant.ledger.budgets import BudgetRules, amount, budget_period, whose
 from assistant.ledger.meter import Meter
@@ -29,7 +30,7 @@ def build_meter(config: Config, store: Store, people: PeopleDirectory, metrics: 
     return Meter(store.ledger, budgets, Prices(config.models), people, metrics)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class BudgetNotices:
     """Writes to the one whose budget it is, or to the owner where it is no person's. No chat is known: the log has it."""
 

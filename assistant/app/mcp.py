@@ -2,7 +2,6 @@
 
 import asyncio
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -13,6 +12,7 @@ from assistant.config.agents import AgentSettings
 from assistant.contracts.documents import DocumentReader, ReadImage
 from assistant.contracts.errors import FileTooLarge
 from assistant.contracts.messages import Document, Image
+from assistant.contracts.records import record
 from assistant.contracts.sandbox import Sandbox
 from assistant.contracts.secrets import NoSecrets, Secrets
 from assistant.contracts.tools import SessionTools
@@ -32,7 +32,7 @@ _CHARS = 20_000
 """Characters of a document's text that are part of the result; the rest can be paged through."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class OpenMcp:
     """None: no server is configured, and nothing of this is imported."""
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 
 from assistant.app.models import OpenModel
 from assistant.config import Loaded
 from assistant.contracts.errors import ProviderFailed
 from assistant.contracts.models import EmbeddingProvider, ModelProvider
 from assistant.contracts.people import PeopleDirectory
+from assistant.contracts.records import record
 from assistant.contracts.turns import MAIN
 from assistant.memory.command import MemoryCommand
 from assistant.memory.learning import Learning
@@ -21,7 +21,7 @@ from assistant.providers.registry import ModelRegistry
 from assistant.store.store import Store
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class OpenMemory:
     service: MemoryService
     search: StoredSearch

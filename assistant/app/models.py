@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from assistant.config import Config, ConfigError, Loaded
 from assistant.config.agents import AgentSettings
@@ -10,6 +10,7 @@ from assistant.config.errors import ConfigProblem
 from assistant.contracts.errors import ProviderFailed
 from assistant.contracts.ledger import Metering
 from assistant.contracts.models import ModelInfo, ModelProvider
+from assistant.contracts.records import record
 from assistant.contracts.turns import MAIN
 from assistant.providers.chain import ReplaceableModel
 from assistant.providers.choice import OFFLINE, ChosenModel, NoSuchProvider, choose, reach
@@ -17,7 +18,7 @@ from assistant.providers.listing import ListedModels, ListModels
 from assistant.providers.registry import ModelRegistry, list_models, open_provider
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class OpenModel:
     choice: ChosenModel
     provider: ReplaceableModel
@@ -53,7 +54,7 @@ async def replace_models(models: dict[str, OpenModel], config: Config, meter: Me
         models[name] = OpenModel(choice=new.choice, provider=models[name].provider)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class _Opened:
     choice: ChosenModel
     provider: ModelProvider

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from pydantic import BaseModel
@@ -13,6 +13,7 @@ from assistant.app.agent import agent_of
 from assistant.app.models import open_registry, replace_models
 from assistant.config import Config, ConfigError, Loaded
 from assistant.contracts.errors import NanobotError
+from assistant.contracts.records import record
 from assistant.contracts.turns import MAIN
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ _WHY: Final[Mapping[str, str]] = {
 _ELSE: Final = "it is read at the start"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Reloaded:
     """What a reload did. Keys are in camelCase, with dots."""
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from assistant.app.web import OpenWeb
 from assistant.config import Loaded
 from assistant.contracts.channels import ChannelDirectory
 from assistant.contracts.people import PeopleDirectory
+from assistant.contracts.records import record
 from assistant.contracts.schedules import ScheduleBook, ScheduleWords
 from assistant.contracts.util import Clock, utc_now
 from assistant.schedule.book import StoredSchedules
@@ -28,7 +28,7 @@ from tools.workspace import Workspace
 _MOST_FILE_BYTES = 10_000_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Later:
     """What is planned, as people and models see it."""
 

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +31,7 @@ from assistant.contracts.ledger import Metering
 from assistant.contracts.metrics import Metrics
 from assistant.contracts.models import ModelInfo
 from assistant.contracts.outbox import Deliveries
+from assistant.contracts.records import record
 from assistant.contracts.turns import MAIN
 from assistant.contracts.voice import VoiceMessages
 from assistant.delivery.dispatcher import Dispatcher
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class OpenChannels:
     """The channels of this process and the dispatcher that sends through them."""
 
@@ -73,7 +73,7 @@ class OpenChannels:
     dispatcher: Dispatcher
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Services:
     """What the server, the terminal's chat and `nanobot workflows` run on."""
 

@@ -2,13 +2,14 @@
 
 import os
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from assistant.config import ConfigError, Loaded
 from assistant.config.errors import ConfigProblem
 from assistant.contracts.outbox import MediaFiles
+from assistant.contracts.records import record
 from assistant.contracts.sandbox import Sandbox
 from assistant.contracts.voice import NoHearing, NoVoice, Speaker, Transcriber, VoiceHearing, VoiceMessages
 from assistant.providers.choice import NoSuchProvider, reach
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _SILENT: Final = NoVoice()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class OpenVoice:
     """What turns hear with and answers are said with."""
 

@@ -11,7 +11,6 @@ import tarfile
 import tempfile
 import zlib
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path, PurePosixPath
@@ -20,6 +19,7 @@ from typing import Any, BinaryIO, Final, Self, cast
 
 from assistant.contracts.errors import NanobotError
 from assistant.contracts.messages import Json
+from assistant.contracts.records import record
 
 FORMAT: Final = 1
 HEAD, SUMS, MANIFEST = "head.json", "SHA256SUMS", "manifest.json"
@@ -41,7 +41,7 @@ class BackupRefused(NanobotError, status=409, code="backup_refused"):
     """This can't be backed up or restored now."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ArchiveMember:
     """A file or a folder of the archive, its name with slashes."""
 

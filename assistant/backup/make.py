@@ -20,6 +20,7 @@ from assistant.backup.archive import ArchiveMember, ArchiveWriter, BackupRefused
 from assistant.backup.blobs import blobs_held, named_blobs, write_blobs
 from assistant.backup.rows import kept_tables, read_pages, sequences
 from assistant.contracts.messages import Json
+from assistant.contracts.records import record
 from assistant.store.blobs import removals_held
 from assistant.store.database import DatabaseEngine, StoreSettings
 from assistant.store.places import Blob
@@ -38,7 +39,7 @@ Advance = Callable[[int], object]
 """Called with the bytes that were done since the last call."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class BackupSources:
     """What a backup is made of."""
 

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -15,6 +15,7 @@ from assistant.backup.blobs import keep_blobs
 from assistant.backup.rows import add_rows, continue_sequences, kept_tables, read_pages, sequences, unpack_page
 from assistant.backup.unpack import ROWS, Unpacked, unpack_backup
 from assistant.contracts.errors import StoreUnavailable
+from assistant.contracts.records import record
 from assistant.contracts.util import new_id
 from assistant.store.codec import to_micros
 from assistant.store.database import Database, DatabaseEngine, DatabaseLink, Dialect, SqlRow, StoreSettings
@@ -28,7 +29,7 @@ _PASSING: Final = frozenset({"pulse", "channel_states", "channel_holds", "limit_
 _RUNS: Final = "A server uses this store. Stop it first."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class RestoreTarget:
     """Where a backup is restored to."""
 

@@ -14,6 +14,7 @@ import apsw
 from assistant.backup.archive import ArchiveMember, BackupBroken, BackupRefused, read_archive
 from assistant.backup.rows import MOST_PAGE, add_rows, continue_sequences, kept_tables, unpack_page
 from assistant.contracts.errors import StoreUnavailable
+from assistant.contracts.records import record
 from assistant.store.database import DatabaseLink
 from assistant.store.store import HEAD, make_or_look, open_engine
 
@@ -24,7 +25,7 @@ Prepare = Callable[[str, str], object]
 """(URL, revision): makes the schema of an older revision."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class BackupHead:
     """What a backup says of itself at its beginning."""
 

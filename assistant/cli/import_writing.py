@@ -69,12 +69,12 @@ class ImportPlan:
     settings: Counts = field(default_factory=Counts)
 
     def rows(self) -> list[tuple[str, str, str]]:
-        kinds = {name.replace("files", "workspace files"): getattr(self, name) for name in self.__slots__}
+        kinds = {name.replace("files", "workspace files"): getattr(self, name) for name in self.__dataclass_fields__}
         return [(name, f"{counts.found:,}", f"{counts.new:,}") for name, counts in kinds.items() if counts.found]
 
     @property
     def anything(self) -> bool:
-        return any(getattr(self, name).new for name in self.__slots__)
+        return any(getattr(self, name).new for name in self.__dataclass_fields__)
 
 
 class Importer:

@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 from typing import Annotated, Final
@@ -19,6 +18,7 @@ import typer
 from assistant.cli.shared import ConfigOption, configured
 from assistant.config import Loaded
 from assistant.contracts.errors import InvalidRequest, NanobotError
+from assistant.contracts.records import record
 
 commands = typer.Typer(name="service", help="Run the server as a service of this machine.", no_args_is_help=True)
 SystemOption = Annotated[bool, typer.Option("--system", help="Of the machine (needs root), not of this user.")]
@@ -78,7 +78,7 @@ RemoveIPC=yes
 """)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ServiceFile:
     """What describes the service, where it belongs, and the commands that make the system know it, and forget it."""
 

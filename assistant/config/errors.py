@@ -1,9 +1,9 @@
 """The error of a configuration that can't be used."""
 
-from dataclasses import dataclass
+from assistant.contracts.records import record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ConfigProblem:
     path: tuple[str, ...]
     """The key, in camelCase; empty: the file as a whole."""

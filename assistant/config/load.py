@@ -19,6 +19,7 @@ from assistant.config.problems import problems_of, unheard_of
 from assistant.config.schema import Config, config_with
 from assistant.config.secrets_file import read_secrets
 from assistant.contracts.messages import Json
+from assistant.contracts.records import record
 from assistant.providers.presets import UNSUPPORTED
 from assistant.providers.settings import ProviderSettings
 
@@ -37,7 +38,7 @@ _VARIABLE: Final = re.compile(r"\$(\$\{)|\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _NOTHING: Final[Mapping[str, Json]] = {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Loaded:
     """A valid configuration, and where it came from."""
 

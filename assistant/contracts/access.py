@@ -1,11 +1,11 @@
 """API keys, their scopes, and the limits of principals."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, Protocol, get_args
 
 from assistant.contracts.errors import RateLimited
+from assistant.contracts.records import record
 
 Scope = Literal[
     "chat",
@@ -41,7 +41,7 @@ WINDOWS: Final[Mapping[str, tuple[Counted, int]]] = {"requests_per_minute": ("re
 LONGEST_WINDOW: Final = max(seconds for _, seconds in WINDOWS.values())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class LimitWindow:
     """At most `limit` in any `seconds` seconds."""
 
@@ -50,7 +50,7 @@ class LimitWindow:
     limit: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Limits:
     """How much one principal may use. Without windows and `parallel`: as much as it likes."""
 
@@ -84,7 +84,7 @@ class Limits:
         return Limits(windows=(*self.windows, *more), parallel=defaults.parallel if self.parallel is None else self.parallel)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ApiKey:
     """A key as it is kept: all of it but the secret, of which there is only a hash."""
 
@@ -104,7 +104,7 @@ class ApiKey:
     revoked: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class HeldKey:
     """A valid key, and until when the given secret is (its expiry, or the end of a rotation's overlap)."""
 
@@ -154,7 +154,7 @@ class Holding(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Browser:
     """A browser that is logged in, without its secret. It has the rights of the credential that it was logged in with, as long as that holds."""
 
@@ -178,7 +178,7 @@ class Browser:
     """To the minute or so."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class HeldBrowser:
     """A browser whose secret is valid, whose it is, and the limits of its key."""
 
@@ -216,7 +216,7 @@ class BrowserStore(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Measure:
     """What is left of one limit, as the headers x-ratelimit-* tell it."""
 
@@ -226,7 +226,7 @@ class Measure:
     """Seconds until all of it is back, without further requests."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class LimitStatus:
     """What is left of a principal's limits. None: there is no such limit."""
 

@@ -1,15 +1,15 @@
 """Addresses: where a message comes from or goes to."""
 
 import re
-from dataclasses import dataclass
 
 from assistant.contracts.errors import InvalidAddress
+from assistant.contracts.records import record
 
 _CHANNEL = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _MOST_CHARS = 256
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Address:
     """A chat on a channel. The ids are the platform's own, as text: "-1001234567890", "1187654321098765432", the name of a hook."""
 

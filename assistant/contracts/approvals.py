@@ -5,7 +5,6 @@ waiting ──yes──▶ approved ──▶ done      its turn ran the call, o
    └──▶ denied | expired | void         void: the call is not what was asked for any more
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
@@ -14,6 +13,7 @@ from assistant.contracts.effects import PendingApproval
 from assistant.contracts.errors import NanobotError, NotFound
 from assistant.contracts.gate import PlannedCall
 from assistant.contracts.provenance import Provenance
+from assistant.contracts.records import record
 from assistant.contracts.tools import ToolContext
 from assistant.contracts.util import derived_id
 
@@ -30,7 +30,7 @@ class ApprovalConflict(NanobotError, status=409, type="conflict_error", code="ap
     """This was answered already, or it is too late for an answer."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Approval:
     """A question whether one call may run, and its answer."""
 

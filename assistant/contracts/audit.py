@@ -1,6 +1,5 @@
 """The journal of effects, as it is read: what was done, and by whose word."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
@@ -8,6 +7,7 @@ from assistant.contracts.causes import Cause
 from assistant.contracts.effects import EffectKind
 from assistant.contracts.errors import NotFound
 from assistant.contracts.provenance import Provenance
+from assistant.contracts.records import record
 
 DeedKind = EffectKind | Literal["asked"]
 
@@ -16,7 +16,7 @@ class DeedNotFound(NotFound, code="audit_entry_not_found"):
     """There is no such entry."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Deed:
     """An effect of a tool's call, or ("asked") a call that waits for a person's yes."""
 

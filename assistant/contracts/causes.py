@@ -1,12 +1,13 @@
 """Why a turn or a model call happens, and who pays for it."""
 
-from dataclasses import dataclass
 from typing import Final, Literal
+
+from assistant.contracts.records import record
 
 CauseKind = Literal["message", "schedule", "task", "job", "memory", "compaction", "approval", "voice"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Cause:
     """`id`: of the schedule, task, job or approval; empty for a message."""
 
@@ -17,7 +18,7 @@ class Cause:
 MESSAGE: Final = Cause(kind="message")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Payer:
     """To whom a model call is charged."""
 

@@ -5,7 +5,7 @@ the configuration enables it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Protocol, runtime_checkable
@@ -16,6 +16,7 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.inbox import InboundFile, InboundMessage
 from assistant.contracts.notes import ChannelNotes, NotesInMemory
 from assistant.contracts.outbox import DeliveryError, MediaFiles, OutboundEvent, OutboundPart, Receipt
+from assistant.contracts.records import record
 from assistant.contracts.util import Settings
 
 SenderId = Annotated[str, Field(coerce_numbers_to_str=True)]
@@ -85,7 +86,7 @@ class ChannelFailed(Exception):
         self.fatal = fatal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Limit:
     """At most `amount` sends in `seconds` with the same `key`: the channel, a chat …"""
 
@@ -94,7 +95,7 @@ class Limit:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Sending:
     """One part to send."""
 
@@ -233,7 +234,7 @@ class Channel(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ChannelContext:
     """What an adapter gets besides its settings."""
 
@@ -257,7 +258,7 @@ class ChannelContext:
         return self.folder
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Need:
     """A setting without which a channel does not work, as `nanobot channels add` asks for it."""
 
@@ -272,7 +273,7 @@ class Need:
     optional: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ChannelKind:
     """A kind of channel. Packages offer theirs by the entry-point group `nanobot.channels`, under the channel's name."""
 
@@ -331,7 +332,7 @@ class ChannelDirectory(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ChannelStatus:
     """The state of a channel."""
 
@@ -357,7 +358,7 @@ class ChannelStates(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class PlatformCall:
     """A platform's HTTP request to /channels/<name>."""
 
@@ -371,7 +372,7 @@ class PlatformCall:
     signature over it has a setting for them (`channels.sms.publicUrl`)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class PlatformReply:
     status: int = 200
     body: bytes = b""

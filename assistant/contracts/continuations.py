@@ -3,15 +3,14 @@
 waiting ──▶ taken ──▶ done      with the end of its turn, in one transaction
 """
 
-from dataclasses import dataclass
-
 from assistant.contracts.addresses import Address
 from assistant.contracts.causes import Cause
 from assistant.contracts.messages import ToolCall
 from assistant.contracts.provenance import Provenance
+from assistant.contracts.records import record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Continuation:
     """A turn to be run in a session as soon as its lane is free. `store.continuations.add_continuation` writes it in its cause's transaction."""
 
@@ -42,7 +41,7 @@ class Continuation:
     """`text` is only noted in the session, as words of the assistant's: no model is asked."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class TakenContinuation:
     """A continuation that this process runs, and the turn that it becomes: the same one each time."""
 

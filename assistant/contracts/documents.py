@@ -1,7 +1,8 @@
 """The port to the document reader: a file of unknown format in, text with its pictures, or a clean picture, out."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
+
+from assistant.contracts.records import record
 
 if TYPE_CHECKING:  # the child process imports this module, and these would import pydantic
     from assistant.contracts.turns import Upload
@@ -10,7 +11,7 @@ MediaType = Literal["image/png", "image/jpeg", "image/gif", "image/webp"]
 """The formats that models take."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Section:
     """A page, sheet, slide or chapter that can be requested by its label."""
 
@@ -20,7 +21,7 @@ class Section:
     """Offset of its first character in the text."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class DocumentPicture:
     """A picture in a document, or a page of it that has no text, made as `ReadImage` is. The text has a mark in its place: "[Picture 2: …]"."""
 
@@ -35,7 +36,7 @@ class DocumentPicture:
     """Empty where only the text was asked for."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ReadDocument:
     """The text of a file, up to the limits, as Markdown that keeps its structure."""
 
@@ -54,7 +55,7 @@ class ReadDocument:
     kind: Literal["document"] = "document"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ReadImage:
     """A picture, turned upright, scaled down to the settings, encoded again without metadata."""
 

@@ -1,8 +1,9 @@
 """What a turn really did, as its tools report it, and what waits for a person; never what the model says it did."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, get_args
+
+from assistant.contracts.records import record
 
 EffectKind = Literal[
     "sent", "queued", "scheduled", "cancelled", "remembered", "forgotten", "stopped",
@@ -11,7 +12,7 @@ EffectKind = Literal[
 EFFECT_KINDS: Final[frozenset[EffectKind]] = frozenset(get_args(EffectKind))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Effect:
     """Something that was done and stored."""
 
@@ -22,7 +23,7 @@ class Effect:
     """The id of what was made or changed: of the delivery, schedule, memory."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class PendingApproval:
     """A call that waits for a person's yes, as answers show it."""
 

@@ -1,11 +1,11 @@
 """The gate in front of each call of a tool: what the call does, and whether it may. Outside of the model, which can't talk it over."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal, Protocol, runtime_checkable
 
 from assistant.contracts.messages import Json
 from assistant.contracts.provenance import Provenance
+from assistant.contracts.records import record
 from assistant.contracts.tools import Tool, ToolContext
 
 Action = Literal["reads", "writes workspace", "network", "sends", "spends", "remembers", "schedules", "changes itself"]
@@ -43,7 +43,7 @@ class NamesSubject(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class PlannedCall:
     """A call with valid arguments that has not run."""
 
@@ -56,7 +56,7 @@ class PlannedCall:
     """Whether it may run again at the same place where it was cut off."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Ruling:
     """`why`: for "ask", what the person is told; for "refuse", words for the model, with what to do instead."""
 

@@ -1,10 +1,11 @@
 """Messages from other programs, which come in by POST /hooks/{name}."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from assistant.contracts.records import record
 
 
 class HookRequest(BaseModel):
@@ -24,7 +25,7 @@ class HookRequest(BaseModel):
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class HookAccepted:
     id: str
     new: bool

@@ -6,18 +6,18 @@ waiting ──take──▶ taken ──▶ answered      with the end of its tu
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, Protocol
 
 from assistant.contracts.addresses import Address
+from assistant.contracts.records import record
 
 FileKind = Literal["image", "document", "audio", "voice", "video", "sticker"]
 """"voice": its sender recorded it for this chat, so what is transcribed counts as their own words. Every other sound is "audio"."""
 Role = Literal["owner", "user"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class InboundFile:
     """A file of a message; it is fetched when the turn begins (`Conversation.fetch`)."""
 
@@ -30,7 +30,7 @@ class InboundFile:
     """What the channel needs to fetch it (a file id, a URL); opaque to others."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Sender:
     id: str
     """The platform's immutable id, by which access is decided."""
@@ -38,7 +38,7 @@ class Sender:
     """For display only: senders choose it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Quote:
     """Another's words (or the assistant's) that a message quotes or forwards."""
 
@@ -53,7 +53,7 @@ class Quote:
     """Of the message that is answered. They are fetched if its author may write, too."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Command:
     """`/name arguments`, or a slash command of the platform."""
 
@@ -87,7 +87,7 @@ WITH_ARGUMENTS: Final = frozenset({"link", "prefer", "memory", "schedule", "snoo
 """Those behind which more can be written. Discord offers a field for it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class InboundMessage:
     """A message to the assistant: in a private chat, or in a group according to the channel's rules."""
 
@@ -111,7 +111,7 @@ class InboundMessage:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class SessionRef:
     """The session of a message, and its sender's role."""
 
@@ -120,7 +120,7 @@ class SessionRef:
     role: Role
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class CommandCall:
     """A command that was written in a chat."""
 
@@ -134,7 +134,7 @@ ChatCommand = Callable[[CommandCall], Awaitable[str]]
 command answers takes the place of the message with the button; an error does not."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Accepted:
     id: str
     """`inb_…`"""
@@ -142,7 +142,7 @@ class Accepted:
     """False: a repeat; nothing was written."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Taken:
     """Messages that one turn answers, in order."""
 
@@ -155,7 +155,7 @@ class Taken:
     """Others were left for the next turn."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Recovered:
     """What dead processes left. `again`: turns to be run again, under the same ids. `set_aside`: how many were given up."""
 
@@ -171,7 +171,7 @@ class KnownChats(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Pairing:
     channel: str
     sender: Sender

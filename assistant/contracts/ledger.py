@@ -1,6 +1,6 @@
 """The ledger: what each model call took and cost, and the budgets that bound it before it is made."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Final, Literal, Protocol
 
@@ -8,6 +8,7 @@ from assistant.contracts.causes import CauseKind, Payer
 from assistant.contracts.errors import NanobotError
 from assistant.contracts.messages import Usage
 from assistant.contracts.models import EmbeddingProvider, ModelProvider, Price
+from assistant.contracts.records import record
 
 CostSource = Literal["configuration", "provider", "price list", "local", "unknown"]
 """Who says what a call cost; the first that knows it does. No one bills what runs on this machine ("local")."""
@@ -19,7 +20,7 @@ NANO: Final = 1_000_000_000
 """Money is whole billionths of a US dollar."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ModelCall:
     """A call of a provider, as the ledger keeps it."""
 
@@ -41,7 +42,7 @@ Period = Literal["hour", "day", "month"]
 Unit = Literal["tokens", "usd"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Budget:
     """What a subject may use in each hour, day or month."""
 
@@ -54,7 +55,7 @@ class Budget:
     """Tokens of prompts and answers together; or nanodollars."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class BudgetWindow:
     """A budget of one subject, in the hour, day or month that runs now."""
 
@@ -65,7 +66,7 @@ class BudgetWindow:
     """What may be used by this call's cause: all of the amount, or the share that background work may take."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Reservation:
     """A call that may be made: what it was estimated to take counts in its windows until it is settled."""
 
@@ -81,7 +82,7 @@ class Reservation:
     """Those of which four fifths are used, and no one was told."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Shortage:
     """A window without room for a call."""
 
@@ -97,7 +98,7 @@ class BudgetUsedUp(NanobotError, status=429, type="insufficient_quota", code="in
 GroupBy = Literal["person", "session", "model", "cause", "day", "key", "agent"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class UsageGroup:
     """What a group of calls took together."""
 

@@ -1,13 +1,13 @@
 """Memories: statements about a person and their world that outlive a session. Each belongs to a space (`owner`): a person, or a group."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal, NoReturn, Protocol, get_args
 
 from assistant.contracts.errors import NanobotError, NotFound, ToolFailed
 from assistant.contracts.messages import UserMessage
 from assistant.contracts.provenance import Provenance
+from assistant.contracts.records import record
 
 if TYPE_CHECKING:
     from assistant.contracts.tools import ToolContext
@@ -21,7 +21,7 @@ FORGOTTEN: Final = "[forgotten]"
 """What replaces the words that a person wants forgotten everywhere."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class MemorySource:
     """The message that a memory came from."""
 
@@ -31,7 +31,7 @@ class MemorySource:
     seq: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Statement:
     """Something to be remembered."""
 
@@ -46,7 +46,7 @@ class Statement:
     """Found in what was said, without being asked for."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Memory(Statement):
     """A statement that is kept."""
 

@@ -1,7 +1,7 @@
 """Messages made of parts. Immutable: a session only gains messages."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Final, Literal, NoReturn
 
 from pydantic import GetPydanticSchema
@@ -10,6 +10,7 @@ from pydantic_core.core_schema import dict_schema, no_info_after_validator_funct
 from assistant.contracts.documents import DocumentPicture, MediaType
 from assistant.contracts.effects import Effect, PendingApproval
 from assistant.contracts.provenance import Provenance
+from assistant.contracts.records import record
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 FinishReason = Literal["stop", "length", "content_filter", "tool_calls"]
@@ -40,7 +41,7 @@ Extras = Annotated[
 CutOff = Literal["interrupted", "failed", "cancelled", "timeout"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Text:
     """Text as sent: any Unicode but lone surrogates."""
 
@@ -61,7 +62,7 @@ class Text:
     kind: Literal["text"] = "text"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Image:
     """A picture, decoded, upright, without metadata, scaled down. Its bytes are stored by `attachment_id`, of a picture in a document by that
     document's id and the picture's number: "att_1/3". `name` is for display only."""
@@ -85,7 +86,7 @@ class Image:
     kind: Literal["image"] = "image"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Document:
     """A file whose text, or the beginning of it, is part of the message. All of it is stored by `attachment_id`; `name` is for display only."""
 
@@ -104,7 +105,7 @@ class Document:
     kind: Literal["document"] = "document"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Verbatim(Text):
     """A client's part for a registered model, in the words of OpenAI's chat completions: `value` goes there as it is; never stored.
 
@@ -117,7 +118,7 @@ class Verbatim(Text):
 Part = Text | Image | Document
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Usage:
     """Tokens, as counted by the provider (by characters / 4 where it counts none)."""
 
@@ -137,7 +138,7 @@ class Usage:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class BilledUsage(Usage):
     """Of a provider that tells what it bills."""
 
@@ -145,7 +146,7 @@ class BilledUsage(Usage):
     """Nanodollars."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ToolCall:
     """The model's call of a tool. `arguments` is the model's own text: JSON if all went well."""
 
@@ -156,7 +157,7 @@ class ToolCall:
     """The provider's own fields of a call, by the wire's names (Gemini's `extra_content`); they go back to it alone, unchanged."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class UserMessage:
     id: str
     parts: tuple[Part, ...]
@@ -165,7 +166,7 @@ class UserMessage:
     role: Literal["user"] = "user"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class AssistantMessage:
     id: str
     text: str = ""
@@ -185,7 +186,7 @@ class AssistantMessage:
     role: Literal["assistant"] = "assistant"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ToolMessage:
     id: str
     call_id: str

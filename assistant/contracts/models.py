@@ -1,16 +1,17 @@
 """The ports to models: one request, one answer, streamed where the caller reads along; and embeddings."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Literal, Protocol
 
 from assistant.contracts.causes import Payer
 from assistant.contracts.messages import AssistantMessage, Images, Json, Message
+from assistant.contracts.records import record
 
 ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Sampling:
     """Sampling parameters. None: left to the provider. Ranges are OpenAI's; the API checks them."""
 
@@ -27,11 +28,11 @@ class Sampling:
 
     def over(self, defaults: "Sampling") -> "Sampling":
         """The same with its open fields taken from `defaults`."""
-        given = {name: value for name in self.__slots__ if (value := getattr(self, name)) not in (None, ())}
+        given = {name: value for name in self.__dataclass_fields__ if (value := getattr(self, name)) not in (None, ())}
         return replace(defaults, **given) if given else defaults
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ToolSpec:
     """A tool as described to the model; `parameters` is a JSON Schema object."""
 
@@ -42,7 +43,7 @@ class ToolSpec:
     """Whether the arguments must follow the schema exactly; None: left to the provider."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class NamedTool:
     """The one tool that the model must call."""
 
@@ -55,7 +56,7 @@ models made, or all calls, which become words."""
 ToolChoice = Literal["auto", "none", "required"] | NamedTool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ModelInfo:
     """The facts about a model."""
 
@@ -71,7 +72,7 @@ class ModelInfo:
     """The context as a refusal of its provider told it, at most `context_tokens`; None: none told it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Scored(AssistantMessage):
     """An answer with what goes to the client alone: the requested log probabilities, and what its provider told besides words."""
 
@@ -81,7 +82,7 @@ class Scored(AssistantMessage):
     """Further fields of the message, by the wire's names: `annotations`, `audio` …; of a stream piece by piece, as they came."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ModelRequest:
     """One call. `instructions` come first, the part that stays byte-identical from turn to turn before the part that does not."""
 
@@ -148,7 +149,7 @@ class ModelProvider(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Embeddings:
     """Vectors, in the order of the texts."""
 
@@ -188,7 +189,7 @@ class EmbeddingProvider(Protocol):
 ModelType = Literal["chat", "completion", "embedding"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Price:
     """The price of a model, in US dollars a million tokens."""
 
@@ -196,7 +197,7 @@ class Price:
     completion: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ListedModel:
     """A model that clients may name, as listed."""
 
@@ -210,7 +211,7 @@ class ListedModel:
     price: Price | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class OpenedModel:
     """A model that is ready for requests."""
 

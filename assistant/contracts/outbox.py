@@ -16,12 +16,12 @@ Every arrow is drawn by one statement of `assistant.store.outbox_rows` or `outbo
 `assistant.delivery.retry`.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
 from assistant.contracts.addresses import Address
+from assistant.contracts.records import record
 from assistant.contracts.util import derived_id
 
 DeliveryState = Literal["queued", "sending", "sent", "failed", "expired", "cancelled", "unknown"]
@@ -30,7 +30,7 @@ UNSENT: Final[frozenset[DeliveryState]] = frozenset({"failed", "expired", "cance
 OriginKind = Literal["tool", "reply", "notice", "pairing", "api", "cli", "schedule"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Media:
     """A file to be sent. Its bytes were copied when the message was accepted (`MediaFiles.keep`)."""
 
@@ -43,7 +43,7 @@ class Media:
     """SHA-256 of the bytes, 64 hex digits."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Button:
     """Under a message. With `url` it opens a page, with `command` it gives that command; else pressing it sends `text` as the user's next message.
     Models and clients make none with a command."""
@@ -64,7 +64,7 @@ class Button:
 ButtonRows = tuple[tuple[Button, ...], ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Origin:
     """What caused a message, and its owner."""
 
@@ -75,7 +75,7 @@ class Origin:
     turn_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class FailedRoute:
     """A channel on which a message to a person could not be delivered. `words`: why, without secrets."""
 
@@ -83,7 +83,7 @@ class FailedRoute:
     words: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ToPerson:
     """Whom a message is for, in whichever of their chats it arrives. Where it certainly did not (failed, expired), the next channel follows."""
 
@@ -112,7 +112,7 @@ def following_id(event_id: str) -> str:
     return derived_id("evt", "follows", event_id)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class OutboundEvent:
     """A message to an address."""
 
@@ -146,7 +146,7 @@ class OutboundEvent:
         return str(self.address) if self.person is None else f"person {self.person.id}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class OutboundPart:
     """What one call to the platform sends. An event is split into parts once; the plan is stored, so that a retry sends the same."""
 
@@ -160,7 +160,7 @@ class OutboundPart:
     """What of the event the platform does not take, and so is in no part; empty: nothing."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Receipt:
     """The platform accepted a part."""
 
@@ -171,7 +171,7 @@ class Receipt:
     """What was left out or sent in another form because the platform refused it, for people; empty: nothing."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class PartState:
     part: OutboundPart
     started: datetime | None = None
@@ -183,7 +183,7 @@ class PartState:
     """When it was reported as read."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class DeliveryError:
     """Why a delivery is not sent. `code`: for programs ("flood_wait", "chat_not_found"). `words`: for people, without secrets."""
 
@@ -191,7 +191,7 @@ class DeliveryError:
     words: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Delivery:
     """An event and its state."""
 
@@ -216,7 +216,7 @@ class Delivery:
         return "; ".join(dict.fromkeys(part.receipt.notice for part in self.parts if part.receipt and part.receipt.notice))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Claim:
     """The right to send an event, until its lease ends. `fence` is higher than every earlier claim's, whose writes are refused."""
 
@@ -231,7 +231,7 @@ class Claim:
     """Empty: it is not planned yet."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Settlement:
     """How an attempt ended. `due` with state "queued" only: when to try again."""
 
@@ -242,7 +242,7 @@ class Settlement:
     """False: the event is not at fault (a flood wait, a missing connection); `Claim.held` stays."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class DueLanes:
     """`ready`: lanes with an event to send now, the longest waiting first. `next_at`: when the next event is due (None: nothing waits)."""
 

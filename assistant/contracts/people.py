@@ -1,7 +1,6 @@
 """People: who owns what is kept. Everything belongs to a space: a person, or a group chat, which is a space of its own."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import time
 from typing import Final, Literal, Protocol
 from zoneinfo import ZoneInfo
@@ -9,6 +8,7 @@ from zoneinfo import ZoneInfo
 from assistant.contracts.addresses import Address
 from assistant.contracts.errors import InvalidRequest, NanobotError, NotFound
 from assistant.contracts.outbox import ToPerson
+from assistant.contracts.records import record
 
 OWNER_ID: Final = "local"
 """The id of the person who runs the server: the local caller without a key, the configured secrets, and the owners that channels name."""
@@ -32,7 +32,7 @@ class PersonConflict(NanobotError, status=409, type="conflict_error", code="pers
     """This can't be done with this person."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class QuietHours:
     """When nothing but what is urgent is delivered, by the person's own clock; `start` may be later than `end`, over midnight."""
 
@@ -40,7 +40,7 @@ class QuietHours:
     end: time
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Person:
     """A human with identities. `id` is what sessions, memories, schedules and usage belong to (`owner` in requests and rows)."""
 
@@ -77,7 +77,7 @@ def names_person(to: str, channels: Sequence[str]) -> bool:
     return head in _KEYS if colon else head != "" and head not in channels
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Addressee:
     """A person to whom something is to be written, and the chat in which it goes first."""
 

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
 from assistant.contracts.errors import ToolFailed
+from assistant.contracts.records import record
 
 Rung = Literal["bubblewrap", "bubblewrap-noproc", "landlock", "none"]
 """How strong the sandbox of this machine is: bubblewrap with its own /proc, without one, Landlock + seccomp, none (then nothing is run)."""
@@ -15,7 +16,7 @@ Ended = Literal["exit", "timeout", "memory", "output", "processes", "disk"]
 """What ended a program: itself, or the limit that it passed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class SandboxCommand:
     """A program and all that it may reach. Nothing of the server's environment, files or sockets is among it."""
 
@@ -43,7 +44,7 @@ class SandboxCommand:
     """More of either stream ends the program, where it is `run`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Ran:
     code: int
     """The exit code, as a shell gives it: 128 + the signal where one ended it."""

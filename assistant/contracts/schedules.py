@@ -11,7 +11,7 @@ delivered ──done──▶ done
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, Final, Literal, Protocol
 
@@ -19,6 +19,7 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.errors import NanobotError, NotFound
 from assistant.contracts.outbox import ToPerson
 from assistant.contracts.provenance import Provenance
+from assistant.contracts.records import record
 from assistant.contracts.turns import MAIN
 
 ScheduleKind = Literal["reminder", "ask", "watch", "workflow"]
@@ -47,7 +48,7 @@ class ScheduleConflict(NanobotError, status=409, type="conflict_error", code="sc
     """The state of the schedule, or of the occurrence, does not allow this."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class At:
     """Once. `at` aware: that instant. Naive: a time of day in the schedule's zone, even if the zone changes until then; the first of two
     equal ones, the end of a gap for one in it."""
@@ -56,7 +57,7 @@ class At:
     kind: Literal["at"] = "at"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Every:
     """Each `seconds` of elapsed time since `anchor` (aware; None: since the schedule was made)."""
 
@@ -66,7 +67,7 @@ class Every:
     kind: Literal["every"] = "every"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Cron:
     """Five fields (minute hour day month weekday), by the clock of the schedule's zone. A time in a spring gap comes at its end, one that the
     autumn has twice comes once, the first time."""
@@ -78,7 +79,7 @@ class Cron:
 Rule = At | Every | Cron
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Watched:
     """What a watch looks at: a page (by ETag, Last-Modified or its hash), an RSS or Atom feed (new entries), a file of the workspace (its hash)."""
 
@@ -89,7 +90,7 @@ class Watched:
     """The person named the address in their own words: only then it may be a private one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class NewSchedule:
     """A schedule to be made."""
 
@@ -133,7 +134,7 @@ class NewSchedule:
         return self.person.name if self.person else str(self.address or "")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Schedule:
     id: str
     """`sch_…`"""
@@ -149,7 +150,7 @@ class Schedule:
     """The last instant of the rule that was claimed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Occurrence:
     id: str
     """`occ_…`, the same for the same schedule and instant."""
@@ -167,7 +168,7 @@ class Occurrence:
     """Why it failed, was skipped or missed, in words."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ScheduleChange:
     """What is to be changed; None stays as it is."""
 

@@ -1,14 +1,15 @@
 """Search over what a space holds: the words of all its sessions, and its memories."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal, Protocol
+
+from assistant.contracts.records import record
 
 SearchKind = Literal["message", "memory"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Hit:
     """A text that was found, the best first."""
 
@@ -30,7 +31,7 @@ class Hit:
     after: tuple["Hit", ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class SearchWish:
     """What is searched, and where."""
 

@@ -1,7 +1,7 @@
 """Sessions with their messages, and the attachments that belong to them."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
@@ -11,6 +11,7 @@ from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.messages import AssistantMessage, Message, ToolMessage, Usage, UserMessage
 from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.provenance import Provenance
+from assistant.contracts.records import record
 
 if TYPE_CHECKING:
     from assistant.contracts.turns import Upload
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 TurnState = Literal["running", "finished", "failed", "cancelled", "timeout", "interrupted"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Session:
     """A conversation, as listed. `usage`: summed over all its turns."""
 
@@ -41,7 +42,7 @@ class Session:
     """Whether a turn runs or waits in it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class StoredMessage:
     """A message with its place, turn and time."""
 
@@ -52,7 +53,7 @@ class StoredMessage:
     message: Message
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class CachedUpTo:
     """What the caller holds of a session, so that only the rest is read: all up to message `seq` of session row `row`."""
 
@@ -62,7 +63,7 @@ class CachedUpTo:
     """`History.revision` as it was."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class SessionCut:
     """A cut of a session: what the model sees begins at message `seq`; all messages stay stored."""
 
@@ -78,7 +79,7 @@ class SessionCut:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class History:
     """What the model sees of a session before the new message, or the part of it after `CachedUpTo`."""
 
@@ -99,7 +100,7 @@ class History:
     """The cut at `context_from`. Only where `fresh`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class NewTurn:
     """A turn about to begin."""
 
@@ -244,7 +245,7 @@ class SessionStore(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Attachment:
     """A stored file, as listed."""
 

@@ -2,15 +2,15 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
 from assistant.contracts.errors import ToolFailed
 from assistant.contracts.messages import ToolMessage
+from assistant.contracts.records import record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class SkillCard:
     """What the catalogue says of a skill."""
 
@@ -20,7 +20,7 @@ class SkillCard:
     """What it does and when to use it, on one line."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class SkillText:
     """A text file of an approved skill, as it was approved."""
 

@@ -4,7 +4,6 @@ waiting ──▶ running ──▶ done | failed | stopped      and its end is 
 """
 
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal, Protocol
 
@@ -13,6 +12,7 @@ from assistant.contracts.effects import Effect
 from assistant.contracts.errors import NanobotError, NotFound, ToolFailed
 from assistant.contracts.messages import Usage
 from assistant.contracts.provenance import Provenance
+from assistant.contracts.records import record
 
 TASK_SESSION: Final = "task:"
 """Prefix of the key of a helper's own session; its task's id follows."""
@@ -35,7 +35,7 @@ class TaskConflict(NanobotError, status=409, type="conflict_error", code="task_c
     """The task is not in a state for that."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class NewTask:
     """A task as it is accepted. What a helper may do is what the turn that asked may do, or less."""
 
@@ -66,7 +66,7 @@ class NewTask:
     depth: int = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class TaskOutcome:
     """What came of a task."""
 
@@ -76,7 +76,7 @@ class TaskOutcome:
     effects: tuple[Effect, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Task:
     """A task and its state."""
 

@@ -1,7 +1,7 @@
 """The ports to a tool, what the model can do besides talking, and to a kind of tool: its settings, and how one is opened."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
@@ -20,6 +20,7 @@ from assistant.contracts.models import ToolSpec
 from assistant.contracts.outbox import Deliveries, Delivery, MediaFiles
 from assistant.contracts.people import Addressee, PeopleDirectory, UnknownPeople
 from assistant.contracts.provenance import Provenance
+from assistant.contracts.records import record
 from assistant.contracts.sandbox import NoSandbox, Sandbox
 from assistant.contracts.search import NoSearch, Search
 from assistant.contracts.sessions import ONCE, SessionFiles
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 P = TypeVar("P", bound=BaseModel, contravariant=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ToolContext:
     """Who calls, and in which turn. A tool keeps no state of a session between calls."""
 
@@ -71,7 +72,7 @@ class ToolContext:
         return self.cause.kind != "job" and not self.session.startswith((ONCE, TASK_SESSION))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ToolResult:
     """What the model reads. Of a text longer than the toolbox allows, the beginning is passed on; the rest is kept and can be paged through."""
 
@@ -197,7 +198,7 @@ class NoReader:
         raise UnsupportedFileType(f"{upload.name} is a document, and nothing here reads those.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ToolServices:
     """What a tool may use, besides its settings. One for each agent."""
 
@@ -236,7 +237,7 @@ class ToolServices:
     voice: VoiceMessages = field(default_factory=NoVoice)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ToolKind:
     """A kind of tool. Packages offer theirs by the entry-point group `nanobot.tools`, under the tool's name."""
 

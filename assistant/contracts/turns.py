@@ -1,7 +1,7 @@
 """A turn: one user message and everything up to its answer. Its request and its events."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
@@ -13,6 +13,7 @@ from assistant.contracts.messages import AssistantMessage, Extras, FinishReason,
 from assistant.contracts.models import Sampling, ToolChoice, ToolSpec
 from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.provenance import Provenance
+from assistant.contracts.records import record
 from assistant.contracts.sessions import SessionCut
 from assistant.contracts.tools import TurnTool
 
@@ -20,7 +21,7 @@ MAIN: Final = "main"
 """The id of the default agent: `agents.defaults` in the configuration."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class AgentFacts:
     """The public facts about an agent: its model's provider, the names of its own tools."""
 
@@ -28,7 +29,7 @@ class AgentFacts:
     tools: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class UserText:
     """Text of the user's message; the fields are as in `messages.Text`."""
 
@@ -40,7 +41,7 @@ class UserText:
     kind: Literal["words"] = "words"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Upload:
     """A file as received: spooled to disk, unread. Its receiver removes `path` when the turn was accepted or refused."""
 
@@ -63,7 +64,7 @@ class Upload:
     kind: Literal["upload"] = "upload"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class HistoryMessage:
     """A message of the user's within a history that the client sent."""
 
@@ -77,7 +78,7 @@ class HistoryMessage:
 Earlier = HistoryMessage | AssistantMessage | ToolMessage
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class TurnRequest:
     """A turn to be run."""
 
@@ -145,7 +146,7 @@ class TurnRequest:
         return [item for content in contents for item in content if isinstance(item, Upload)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class TextDelta:
     """More text of the answer, which joined is `TurnFinished.text`. Only if the request has `stream`."""
 
@@ -155,7 +156,7 @@ class TextDelta:
     kind: Literal["text_delta"] = "text_delta"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ReasoningDelta:
     """More of the model's thoughts, which joined are `TurnFinished.reasoning`. Only if the request has `stream`. Never shown in chats."""
 
@@ -165,7 +166,7 @@ class ReasoningDelta:
     kind: Literal["reasoning_delta"] = "reasoning_delta"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ToolStarted:
     call_id: str
     name: str
@@ -175,7 +176,7 @@ class ToolStarted:
     kind: Literal["tool_started"] = "tool_started"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ToolFinished:
     call_id: str
     name: str
@@ -186,7 +187,7 @@ class ToolFinished:
     kind: Literal["tool_finished"] = "tool_finished"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class TurnFinished:
     """The answer, whole and stored."""
 
@@ -210,7 +211,7 @@ class TurnFinished:
     kind: Literal["turn_finished"] = "turn_finished"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class TurnFailed:
     """The turn ended without a whole answer, as the session records. The last event."""
 

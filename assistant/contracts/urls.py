@@ -5,12 +5,12 @@ A URL is parsed once, here, into parts that nothing parses again. What browsers 
 """
 
 import re
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
 from urllib.parse import quote, urljoin
 
 from assistant.contracts.errors import ToolFailed
+from assistant.contracts.records import record
 
 _FORM: Final = re.compile(r"(https?)://([^/?#]*)([^?#]*)(\?[^#]*)?(?:#.*)?", re.IGNORECASE | re.DOTALL)
 _UNFIT: Final = re.compile(r"[\x00-\x20\x7f-\xa0\\\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
@@ -30,7 +30,7 @@ class PageRefused(ToolFailed):
     """A page can't be fetched or read. The words complete "it can't be fetched: …"."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class WebUrl:
     """A parsed URL, without its fragment."""
 

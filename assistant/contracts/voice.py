@@ -1,6 +1,6 @@
 """The ports to voice: recordings that become words, and words that become a voice message."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -8,6 +8,7 @@ from assistant.contracts.causes import Payer
 from assistant.contracts.errors import UnsupportedContent
 from assistant.contracts.messages import Usage
 from assistant.contracts.outbox import Media
+from assistant.contracts.records import record
 
 VOICE_FILE: Final = "voice"
 """What the file of a voice message is called, before its suffix."""
@@ -15,7 +16,7 @@ VOICE_TYPE: Final = "audio/ogg"
 """What chats show as a voice message, not as a file."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Sound:
     """A sound on the disk."""
 
@@ -27,7 +28,7 @@ class Sound:
     """None: not known."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Heard:
     """The words of a recording, in its own language; a Transcriber may hear none."""
 

@@ -1,24 +1,24 @@
 """The ports to the web: pages as text, and search."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 from assistant.contracts.documents import ReadImage
 from assistant.contracts.errors import ToolFailed
+from assistant.contracts.records import record
 from assistant.contracts.urls import PageRefused
 
 NO_HEADERS: Final[Mapping[str, str]] = {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class PageLink:
     words: str
     url: str
     """Absolute."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class WebPage:
     """A page as it is read; the words are its author's. Secrets of the configuration are hidden in all of it."""
 
@@ -51,7 +51,7 @@ class NoPages:
         raise PageRefused("pages can't be fetched here")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class FoundPage:
     title: str
     url: str
@@ -59,7 +59,7 @@ class FoundPage:
     """What of it the search shows."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class WebAnswer:
     by: str
     """Which search answered: "Brave"."""

@@ -10,12 +10,12 @@ job is its id after the ids of the `workflow` nodes that contain it ("brief/weat
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, Protocol, get_args
 
 from assistant.contracts.errors import InvalidRequest, NanobotError, NotFound
 from assistant.contracts.messages import Json
+from assistant.contracts.records import record
 from assistant.contracts.turns import Upload
 
 InputType = Literal["text", "number", "integer", "boolean", "json", "file"]
@@ -55,7 +55,7 @@ class JobCancelled(NanobotError, status=409, type="conflict_error", code="job_ca
     """The workflow's job was cancelled."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class InputSpec:
     """An input of a workflow."""
 
@@ -67,7 +67,7 @@ class InputSpec:
     default: Json = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class NodeSpec:
     """A node, as listed."""
 
@@ -77,7 +77,7 @@ class NodeSpec:
     """The nodes that it waits for, including those that it refers to."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class WorkflowInfo:
     """A workflow, as listed."""
 
@@ -92,7 +92,7 @@ class WorkflowInfo:
     """The problems of its file, each with file and line. A workflow with problems can't be run, and only its `id` is known."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class NewJob:
     """A job to be accepted. It is complete: later edits of the files do not change it."""
 
@@ -107,7 +107,7 @@ class NewJob:
     """The credential that started it, where that is not `owner`: its limits hold."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class NodeRun:
     """A started node and its outcome."""
 
@@ -122,7 +122,7 @@ class NodeRun:
     ended: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Job:
     """A job and its outcome."""
 
@@ -140,7 +140,7 @@ class Job:
     """The started nodes, in the order of their start; empty in a list of jobs."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class HeldJob:
     """A job that this process took over."""
 
@@ -150,7 +150,7 @@ class HeldJob:
     """Its earlier node runs, by path."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class JobUpdate:
     """The job's state changed."""
 
@@ -158,7 +158,7 @@ class JobUpdate:
     kind: Literal["job"] = "job"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class NodeUpdate:
     """A node's state changed."""
 
@@ -167,7 +167,7 @@ class NodeUpdate:
     kind: Literal["node"] = "node"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class OutputUpdate:
     """An output of the workflow is known."""
 

@@ -1,11 +1,11 @@
 """The rules of retries: what follows when a part was not sent. Pure."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from assistant.contracts.channels import SendFailed, SendLater, SendUnclear, SendUndecided
 from assistant.contracts.outbox import Settlement
+from assistant.contracts.records import record
 from assistant.contracts.util import backoff
 
 LONGEST_UNREACHED: Final = 30.0
@@ -21,7 +21,7 @@ def obeyed(retry_after: float, jitter: float) -> float:
     return wait + min(_MOST_EXTRA, wait * 0.05) * jitter
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Trial:
     """One try to send a part, which failed."""
 
@@ -36,7 +36,7 @@ class Trial:
     ambiguous: Literal["resend", "hold"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class RetryPause:
     """A wait in memory: due events are left alone until it ends."""
 
@@ -46,7 +46,7 @@ class RetryPause:
     """A connection that is made ends it early."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Next:
     """What to do after a failure."""
 

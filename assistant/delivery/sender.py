@@ -8,7 +8,6 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from itertools import count
@@ -18,6 +17,7 @@ from assistant.contracts.channels import Channel, SendFailed, Sending, SendLater
 from assistant.contracts.errors import StoreUnavailable, traceback_location
 from assistant.contracts.metrics import DELIVERIES, Metrics
 from assistant.contracts.outbox import Claim, DeliveryError, Media, OutboundPart, PartState, Receipt, Settlement
+from assistant.contracts.records import record
 from assistant.contracts.util import Clock, backoff
 from assistant.delivery.retry import Next, RetryPause, Trial, after
 from assistant.delivery.settings import DeliverySettings
@@ -109,7 +109,7 @@ _LONG_TEXT: Final = 8_000
 _BUG: Final = "a fault of its own kept the adapter from sending it; the log has the details"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class EventSender:
     """Sends what was claimed, on one channel."""
 

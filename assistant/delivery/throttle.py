@@ -4,12 +4,12 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import Channel, Limit
+from assistant.contracts.records import record
 from assistant.contracts.util import Clock
 from assistant.delivery.retry import RetryPause
 
@@ -120,7 +120,7 @@ _FORGET: Final = timedelta(minutes=2)
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class _LaneRest:
     until: datetime
     until_connected: bool

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from assistant.contracts.documents import DocumentPicture, ReadDocument, ReadImage
+from assistant.contracts.records import record
 
 MIB = 1024 * 1024
 WEB_PAGE = ".web page"
@@ -22,7 +23,7 @@ _SUPPORTED = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ReadLimits:
     """How much one file may cost to read. Fields without a default come from `DocumentSettings`; the others are fixed."""
 
@@ -60,7 +61,7 @@ class ReadLimits:
     """Compression factor of an XML part above 1 MiB that is parsed; sheets excepted."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ReadRefusal:
     """Why a file is not read."""
 

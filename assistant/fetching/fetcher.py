@@ -7,10 +7,10 @@ import re
 import socket
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from assistant.contracts.proxies import ProxyRoute, UnusableProxy, route_to
+from assistant.contracts.records import record
 from assistant.contracts.secrets import NAMED, Secrets
 from assistant.contracts.urls import PageRefused, WebUrl, parse_url
 from assistant.contracts.web import NO_HEADERS
@@ -43,7 +43,7 @@ _IN_USE: Final = re.compile(
 _ERROR_BYTES: Final = 65_536
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Fetched:
     url: WebUrl
     """Where it was, behind redirects."""

@@ -6,13 +6,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Final, Protocol, cast
 
 import orjson
 
 from assistant.contracts.errors import ToolFailed
 from assistant.contracts.proxies import ProxyRoute, UnusableProxy, route_to
+from assistant.contracts.records import record
 from assistant.contracts.urls import PageRefused, parse_url
 from assistant.contracts.web import FoundPage, WebAnswer
 from assistant.fetching.settings import ENVIRONMENT, WebSettings
@@ -104,7 +104,7 @@ def _routes(proxy: str | None) -> Callable[[str], ProxyRoute]:
     return lambda url: route_to(url, None if proxy == ENVIRONMENT else proxy)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class JsonSearch:
     """A search that answers in JSON."""
 

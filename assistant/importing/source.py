@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import BinaryIO, Final, Literal
 
 from assistant.contracts.messages import Json
+from assistant.contracts.records import record
 from assistant.contracts.schedules import Rule
 
 _MOST_LINES: Final = 200
@@ -35,7 +36,7 @@ class Skips:
             self.more += 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class FoundFile:
     """A file of the source. Nothing of it is read before it is opened."""
 
@@ -46,7 +47,7 @@ class FoundFile:
     """Raises OSError, ValueError (a broken or oversized entry of an archive)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class FoundMessage:
     id: str
     """In its session."""
@@ -57,7 +58,7 @@ class FoundMessage:
     model: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class FoundSession:
     id: str
     """In the source, the same in each export of it."""
@@ -66,7 +67,7 @@ class FoundSession:
     messages: tuple[FoundMessage, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class FoundMemory:
     """A statement that the source remembered: a suggestion here."""
 
@@ -74,7 +75,7 @@ class FoundMemory:
     at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class FoundSchedule:
     id: str
     rule: Rule
@@ -86,7 +87,7 @@ class FoundSchedule:
     """The chat that its answer went to: "telegram:42"."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class FoundSettings:
     """Keys that mean the same here."""
 

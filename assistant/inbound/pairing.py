@@ -1,7 +1,6 @@
 """Strangers who are let in: the open codes, a yes and its message to the sender, and the end of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from assistant.contracts.addresses import Address
@@ -9,6 +8,7 @@ from assistant.contracts.errors import NotFound
 from assistant.contracts.inbox import Pairing
 from assistant.contracts.outbox import Origin, OutboundEvent
 from assistant.contracts.people import OWNER_ID
+from assistant.contracts.records import record
 from assistant.contracts.util import derived_id
 from assistant.inbound.phrases import LET_IN
 from assistant.store.channels import PairingStore
@@ -22,7 +22,7 @@ class PairingNotFound(NotFound, code="pairing_not_found"):
     """There is no such pairing; codes last an hour."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class PairingDesk:
     """What the owner does about strangers. Every method may raise StoreUnavailable."""
 

@@ -12,6 +12,7 @@ from typing import Final
 from assistant.contracts.channels import Conversation
 from assistant.contracts.inbox import InboundFile, InboundMessage, Pairing, Quote, Role, SessionRef, Taken
 from assistant.contracts.outbox import Media, Origin, OriginKind, OutboundEvent
+from assistant.contracts.records import record
 from assistant.contracts.sessions import SessionCut
 from assistant.contracts.turns import TurnFailed, TurnFinished, Upload, UserText
 from assistant.contracts.util import Clock, derived_id, display_name, new_id, no_address, replace_surrogates, utc_now, visible_name
@@ -120,7 +121,7 @@ def _quoted(quote: Quote) -> str:
     return f"What the user's next words refer to{f', by {quote.author}' if quote.author else ''}:\n{text}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Writer:
     """Makes events that answer messages."""
 

@@ -1,13 +1,14 @@
 """What of a chat's answer is about voice: what was heard, in front of it, and the voice message that goes with it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from assistant.contracts.causes import Payer
 from assistant.contracts.inbox import Taken
 from assistant.contracts.messages import Text
 from assistant.contracts.outbox import Media
+from assistant.contracts.records import record
 from assistant.contracts.turns import MAIN, TurnFinished
 from assistant.contracts.voice import NotSpoken, NoVoice, VoiceMessages
 from assistant.inbound.preview import attempt
@@ -35,7 +36,7 @@ def not_spoken(reason: str) -> str:
     return f"[I could not say this by voice: {reason}.]"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class SpokenReplies:
     """How answers are given by voice."""
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from assistant.contracts.ledger import NANO, CostSource
 from assistant.contracts.messages import BilledUsage, Usage
 from assistant.contracts.models import ModelInfo, Price
+from assistant.contracts.records import record
 from assistant.providers.presets import preset_of
 from assistant.providers.settings import RegisteredModel
 
@@ -30,7 +30,7 @@ _PER_TOKEN: Final = NANO // 1_000_000
 """Nanodollars a token, of a dollar for a million of them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Tariff:
     """The price of one model. `each`: nanodollars of a usage; None: unknown."""
 

@@ -1,7 +1,6 @@
 """What was used, for people: what a report covers, its budgets, and both in words."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -10,6 +9,7 @@ from assistant.contracts.causes import Payer
 from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.ledger import BudgetWindow, GroupBy, UsageGroup
 from assistant.contracts.people import OWNER_ID, OWNER_SHOWN, PeopleDirectory
+from assistant.contracts.records import record
 from assistant.contracts.util import Clock, utc_now
 from assistant.ledger.budgets import BudgetRules, amount, budget_period, calendar, money
 from assistant.store.ledger import LedgerStore
@@ -18,7 +18,7 @@ _YEARS = range(2000, 2200)
 _OWN: Final = ("person:", "key:")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class UsageReport:
     """What was used in some time."""
 
@@ -34,7 +34,7 @@ class UsageReport:
         return sum(self.groups, UsageGroup(name="total"))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class UsageReports:
     """Makes reports from the ledger."""
 

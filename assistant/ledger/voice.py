@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Final, TypeVar
 
@@ -11,6 +11,7 @@ from assistant.contracts.causes import Cause, Payer
 from assistant.contracts.errors import NanobotError
 from assistant.contracts.ledger import NANO, CostSource, ModelCall, Operation
 from assistant.contracts.messages import Usage
+from assistant.contracts.records import record
 from assistant.contracts.util import estimate_tokens, new_id
 from assistant.contracts.voice import Heard, Sound, Speaker, Transcriber
 from assistant.ledger.meter import Meter
@@ -20,7 +21,7 @@ _TOKENS_A_SECOND: Final = 10
 """Of sound, in models that count tokens; only for what is reserved."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class VoiceTariff:
     """`price`: US dollars of one unit, a minute or a million characters; None: unknown. `free`: it runs on this machine."""
 

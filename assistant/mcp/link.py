@@ -4,11 +4,11 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from assistant.contracts.errors import NanobotError, ToolFailed, traceback_location
+from assistant.contracts.records import record
 from assistant.contracts.sandbox import Sandbox, SandboxCommand
 from assistant.contracts.util import backoff
 from assistant.store.mcp import RemoteTool
@@ -28,7 +28,7 @@ _STUCK: Final = 2
 """Calls in a row without an answer after which a connection is opened anew."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Program:
     """A server that is a program."""
 
@@ -36,7 +36,7 @@ class Program:
     command: SandboxCommand
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class HttpServer:
     """A server at an address."""
 
@@ -46,7 +46,7 @@ class HttpServer:
     grants: "Grants"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Listing:
     """What a server offers: its tools, how many more were left out, and "resources" and "prompts" where it has some."""
 

@@ -1,13 +1,13 @@
 """What a server answers, as the result of a tool."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Final
 
 import orjson
 
 from assistant.contracts.errors import NanobotError, ToolFailed
 from assistant.contracts.messages import Document, Image, Json, human_size
+from assistant.contracts.records import record
 from assistant.contracts.secrets import Secrets
 from assistant.contracts.tools import ToolContext, ToolResult
 from assistant.contracts.util import replace_surrogates
@@ -19,7 +19,7 @@ MOST_TEXT: Final = 2_000_000
 _MOST_FILES: Final = 10
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ResultBlock:
     """A part of an answer: a text, or the bytes of a file."""
 
@@ -29,7 +29,7 @@ class ResultBlock:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class RemoteResult:
     """An answer. `structured`: the same once more, for programs."""
 

@@ -1,19 +1,19 @@
 """What may be remembered and forgotten: the gate between what was read and what is kept. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, Literal
 
 from assistant.contracts.messages import AssistantMessage, Message, UserMessage
 from assistant.contracts.own_words import asker, foreign, in_own_words, own_words
 from assistant.contracts.provenance import Provenance
+from assistant.contracts.records import record
 from assistant.contracts.statements import asks_to_forget, asks_to_remember, says_yes, share
 
 _NAMED: Final = 0.5
 """The share of a memory's words by which a person names it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Verdict:
     """Whether a statement is the person's."""
 

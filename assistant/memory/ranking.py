@@ -6,12 +6,13 @@ question's names, times and question word are looked for.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import cache
 from itertools import islice
 from typing import Final
 
+from assistant.contracts.records import record
 from assistant.contracts.util import lazy_pattern
 from assistant.memory.dates import Days, days_in
 from assistant.memory.related import WEIGHT, related_to
@@ -71,7 +72,7 @@ _FUSION: Final = 20
 _RECENT_DAYS: Final = 120.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Asked:
     """A question, as far as it can be understood without a model."""
 
@@ -84,7 +85,7 @@ class Asked:
     """What texts have that can answer it: a time, a number, a place."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Ranked:
     text: FoundText
     score: float

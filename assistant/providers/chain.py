@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 from assistant.contracts.errors import ContextLengthExceeded, NanobotError, ProviderFailed, ProviderTimeout
 from assistant.contracts.messages import AssistantMessage
 from assistant.contracts.models import EmitText, ModelInfo, ModelProvider, ModelRequest
+from assistant.contracts.records import record
 from assistant.contracts.util import backoff
 from assistant.providers.ladder import PromptLadder, TextRelay
 
@@ -25,7 +26,7 @@ _COOLDOWN: Final = 60.0
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class RetryPolicy:
     """When a failed call is repeated, and after how long: up to `repeats` times, after up to 0.5 s, then up to 1 s (full jitter), or as
     `Retry-After` says. Never after a timeout, which has used up the caller's time, and never once text was passed on."""

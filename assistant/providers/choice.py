@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
 from pydantic import SecretStr
 
+from assistant.contracts.records import record
 from assistant.providers.listing import LOCAL_SERVERS, find_local, list_local_models
 from assistant.providers.presets import PRESETS, UNSUPPORTED, Preset, preset_of, provider_name
 from assistant.providers.settings import ProviderSettings
@@ -24,7 +25,7 @@ class NoSuchProvider(ValueError):
     """The configuration names a provider or model that is unavailable; the text says which, and what to set."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ChosenModel:
     """A provider and one of its models. `str()` of it is the line for the start of the server; it holds no key."""
 
@@ -45,7 +46,7 @@ class ChosenModel:
         return f"{self.provider}, {self.model} ({self.reason})" if self.provider != OFFLINE else f"offline ({self.reason})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ModelCatalog:
     """The providers that the configuration, the environment and the presets make available."""
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, cast
@@ -17,6 +16,7 @@ from assistant.contracts.errors import (
     ProviderTimeout,
     RequestRefused,
 )
+from assistant.contracts.records import record
 from assistant.contracts.redaction import Redactor
 from assistant.contracts.util import lazy_pattern
 from assistant.providers.context_words import is_about_context, told_context
@@ -45,7 +45,7 @@ _MARKUP = lazy_pattern(r"</|<[!?a-z]", re.IGNORECASE)
 """A page and no message, which may hold a "<=" or a "<|"."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Peer:
     """A provider, as error texts name it."""
 

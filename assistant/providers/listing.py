@@ -8,7 +8,6 @@ import logging
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -16,6 +15,7 @@ import orjson
 
 from assistant.contracts.errors import ModelNotFound, NanobotError
 from assistant.contracts.models import ListedModel
+from assistant.contracts.records import record
 from assistant.providers.messages import listed, mapping
 from assistant.providers.presets import LOOPBACK, PRESETS, Preset
 
@@ -35,7 +35,7 @@ _LONGEST_LIST: Final = 1024 * 1024
 _NOT_FOR_CHAT: Final = ("embed", "rerank", "whisper", "tts", "dall-e", "moderation", "transcribe")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class FoundModel:
     """A model of a provider, with its name there."""
 

@@ -89,7 +89,7 @@ class OpenAIAnswer(IncomingAnswer):
         )
         if request.top_logprobs is None and not told:
             return answer
-        fields: dict[str, Any] = {name: getattr(answer, name) for name in AssistantMessage.__slots__}
+        fields: dict[str, Any] = {name: getattr(answer, name) for name in AssistantMessage.__dataclass_fields__}
         return Scored(**fields, logprobs=cast("Json", self._logprobs or None), told=told)
 
     def _take(self, event: dict[str, Any], part: str) -> None:
@@ -194,7 +194,7 @@ def _billed(counted: Usage, usage: dict[str, Any]) -> Usage:
     if not isinstance(cost, int | float) or isinstance(cost, bool) or not 0 <= cost < _MOST_DOLLARS:
         return counted
     more = upstream if isinstance(upstream, int | float) and 0 <= upstream < _MOST_DOLLARS else 0
-    fields = {name: getattr(counted, name) for name in Usage.__slots__}
+    fields = {name: getattr(counted, name) for name in Usage.__dataclass_fields__}
     return BilledUsage(**fields, billed=round((cost + more) * NANO))
 
 

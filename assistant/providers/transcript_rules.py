@@ -15,6 +15,7 @@ import orjson
 
 from assistant.contracts.messages import NO_EXTRAS, AssistantMessage, CutOff, Json, Message, Text, ToolCall, ToolMessage, UserMessage
 from assistant.contracts.models import LeftOut, ModelRequest, ToolSpec
+from assistant.contracts.records import record
 from assistant.contracts.util import replace_surrogates
 
 NO_WORDS: Final = "[No words.]"
@@ -95,7 +96,7 @@ def rules_for(*, wire: str, provider: str, origin: str, model: str) -> Transcrip
     return known or _GENERAL
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class PromptForm:
     """In what form one model gets a transcript. Prompts of one form, and of one conversation, have the same beginning."""
 

@@ -1,11 +1,11 @@
 """What a command may see, and how much it may take: the same on every rung, as far as the rung can hold it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from assistant.contracts.errors import ToolFailed
+from assistant.contracts.records import record
 from assistant.contracts.sandbox import SandboxCommand
 
 SYSTEM: Final = (Path("/usr"),)
@@ -27,7 +27,7 @@ FILE_SIZE: Final = 1024**3
 _PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Guarded:
     """The server's own files. Of nested folders the innermost decides."""
 

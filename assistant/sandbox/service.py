@@ -6,11 +6,12 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from assistant.contracts.errors import ToolFailed
+from assistant.contracts.records import record
 from assistant.contracts.sandbox import NO_SANDBOX, Ran, Rung, SandboxCommand
 from assistant.contracts.secrets import NoSecrets, Secrets
 from assistant.sandbox.bubblewrap import programs
@@ -27,7 +28,7 @@ _NO_PROCESS: Final = ("fork", "temporarily unavailable")
 _BLOCK: Final = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class _Found:
     rung: Rung
     bwrap: str = ""

@@ -42,7 +42,7 @@ class StoredSchedules:
     async def change(self, owner: str | None, schedule_id: str, change: ScheduleChange) -> Schedule:
         def work(schedule: Schedule) -> Schedule:
             _not_over(schedule)
-            wanted = {name: getattr(change, name) for name in change.__slots__ if getattr(change, name) is not None}
+            wanted = {name: getattr(change, name) for name in change.__dataclass_fields__ if getattr(change, name) is not None}
             new = replace(schedule.new, **wanted)
             check(new)
             if schedule.state == "paused" or not {"rule", "zone"} & wanted.keys():

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from assistant.contracts.errors import ModelNotFound, NanobotError, SessionBusy,
 from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.people import PeopleDirectory
 from assistant.contracts.provenance import Provenance
+from assistant.contracts.records import record
 from assistant.contracts.schedules import SCHEDULE_SESSION, Schedule
 from assistant.contracts.sessions import SessionCut
 from assistant.contracts.turns import TurnFailed, TurnFinished, TurnRequest, UserText
@@ -28,7 +29,7 @@ StartJob = Callable[[str, str, str, Mapping[str, Any]], Awaitable[object]]
 _LONGEST_WAIT: Final = 60.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class AskReply:
     """The `Reply` of a scheduled turn: the answer goes to the schedule's address. A failure is told by the rule of schedules, not here."""
 

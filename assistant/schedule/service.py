@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from itertools import count
 from typing import Final
@@ -11,6 +11,7 @@ from typing import Final
 from assistant.contracts.addresses import Address
 from assistant.contracts.errors import NanobotError, ShuttingDown, StoreUnavailable, traceback_location
 from assistant.contracts.people import PeopleDirectory, Person
+from assistant.contracts.records import record
 from assistant.contracts.schedules import Schedule, ScheduleNotFound
 from assistant.contracts.util import Clock, backoff, derived_id, new_id, utc_now
 from assistant.schedule.plans import plan_due
@@ -37,7 +38,7 @@ _LOOK_AFTER: Final = 10.0
 """Seconds until the work of other processes is looked after, while they have any: they may die."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class NextWake:
     at: datetime | None
     """When something falls due; None: nothing is scheduled."""

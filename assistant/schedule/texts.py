@@ -1,13 +1,14 @@
 """What schedules say, and to whom: their messages, late and missed ones, failures, by the clock of the schedule's zone."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.outbox import ButtonRows, Origin, OutboundEvent, ToPerson
 from assistant.contracts.people import Person
+from assistant.contracts.records import record
 from assistant.contracts.schedules import FAILURES_PAUSED, GRACE, NewSchedule, Schedule, ScheduleKind
 from assistant.contracts.util import derived_id
 from assistant.schedule.rules import instant_of, zone_of
@@ -27,7 +28,7 @@ def receiver_of(new: NewSchedule) -> str:
     return new.person.id if new.person else new.owner
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Receiver:
     """The chat of a schedule, and the person in it, whose next channel follows where it can't be reached."""
 
@@ -49,7 +50,7 @@ def placed_at(new: NewSchedule, chats: Sequence[Address], address: Address | Non
     return Receiver(address=where, person=ToPerson(id=new.owner) if own else None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class EventWriter:
     """Makes the messages of schedules."""
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
@@ -11,6 +10,7 @@ import orjson
 
 from assistant.contracts.errors import ToolFailed
 from assistant.contracts.people import OWNER_ID
+from assistant.contracts.records import record
 from assistant.contracts.schedules import Watched
 from assistant.contracts.urls import PageRefused
 
@@ -32,7 +32,7 @@ class WatchFailed(Exception):
     """It can't be looked at, in words for people."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class LastLook:
     """`state`: to be kept for the next look. `news`: what changed, as quoted material; None: nothing, for the reason `words`."""
 

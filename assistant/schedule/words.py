@@ -12,6 +12,7 @@ from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from assistant.contracts.errors import InvalidRequest
+from assistant.contracts.records import record
 from assistant.contracts.schedules import At, Cron, Every, Rule
 from assistant.schedule import vocabulary as say
 from assistant.schedule.foreign import foreign_time
@@ -38,7 +39,7 @@ class _NotUnderstood(InvalidRequest):
     """Words that are neither English nor German, perhaps."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class When:
     """What was understood. `zone`: named in the words; None: the person's."""
 

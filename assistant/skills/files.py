@@ -4,11 +4,11 @@ import hashlib
 import os
 import stat
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from assistant.contracts.messages import human_size
+from assistant.contracts.records import record
 
 INSTRUCTIONS: Final = "SKILL.md"
 OWN: Final = "skills"
@@ -24,7 +24,7 @@ class SkillError(Exception):
     """This folder can't be used as a skill. `str(error)` says why, on one line."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Contents:
     """All files of a skill at one time."""
 

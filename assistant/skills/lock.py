@@ -4,7 +4,6 @@ import fcntl
 import os
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -12,6 +11,7 @@ from typing import Any, Final, Literal
 import orjson
 
 from assistant.contracts.errors import NanobotError
+from assistant.contracts.records import record
 from assistant.contracts.util import write_new
 
 FILE: Final = "skills.lock.json"
@@ -25,7 +25,7 @@ class LockDamaged(LockBroken):
     """It can be read, and is none of ours."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ApprovedSkill:
     """An approval: of this content, under this name."""
 

@@ -5,9 +5,9 @@ The rules are those of the AgentSkills specification (agentskills.io): name, des
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, cast
 
+from assistant.contracts.records import record
 from assistant.skills.files import SkillError
 
 MOST_DESCRIPTION: Final = 1_024
@@ -21,7 +21,7 @@ _PRODUCTS: Final = ("nanobot", "openclaw", "moltbot", "clawdbot")
 """Whose `metadata.<product>.requires` is read."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class SkillManifest:
     """A SKILL.md. Texts that were not given are empty."""
 

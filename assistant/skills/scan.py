@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from assistant.contracts.records import record
 from assistant.skills.files import INSTRUCTIONS, OWN, Contents, SkillError, contents
 from assistant.skills.manifest import SkillManifest, read_manifest
 
@@ -15,7 +16,7 @@ _MOST_FOLDERS: Final = 2_000
 _PASSED_OVER: Final = frozenset({".git", "node_modules", "__pycache__", ".venv"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class FoundSkill:
     """A folder with a SKILL.md."""
 

@@ -2,10 +2,10 @@
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from assistant.contracts.records import record
 from assistant.contracts.util import Clock, utc_now
 from assistant.skills.files import INSTRUCTIONS, OWN, Contents
 from assistant.skills.lock import ApprovedSkill, SkillLock
@@ -17,7 +17,7 @@ SkillState = Literal["on", "new", "changed", "hidden", "unusable", "gone"]
 _MOST_DIFF: Final = 400
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class SurveyedSkill:
     """A skill that is in the workspace or in the lock file."""
 

@@ -1,7 +1,7 @@
 """Approvals: what waits for a person's yes, what was allowed for a session."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Final, Literal, TypeVar
 
@@ -9,6 +9,7 @@ from assistant.contracts.addresses import Address
 from assistant.contracts.approvals import Approval, ApprovalNotFound, ApprovalWord
 from assistant.contracts.continuations import Continuation
 from assistant.contracts.outbox import OutboundEvent
+from assistant.contracts.records import record
 from assistant.contracts.util import Clock, derived_id, utc_now
 from assistant.store import approval_rows as rows
 from assistant.store.codec import encode_json, json_column, json_key, optional, to_micros, unescape
@@ -23,7 +24,7 @@ MOST_WAITING: Final = 50
 """Questions to one person at once."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Outcome:
     """What follows when a question ends. `edit`: the new text of the message that asked; `note`: what the session is told without a model;
     `go`: the turn that runs the call."""

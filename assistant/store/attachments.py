@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -11,6 +10,7 @@ import orjson
 
 from assistant.contracts.documents import ReadDocument, ReadImage
 from assistant.contracts.messages import Image
+from assistant.contracts.records import record
 from assistant.contracts.sessions import Attachment
 from assistant.contracts.turns import Upload
 from assistant.contracts.util import Clock, new_id, utc_now
@@ -236,7 +236,7 @@ def _attachment(row: SqlRow) -> Attachment:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class KeptFile:
     """An uploaded file, as listed."""
 

@@ -1,9 +1,10 @@
 """What has changed for a person since the last look, found by the newest rows of each part: by an index, and the same for every process."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Literal, get_args
 
+from assistant.contracts.records import record
 from assistant.store.codec import json_column, unescape
 from assistant.store.database import Database, SqlValue, Transaction
 
@@ -56,7 +57,7 @@ _OF_ADMIN: Final[Mapping[Topic, tuple[str, ...]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Glance:
     """How things stood. Equal marks: nothing changed."""
 

@@ -1,10 +1,10 @@
 """A restored store is frozen until its owner resumes it: what waits in it may have been done since the backup was made."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from assistant.contracts.records import record
 from assistant.contracts.util import Clock, utc_now
 from assistant.store.codec import from_micros, json_column, to_micros
 from assistant.store.database import Database, SqlValue, Transaction
@@ -44,7 +44,7 @@ SKIP_OCCURRENCES: Final = """
 _WHY: Final = "it waited in a backup that was restored, and its owner cancelled what waited"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Freeze:
     """That the store was restored, and nothing that waits is started."""
 

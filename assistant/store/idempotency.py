@@ -1,18 +1,18 @@
 """Stored answers by idempotency key, so that a repeated request gets the first one's answer."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 import orjson
 
+from assistant.contracts.records import record
 from assistant.contracts.util import Clock, utc_now
 from assistant.store.codec import json_key, to_micros
 from assistant.store.database import Database, SqlValue, Transaction
 from assistant.store.processes import Runner
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class StoredAnswer:
     """A stored answer. `headers`: those of the answer itself, not of one transmission; names in lower case."""
 
@@ -22,7 +22,7 @@ class StoredAnswer:
     """Of a stream: all its bytes."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class IdempotencyClaim:
     """A request's claim to be the first under a key of its owner."""
 

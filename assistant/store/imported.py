@@ -1,11 +1,11 @@
 """Sessions that other assistants held, with the times of their messages: added once, however often they are imported."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from assistant.contracts.messages import Document, Image, Message, UserMessage
 from assistant.contracts.own_words import sources
+from assistant.contracts.records import record
 from assistant.contracts.util import derived_id
 from assistant.store.codec import encode_message, encode_provenances, identity, to_micros
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
@@ -28,7 +28,7 @@ NOTHING_TO_LEARN = """
 """What was said elsewhere is history that can be searched; what is remembered of it, the person decides."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ImportedMessage:
     mark: str
     """Of its place in the source (`mark_of`)."""

@@ -1,12 +1,12 @@
 """How far sessions were searched for memories, and whose may be."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from assistant.contracts.memory import Memory, Statement
 from assistant.contracts.messages import UserMessage
+from assistant.contracts.records import record
 from assistant.contracts.sessions import ONCE
 from assistant.contracts.util import Clock, utc_now
 from assistant.store.codec import decode_message, from_micros, json_column, to_micros, unescape
@@ -39,7 +39,7 @@ _LEFT: Final = timedelta(days=14)
 """How old a session may be that a dead process left unsearched."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Unlearned:
     """The messages of a session that were not searched yet, claimed by this process."""
 

@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final, Literal, TypeVar
@@ -10,6 +9,7 @@ from typing import Final, Literal, TypeVar
 from assistant.contracts.errors import RateLimited, SessionBusy
 from assistant.contracts.inbox import Pairing
 from assistant.contracts.people import OWNER_ID, Person, PersonConflict, PersonNotFound, WrongCode
+from assistant.contracts.records import record
 from assistant.contracts.util import Clock, new_id, utc_now
 from assistant.store.channels import approve_code, let_in
 from assistant.store.codec import from_micros, json_column, json_key, to_micros, unescape
@@ -56,7 +56,7 @@ JOINED = """
         AND NOT EXISTS (SELECT 1 FROM people WHERE people.id = identities.identity)"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class LinkCode:
     """What is entered elsewhere, once."""
 

@@ -5,13 +5,14 @@ approves the difference. A server whose command or URL was changed in the config
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Final
 
 import orjson
 
 from assistant.contracts.messages import Json
+from assistant.contracts.records import record
 from assistant.contracts.util import Clock, utc_now
 from assistant.store.codec import encode_json, escape, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
@@ -45,7 +46,7 @@ DROP_GRANT = "DELETE FROM mcp_grants WHERE name = :name RETURNING name"
 CLAIM_LASTS: Final = timedelta(seconds=45)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class RemoteTool:
     """A tool as its server describes it. `digest`: of all that the model and the gate go by."""
 
@@ -56,7 +57,7 @@ class RemoteTool:
     digest: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class KnownServer:
     """A server as it was seen last."""
 
@@ -80,7 +81,7 @@ class KnownServer:
         return tuple([tool for tool in self.listed if tool not in self.on])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Grant:
     """What an authorization server granted, and where it is renewed."""
 

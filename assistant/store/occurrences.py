@@ -2,11 +2,11 @@
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
 from assistant.contracts.outbox import OutboundEvent
+from assistant.contracts.records import record
 from assistant.contracts.schedules import Schedule
 from assistant.contracts.util import Clock, utc_now
 from assistant.store.codec import decode_new_schedule, from_micros, json_column, optional, to_micros, unescape
@@ -48,7 +48,7 @@ _MOST_REZONED: Final = 200
 Ending = Literal["delivered", "done", "failed", "skipped", "missed"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Due:
     """A schedule that has something due: `extra` is the instant of a waiting occurrence, and `round` how often it came before; None: its rule's."""
 
@@ -57,7 +57,7 @@ class Due:
     round: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Begun:
     """What is done about an instant that is due."""
 
@@ -72,7 +72,7 @@ class Begun:
     """Why it does not run: where it has not `ended`, it is missed once that is told."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Plan:
     """What is done about a due schedule, in one transaction."""
 
@@ -87,7 +87,7 @@ class Plan:
     """Of its rule; for an extra occurrence as it was."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class HeldOccurrence:
     """An occurrence that this process works on."""
 

@@ -1,10 +1,10 @@
 """The turns of other processes: which are open, how they stand, and what they said."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from assistant.contracts.messages import AssistantMessage, ToolMessage, UserMessage
+from assistant.contracts.records import record
 from assistant.contracts.util import Clock
 from assistant.store.codec import decode_message, identity, to_micros
 from assistant.store.database import Database, SqlRow, Transaction
@@ -23,14 +23,14 @@ _MOST: Final = 1_000
 """Of the last messages of a session, in which those of a turn that has just ended are looked for."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class OpenTurn:
     id: str
     runner: str
     """The process that runs it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class EndedTurn:
     state: str
     error: str | None

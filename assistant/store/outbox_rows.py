@@ -4,10 +4,10 @@ Every condition on `state` and `yields` of an event at work is written out, so t
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from assistant.contracts.outbox import Claim, Delivery, DeliveryError, OutboundEvent, OutboundPart, PartState, Receipt, Settlement
+from assistant.contracts.records import record
 from assistant.store.codec import decode_event, decode_part, encode_json, from_micros, json_column, json_key, optional, to_micros, unescape
 from assistant.store.database import SqlRow, SqlValue, Transaction
 from assistant.store.processes import Notifier
@@ -130,7 +130,7 @@ def deliveries_of(*, owner: bool, state: bool, channel: bool, before: bool) -> s
     return f"{_DELIVERY}{where} ORDER BY seq DESC LIMIT :limit"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class EncodedEvent:
     """An event as it will be stored: encoded outside of the writer's transaction."""
 
@@ -169,7 +169,7 @@ def add_events(connection: Transaction, drafts: Sequence[EncodedEvent], notifier
         notifier.announce(connection)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class StoredDelivery:
     """An event's row and the rows of its parts: read within a transaction, decoded outside of it."""
 

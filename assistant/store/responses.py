@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal
@@ -11,6 +10,7 @@ import orjson
 
 from assistant.contracts.documents import ReadDocument, ReadImage
 from assistant.contracts.messages import Json
+from assistant.contracts.records import record
 from assistant.contracts.turns import Upload
 from assistant.store.codec import from_micros, json_column, json_key, optional, owned, to_micros, unescape
 from assistant.store.database import Database, SqlRow, SqlValue, Transaction
@@ -26,7 +26,7 @@ MOST_CHAIN_CHARS: Final = 32 * 1024 * 1024
 """The most characters of JSON that `chain` returns."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class KeptResponse:
     """A stored response."""
 
@@ -44,7 +44,7 @@ class KeptResponse:
     """OpenAI's response object, as of its beginning or end."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class SentFile:
     """A file sent with a response's input, which names it by this id."""
 

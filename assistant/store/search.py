@@ -8,11 +8,11 @@ import math
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import orjson
 
+from assistant.contracts.records import record
 from assistant.contracts.search import SearchKind
 from assistant.store.codec import json_column, unescape
 from assistant.store.database import SqlRow, SqlValue, Transaction
@@ -99,7 +99,7 @@ def weights(terms: Sequence[int]) -> dict[int, int]:
     return {term: round(1000 * often * (_K1 + 1) / (often + norm)) for term, often in Counter(terms).items()}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Candidate:
     """An entry that has some of the query's terms."""
 
@@ -110,7 +110,7 @@ class Candidate:
     """The share of the query's weight that its terms have, from 0 to 1."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Wanted:
     """A term that is looked for. `related`: not a word of the query, but one that may stand for `group`, which is."""
 
@@ -231,7 +231,7 @@ def postings_of(terms: Sequence[int]) -> str:
     return f"SELECT term, entry, weight FROM search_terms WHERE space = :space AND term IN ({_list(terms)})"  # noqa: S608 - numbers
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Within:
     """Where is searched: times in microseconds, and a session's key."""
 
@@ -253,7 +253,7 @@ class Within:
 EVERYWHERE: Final = Within()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class FoundText:
     """An entry with its text. Of a message `session` is its session's row, `key` that session's key."""
 

@@ -1,9 +1,9 @@
 """The vectors of what can be found (see `assistant.memory.vectors`)."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from assistant.contracts.records import record
 from assistant.contracts.search import SearchKind
 from assistant.store.codec import json_column, unescape
 from assistant.store.database import SqlRow, Transaction
@@ -23,7 +23,7 @@ AFTER: Final = """
     SELECT entry, vector FROM search_vectors WHERE space = :space AND model = :model AND entry > :behind ORDER BY entry LIMIT 2000"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class MissingVector:
     """An entry of which a model has made no vector."""
 

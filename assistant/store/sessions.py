@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from itertools import takewhile
 from typing import NamedTuple, TypeVar
@@ -11,6 +11,7 @@ from assistant.contracts.causes import Payer
 from assistant.contracts.messages import AssistantMessage, Message, ToolMessage, Usage, UserMessage
 from assistant.contracts.outbox import OutboundEvent
 from assistant.contracts.own_words import sources
+from assistant.contracts.records import record
 from assistant.contracts.sessions import CachedUpTo, History, NewTurn, Session, StoredMessage, TurnState, accepted
 from assistant.contracts.util import Clock, new_id, utc_now
 from assistant.store.approval_rows import settle_with_turn, start_over_in
@@ -69,7 +70,7 @@ SETTLE_INBOX = "UPDATE inbox SET state = :state, ended = :at, runner = NULL WHER
 PULSE = "INSERT INTO pulse (id, at) VALUES (1, :at) ON CONFLICT (id) DO UPDATE SET at = excluded.at"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class PreparedStep:
     """What a turn adds to its session in one transaction."""
 

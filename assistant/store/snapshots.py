@@ -5,7 +5,6 @@ import logging
 import os
 import shutil
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, cast
@@ -13,6 +12,7 @@ from typing import Any, Final, cast
 import apsw
 
 from assistant.contracts.errors import StoreUnavailable
+from assistant.contracts.records import record
 
 log = logging.getLogger(__name__)
 _KEPT: Final = 2
@@ -38,7 +38,7 @@ _COUNTED: Final[Mapping[str, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class StoreSnapshot:
     """A store as it was before an upgrade."""
 

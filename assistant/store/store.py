@@ -5,11 +5,11 @@ import logging
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from assistant.contracts.errors import StoreUnavailable
+from assistant.contracts.records import record
 from assistant.contracts.util import Clock, utc_now
 from assistant.store.api_keys import ApiKeys
 from assistant.store.approvals import ApprovalStore
@@ -65,7 +65,7 @@ _KEEP = AttachmentSettings()
 _UTC = ZoneInfo("UTC")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Store:
     """Everything stored, on one database."""
 

@@ -1,10 +1,11 @@
 """The SQL of background tasks, and what is read from their rows."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Final, NamedTuple
 
 from assistant.contracts.messages import Usage
+from assistant.contracts.records import record
 from assistant.contracts.tasks import TASK_SESSION, Handover, NewTask, Task, TaskKind, TaskOutcome, TaskState
 from assistant.contracts.util import derived_id
 from assistant.store.codec import decode_new_task, decode_outcome, from_micros, optional, unescape
@@ -95,7 +96,7 @@ class TaskRecord(NamedTuple):
     deadline: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class HeldTask:
     """A task that this process works on."""
 
@@ -104,7 +105,7 @@ class HeldTask:
     deadline: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class OpenTask:
     """What there may be to do about a task that has not ended, or was not handed over."""
 

@@ -14,6 +14,7 @@ from assistant.contracts.channels import Channel, ChannelKind, Sending, TakesCal
 from assistant.contracts.errors import StoreUnavailable
 from assistant.contracts.inbox import InboundMessage
 from assistant.contracts.outbox import ButtonRows, Media, Origin, OutboundEvent, Receipt
+from assistant.contracts.records import record
 
 WITHIN: float = 30
 """Seconds after which a test gives up waiting."""
@@ -66,7 +67,7 @@ with a signature. moves: a group gets another id (`move`). clock: messages carry
 chat. previews: an answer is shown while it is made. strangers: people whom the platform's owner never named can write."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Seen:
     """A message that the platform has accepted, as its users see it."""
 
@@ -82,7 +83,7 @@ class Seen:
     edited: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Said:
     """What a person (or a bot) writes to the channel."""
 

@@ -1,13 +1,14 @@
 """What a turn asks of its agent: the request for the model, the context for the tools, the transcript that both see."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 from assistant.agent.toolbox import Toolbox
 from assistant.contracts.errors import InvalidRequest, TurnCancelled
 from assistant.contracts.messages import AssistantMessage, Images, Message, ToolCall, ToolMessage, UserMessage
 from assistant.contracts.models import ModelProvider, ModelRequest, NamedTool, Sampling, ToolChoice
+from assistant.contracts.records import record
 from assistant.contracts.sessions import History
 from assistant.contracts.tools import ToolContext
 from assistant.contracts.turns import Emit, TurnRequest
@@ -15,7 +16,7 @@ from assistant.contracts.util import new_id
 from assistant.turns.prompt import Context, Transcript
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Agent:
     """A model with tools, instructions and limits."""
 

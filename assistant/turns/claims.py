@@ -7,13 +7,13 @@ Where one is in doubt it is none: a false claim that passes is told by the effec
 import logging
 import re
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from assistant.agent.loop import Doubt
 from assistant.agent.toolbox import Toolbox
 from assistant.contracts.effects import EFFECT_KINDS, EffectKind
 from assistant.contracts.messages import ToolMessage
+from assistant.contracts.records import record
 from assistant.contracts.turns import TurnRequest, Upload
 from assistant.turns import claim_words as words
 from assistant.turns.claim_words import ClaimKind
@@ -50,7 +50,7 @@ MOST_ASKED: Final = 500
 """Characters at the beginning and at the end of the user's words: the request stands in one of them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class AnswerClaim:
     kind: ClaimKind
     words: str

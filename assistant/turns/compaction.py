@@ -7,7 +7,7 @@ waits for it. Old results of tools go first, in one line each: where that is eno
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from assistant.contracts.causes import Cause, Payer
@@ -15,6 +15,7 @@ from assistant.contracts.errors import NanobotError, SessionNotFound, traceback_
 from assistant.contracts.messages import Message, Text, ToolMessage, UserMessage
 from assistant.contracts.models import ModelProvider, ModelRequest
 from assistant.contracts.outbox import OutboundEvent
+from assistant.contracts.records import record
 from assistant.contracts.sessions import ONCE, BeforeCut, CachedUpTo, SessionCut
 from assistant.contracts.transcripts import cut, message_tokens, shortened, text_tokens
 from assistant.contracts.util import Clock, new_id, utc_now
@@ -47,7 +48,7 @@ Tell = Callable[[SessionCut], OutboundEvent | None]
 """Makes the line that tells the person of a cut, which goes out with it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class CutPlan:
     """A cut that is to be made."""
 
@@ -64,7 +65,7 @@ class CutPlan:
     """Tokens that the provider counts for each estimated one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class MadeCut:
     """A cut as it was made. `stored`: not where the session changed meanwhile, or the store could not be written."""
 
@@ -73,7 +74,7 @@ class MadeCut:
     stored: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Compacted:
     """For whom a conversation is compacted, and who pays."""
 

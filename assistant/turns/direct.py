@@ -1,7 +1,7 @@
 """Calls of a model without an agent: no session, no tools of ours. The model gets what the client sent."""
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from assistant.contracts.access import UNLIMITED, Admission
@@ -9,6 +9,7 @@ from assistant.contracts.documents import DocumentReader, ReadImage
 from assistant.contracts.errors import RefusedByProvider, RequestRefused, drop_traceback
 from assistant.contracts.messages import AssistantMessage, Image, MediaType, Message, Usage, UserMessage, picture_id
 from assistant.contracts.models import EmitText, ModelProvider, ModelRequest
+from assistant.contracts.records import record
 from assistant.contracts.turns import Earlier, HistoryMessage, Keep, ReasoningDelta, TextDelta, TurnFailed, TurnFinished, Upload
 from assistant.contracts.util import new_id
 from assistant.turns.handle import RunningTurn, RunningTurns, kept, reason, remove_uploads
@@ -16,7 +17,7 @@ from assistant.turns.intake import NO_OCR, Reading, parts_of
 from assistant.turns.prompt import pictures_within
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class DirectRequest:
     """A call of a model, for one answer or several."""
 

@@ -3,7 +3,6 @@
 import os
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +13,7 @@ from assistant.contracts.errors import ContextLengthExceeded
 from assistant.contracts.messages import AssistantMessage, Image, Message, Text, ToolMessage, UserMessage, Verbatim
 from assistant.contracts.models import ModelProvider, Sampling, ToolSpec
 from assistant.contracts.people import OWNER_ID, OWNERS_FILE, Person
+from assistant.contracts.records import record
 from assistant.contracts.sessions import CachedUpTo, History, SessionCut
 from assistant.contracts.transcripts import (
     IMAGE_TOKENS,
@@ -112,7 +112,7 @@ def _stamp(path: str) -> tuple[int, int] | None:
     return status.st_mtime_ns, status.st_size
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Room:
     """A prompt's fixed part and what is left for the conversation."""
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Final
 
+from assistant.contracts.records import record
 from assistant.contracts.turns import MAIN
 from assistant.workflows.definition import OUTPUT, CallNode, Definition, Node, PromptNode, ToolNode, WorkflowProblem, references_of
 from assistant.workflows.references import INPUTS, Reference, whole_reference
@@ -31,7 +32,7 @@ class Diagnostics:
             self.problems.append(WorkflowProblem(workflow=self.workflow, line=line, words=words))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class LinkTargets:
     """What nodes may name."""
 

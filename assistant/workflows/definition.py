@@ -1,13 +1,13 @@
 """What a workflow's file says: the pydantic models it is validated by, with every text parsed into literals and references."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
 from pydantic_core import PydanticCustomError
 
 from assistant.contracts.messages import Json
+from assistant.contracts.records import record
 from assistant.contracts.turns import MAIN
 from assistant.contracts.workflows import InputSpec, InputType
 from assistant.workflows.references import INPUTS, InvalidReference, Reference, Template, TemplateTree, parse_reference, parse_template
@@ -221,7 +221,7 @@ class WorkflowModel(FileModel):
     outputs: Annotated[dict[Name, AnyTemplate], *_SECTION] = Field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Node:
     """A node of a checked definition."""
 
@@ -232,7 +232,7 @@ class Node:
     """As written, and the nodes that it refers to."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Definition:
     """A workflow's file by itself; what it calls is checked by `checks.check_calls`."""
 
@@ -257,7 +257,7 @@ class Definition:
         return spec.name if spec is not None and spec.type == "file" else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class WorkflowProblem:
     """What is wrong with a workflow's file."""
 

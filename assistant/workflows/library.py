@@ -15,6 +15,7 @@ from typing import Any, Final, cast, get_args
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from assistant.contracts.records import record
 from assistant.contracts.workflows import INPUT_TYPES, NODE_KINDS, InvalidWorkflow, NodeSpec, WorkflowInfo, WorkflowNotFound
 from assistant.workflows.checks import Diagnostics, LinkTargets, check_calls, check_references, in_order, nearest
 from assistant.workflows.definition import (
@@ -50,7 +51,7 @@ _WORDS: Final = {
 """What follows a key in a complaint, by pydantic's type of error."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class LinkedWorkflow:
     """A workflow without problems, with everything it calls."""
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +18,7 @@ from assistant.contracts.errors import InvalidAddress, NanobotError, ShuttingDow
 from assistant.contracts.messages import AssistantMessage, Json, ToolCall
 from assistant.contracts.models import Sampling
 from assistant.contracts.outbox import Deliveries
+from assistant.contracts.records import record
 from assistant.contracts.sessions import SessionStore
 from assistant.contracts.tools import ToolContext
 from assistant.contracts.turns import HistoryMessage, TurnRequest, Upload
@@ -45,7 +45,7 @@ class Interrupted(Exception):
     """The server is stopping; the job stays as it is and is resumed later."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class NodeKey:
     """Which node of which job."""
 
@@ -67,7 +67,7 @@ class NodeKey:
         return f"{JOB_SESSION}{self.job}:{self.path}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class NodeExecutor:
     """Executes nodes, all but those that call a workflow."""
 

@@ -12,6 +12,7 @@ from typing import Final
 import orjson
 
 from assistant.contracts.messages import Json
+from assistant.contracts.records import record
 from assistant.contracts.turns import UserText
 
 MAX_CHARS: Final = 500_000
@@ -114,7 +115,7 @@ def look_up(value: Json, reference: Reference, start: int) -> Json:
     return value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Values:
     """The values that templates are filled with when a node starts."""
 

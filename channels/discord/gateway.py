@@ -6,7 +6,6 @@ import random
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
@@ -16,6 +15,7 @@ import discord
 from assistant.contracts.channels import ChannelFailed, ChannelLink
 from assistant.contracts.errors import traceback_location
 from assistant.contracts.inbox import COMMANDS, WITH_ARGUMENTS, InboundMessage
+from assistant.contracts.records import record
 from channels.discord.http import DiscordHttp
 from channels.discord.inbound import position
 from channels.discord.rest import DiscordRest, Waits
@@ -202,7 +202,7 @@ _PAGE: Final = 100
 Read = Callable[[discord.Message], InboundMessage | None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class _Asked:
     id: int
     after: int

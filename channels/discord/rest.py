@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -11,6 +10,7 @@ from discord.http import Route
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import SendLater, SendRefused
+from assistant.contracts.records import record
 from channels.discord.kind import is_snowflake
 from channels.discord.settings import DiscordSettings
 from channels.kit.answers import date_in, seconds_in
@@ -30,7 +30,7 @@ GLOBAL: Final = {"x-ratelimit-scope": "global"}
 """Headers of a limit of the whole bot."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Waits:
     """Seconds."""
 

@@ -1,10 +1,10 @@
 """Reports of what could not be delivered: https://www.rfc-editor.org/rfc/rfc3464"""
 
 import re
-from dataclasses import dataclass
 from email.message import Message
 from typing import Final, cast
 
+from assistant.contracts.records import record
 from channels.email.headers import decoded, header, message_ids
 
 _OURS: Final = re.compile(r"<[A-Za-z0-9]{1,25}\.([0-9a-f]{12}|0)\.nanobot@[^<>\s]+>")
@@ -24,7 +24,7 @@ def thread_in(message_id: str) -> str | None:
     return found[1] if found else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Bounce:
     message_id: str
     code: str

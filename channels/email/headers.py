@@ -4,12 +4,12 @@ import codecs
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from email.errors import HeaderParseError
 from email.header import decode_header
 from email.message import Message
 from typing import Final
 
+from assistant.contracts.records import record
 from channels.email.settings import ADDRESS, UNVERIFIED, EmailSettings, is_address
 from channels.text.blocks import clean
 
@@ -57,7 +57,7 @@ def text_of(content: bytes, charset: str | None) -> str:
     return content.decode("utf-8", errors="replace")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class From:
     address: str
     name: str

@@ -10,7 +10,6 @@ import ssl
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from socket import SHUT_RDWR
 from typing import Any, Final, TypeVar
@@ -18,6 +17,7 @@ from typing import Any, Final, TypeVar
 from imap_tools import MailBox, MailBoxStartTls, MailBoxUnencrypted
 from imap_tools.errors import ImapToolsError, MailboxFolderSelectError, MailboxLoginError
 
+from assistant.contracts.records import record
 from channels.email.settings import EmailSettings
 from channels.email.tokens import Credentials, Secret
 from channels.kit.http import Answered, PlatformError, Unreached
@@ -31,14 +31,14 @@ _DATE: Final = re.compile(rb'INTERNALDATE "([^"]+)"')
 _MESSAGE_ID: Final = re.compile(r'<[^<>\s"\\]{1,250}>')
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Folder:
     validity: str
     """UIDVALIDITY: uids are the folder's while it stays the same."""
     next_uid: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Item:
     """A mail in the folder."""
 

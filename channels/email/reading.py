@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import Message
 from email.policy import Compat32
@@ -10,6 +9,7 @@ from hashlib import sha256
 from typing import Final, cast
 
 from assistant.contracts.inbox import InboundFile, Quote
+from assistant.contracts.records import record
 from channels.email.bounces import thread_in
 from channels.email.headers import decoded, header, message_ids, text_of
 from channels.email.markup import html_words
@@ -44,7 +44,7 @@ class _ShortHeaders(Compat32):
 _POLICY: Final = _ShortHeaders()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Letter:
     """What a mail says, without who sent it."""
 

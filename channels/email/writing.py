@@ -6,7 +6,6 @@ By email.mime, which writes one in a fourth of the time of EmailMessage.
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from email.charset import BASE64, QP, Charset
 from email.encoders import encode_base64
 from email.header import Header
@@ -21,6 +20,7 @@ from secrets import token_hex
 from typing import Final, Self
 
 from assistant.contracts.outbox import Media, OutboundPart
+from assistant.contracts.records import record
 from channels.email.headers import ID, LOOP
 from channels.email.reading import without_prefix
 from channels.email.settings import EmailSettings
@@ -46,7 +46,7 @@ class _Folding(Compat32):
 _POLICY: Final = _Folding(linesep="\r\n")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ThreadNote:
     """What is kept of a thread, so that answers stay in it."""
 
@@ -70,7 +70,7 @@ def ids_of_thread(ids: Sequence[str]) -> tuple[str, ...]:
     return tuple(ids) if len(ids) <= _MOST_REFERENCES else (ids[0], *ids[1 - _MOST_REFERENCES :])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Draft:
     to: str
     message_id: str

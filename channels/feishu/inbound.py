@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import isfinite
 from typing import Any, Final
 
 from assistant.contracts.inbox import Command, FileKind, InboundFile
+from assistant.contracts.records import record
 from channels.feishu.kind import CHAT, MESSAGE, PERSON
 from channels.kit.commands import pressed
 from channels.kit.files import inbound_file
@@ -35,7 +35,7 @@ _SAID: Final[Mapping[str, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class FeishuEvent:
     """A message, or a press (`choice`)."""
 

@@ -2,13 +2,14 @@
 
 import asyncio
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from fnmatch import fnmatchcase
 from hashlib import sha256
 from typing import Final
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.inbox import InboundMessage, Sender
+from assistant.contracts.records import record
 from assistant.contracts.util import new_id
 from channels.irc.connection import IrcConnection
 from channels.irc.lines import IrcLine, lower, without_style
@@ -27,7 +28,7 @@ _MOST_TOLD: Final = 1000
 _KNOWN_SECONDS: Final = 60.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Known:
     """What stays known over connections."""
 

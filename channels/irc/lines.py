@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from assistant.contracts.records import record
 from channels.text.blocks import FormattedPart, clean
 from channels.text.splitting import best_cut, plain_parts, safe_cut
 
@@ -20,7 +20,7 @@ LINES: Final = 4
 """Of a part, which is acknowledged as a whole."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class IrcLine:
     command: str
     """Upper-case, or three digits."""

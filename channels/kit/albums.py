@@ -6,12 +6,14 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
+from assistant.contracts.records import record
+
 P = TypeVar("P")
 QUIET: Final = 0.7
 """Seconds without a further piece after which an album counts as complete."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Piece(Generic[P]):
     """Something of a platform, and where it belongs. `number`: grows with time."""
 

@@ -2,12 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Literal, Protocol
 
 from assistant.contracts.channels import ChannelContext, ChannelLink, Sending
 from assistant.contracts.outbox import OutboundEvent, OutboundPart
+from assistant.contracts.records import record
 from channels.kit.calls import HeldLink
 from channels.kit.conversation import ChatConversation, ChatWire
 from channels.kit.hearing import Hearing
@@ -31,7 +31,7 @@ class Closing(Protocol):
     async def close(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Manners:
     """How the assistant behaves in chats, for settings that are not `ChatSettings`: what they leave out, the platform does not have."""
 

@@ -1,7 +1,6 @@
 """What a chat offers while an answer is made: files, a reaction, typing, a preview by edits."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -9,6 +8,7 @@ from typing import Protocol
 from assistant.contracts.addresses import Address
 from assistant.contracts.channels import Preview, SendFailed, SendLater, SendUnclear
 from assistant.contracts.inbox import InboundFile, InboundMessage
+from assistant.contracts.records import record
 from channels.kit.files import too_large
 from channels.kit.http import PlatformError
 from channels.kit.preview import EditedPreview
@@ -51,7 +51,7 @@ class PlainWire:
         return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ChatConversation:
     """`contracts.channels.Conversation` of an adapter with a `ChatWire`."""
 

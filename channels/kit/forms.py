@@ -8,11 +8,12 @@ Each step takes something away, so there are at most as many tries as there are 
 import logging
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, Literal, TypeVar
 
 from assistant.contracts.channels import SendRefused
 from assistant.contracts.outbox import Button, ButtonRows, Media, OutboundEvent, OutboundPart
+from assistant.contracts.records import record
 
 log = logging.getLogger(__name__)
 R = TypeVar("R")
@@ -29,7 +30,7 @@ ANY_BUT_KIND: Final[tuple[Piece, ...]] = tuple(piece for piece in ANY if piece !
 """The same, for a platform that shows a file as what it is by itself."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class MessageForm:
     """What of a part is sent, and how."""
 

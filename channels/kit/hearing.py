@@ -1,16 +1,16 @@
 """Which messages are for the assistant, by one rule for all platforms."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.inbox import COMMANDS, Command, InboundFile, InboundMessage, Quote, Sender
+from assistant.contracts.records import record
 from channels.kit.bots import BotTurns
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Overheard:
     """What the rule needs of a message."""
 

@@ -8,7 +8,6 @@ Answered     the platform answered with an error
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -20,6 +19,7 @@ from yarl import URL
 
 from assistant.contracts.channels import ChannelFailed, SendLater, SendRefused
 from assistant.contracts.proxies import ProxyRoute, UnusableProxy, route_to
+from assistant.contracts.records import record
 from assistant.contracts.redaction import Redactor
 from channels.kit.answers import seconds_until, words_in
 from channels.kit.files import too_large
@@ -83,7 +83,7 @@ class Answered(PlatformError):
         return value_at(self.body, *path)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class PlatformAnswer:
     """A successful answer. `headers`: by lower-case name."""
 

@@ -4,11 +4,11 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import jwt
 
+from assistant.contracts.records import record
 from channels.kit.http import PlatformError, Unanswered, Unreached
 from channels.kit.values import objects_at, text_at
 
@@ -21,7 +21,7 @@ _FAILED_SECONDS: Final = 2.0
 """Seconds after a look that failed in which none is made."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class SigningKey:
     key: jwt.PyJWK
     about: Mapping[str, Any]

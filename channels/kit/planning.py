@@ -1,12 +1,13 @@
 """An event as the messages that a platform takes."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from assistant.contracts.channels import SendRefused
 from assistant.contracts.messages import human_size
 from assistant.contracts.outbox import ButtonRows, Media, OutboundEvent, OutboundPart
+from assistant.contracts.records import record
 from channels.kit.files import size_of_limit
 from channels.kit.forms import checked_buttons, checked_media, lines_of, listed, with_lines
 from channels.text.blocks import FormattedPart, clean
@@ -15,7 +16,7 @@ Texts = Callable[[str, int], Sequence[FormattedPart]]
 """(Markdown, limit) → the text in the platform's form, in parts within the limit."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ButtonRules:
     """Buttons that a platform takes under a message."""
 
@@ -28,7 +29,7 @@ class ButtonRules:
     """Whether a button may lead to this URL."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class MessageRules:
     """What a platform takes in one message, by its documents."""
 

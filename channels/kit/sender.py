@@ -3,13 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final, Protocol
 
 from assistant.contracts.channels import SendFailed, Sending, SendLater, SendRefused, SendUnclear, SendUndecided
 from assistant.contracts.outbox import Media, MediaFiles, OutboundPart, Receipt
+from assistant.contracts.records import record
 from channels.kit.forms import Blame, MessageForm, in_some_form, named
 from channels.kit.http import PlatformError
 
@@ -20,7 +21,7 @@ _SECONDS: Final = 55.0
 """For a part with all its retries; the port allows 60."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Post:
     """One message to post. `form.part` has text, or files that go together in one message (with their caption), or both."""
 

@@ -1,16 +1,16 @@
 """Which threads the assistant is in, on platforms whose threads hang on any message."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
+from assistant.contracts.records import record
 from channels.kit.http import PlatformError
 from channels.kit.values import Latest
 
 _MOST: Final = 4096
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class KnownThread:
     mine: bool
     """The assistant was asked in it, or has written in it."""

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from assistant.contracts.addresses import Address
 from assistant.contracts.inbox import Command, FileKind, InboundFile, InboundMessage, Quote, Sender
+from assistant.contracts.records import record
 from channels.kit.commands import command_of, pressed
 from channels.kit.files import inbound_file
 from channels.kit.hearing import Hearing, Overheard
@@ -24,7 +24,7 @@ _MOST_ID: Final = 128
 _REF: Final = re.compile(r"[0-9A-Za-z_-]{1,128}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class LineEvent:
     """What every event of a person has."""
 

@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
 import orjson
 
 from assistant.contracts.channels import ChannelContext, ChannelFailed, SendFailed, SendLater, SendRefused
+from assistant.contracts.records import record
 from assistant.contracts.redaction import Redactor
 from channels.kit.http import Answered, PlatformError, PlatformHttp, Unanswered
 from channels.kit.refusals import channel_failure, send_failure
@@ -50,7 +50,7 @@ def wait_of(error: PlatformError) -> float | None:
     return error.retry_after if error.retry_after is not None or not asked else min(asked / 1000, 86_400.0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Login:
     """Who the access token is for."""
 

@@ -5,13 +5,13 @@ Every answer is a 200 with `ok`, but for rate limits (429) and failures of the s
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 import orjson
 
 from assistant.contracts.channels import ChannelContext, ChannelFailed, SendFailed, SendLater, SendRefused, SendUnclear
+from assistant.contracts.records import record
 from channels.kit.forms import ANY_BUT_KIND, Blame, Piece
 from channels.kit.http import Answered, PlatformError, PlatformHttp, Unanswered
 from channels.kit.names import KnownNames
@@ -59,7 +59,7 @@ _REFUSED: Final[Mapping[str, tuple[str, str]]] = {
 """By https://docs.slack.dev/reference/methods/chat.postMessage/#errors"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Me:
     """The bot, by auth.test."""
 

@@ -3,9 +3,10 @@
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Final, Literal
+
+from assistant.contracts.records import record
 
 BlockKind = Literal["text", "heading", "code", "rule"]
 
@@ -16,7 +17,7 @@ _BLANK: Final = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 """Letters and symbols that are drawn as nothing."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Style:
     """How words look. `link`: a URL, or empty."""
 
@@ -30,7 +31,7 @@ class Style:
     """Only of what people write; Markdown has no sign for it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Span:
     """Words of one style; no newline in them."""
 
@@ -41,7 +42,7 @@ class Span:
 PLAIN: Final = Style()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Line:
     """`depth`: the number of lists around it. `mark`: what it begins with ("•", "1.", "☐"); empty: it continues an item."""
 
@@ -50,7 +51,7 @@ class Line:
     mark: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Block:
     kind: BlockKind
     lines: tuple[Line, ...]
@@ -83,7 +84,7 @@ def merged(spans: Iterable[Span]) -> tuple[Span, ...]:
     return tuple([Span(text="".join([span.text for span in run]), style=style) for style, run in runs])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class FormattedPart:
     text: str
     """In the platform's own form."""

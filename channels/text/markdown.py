@@ -5,9 +5,9 @@ Nested quotes, lists, code and tables are written as CommonMark has them; a tabl
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
+from assistant.contracts.records import record
 from channels.text.blocks import Block, FormattedPart, Line, Mark, Span, indent, marked, marks_of, utf16, words_of
 from channels.text.splitting import FencedForm, Size, parts_of
 
@@ -21,7 +21,7 @@ _LONGEST_LINK: Final = 500
 _MARKS: Final = {"bold": "**", "italic": "*", "strike": "~~"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Dialect:
     """What a platform's Markdown has."""
 

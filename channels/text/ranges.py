@@ -2,17 +2,18 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 from typing import Final, Literal, NamedTuple
 
+from assistant.contracts.records import record
 from assistant.contracts.util import replace_surrogates
 from channels.text.blocks import PLAIN, Mark, Span, Style, marked, marks_of
 
 Look = Literal["bold", "italic", "underline", "strike", "spoiler", "code", "link", "block", "quote"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Range:
     """In UTF-16 units, as platforms count. `value`: of a link its URL, of a block of code its language."""
 

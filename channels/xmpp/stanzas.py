@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from xml.etree.ElementTree import Element, SubElement
 
 from assistant.contracts.inbox import InboundFile
+from assistant.contracts.records import record
 from channels.kit.files import inbound_file
 from channels.text.blocks import clean
 
@@ -26,7 +27,7 @@ _PLACE: Final = re.compile(r"[0-9]{1,6}")
 _MOST_CHARS: Final = 200_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Stanza:
     """A message that says something."""
 

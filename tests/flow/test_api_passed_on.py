@@ -302,7 +302,7 @@ async def test_what_a_client_sends_back_reaches_the_model_as_its_own(tmp_path: P
 
 
 async def test_logprobs_and_thoughts_go_together(tmp_path: Path) -> None:
-    fields: dict[str, Any] = {field: getattr(THINKS, field) for field in AssistantMessage.__slots__}
+    fields: dict[str, Any] = {field: getattr(THINKS, field) for field in AssistantMessage.__dataclass_fields__}
     async with thinking(tmp_path, Scored(**fields, logprobs={"content": []})) as (api, _):
         message = (await api.chat("hi", model="deep")).json()["choices"][0]["message"]
         assert message["reasoning_content"] == "Two and two."

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from dataclasses import dataclass
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -15,6 +14,7 @@ from assistant.api.middleware.request import announced_length
 from assistant.api.settings import MIB
 from assistant.contracts.errors import InvalidRequest, RequestTooLarge
 from assistant.contracts.messages import human_size
+from assistant.contracts.records import record
 from assistant.contracts.turns import Upload
 from assistant.contracts.util import display_name
 
@@ -25,7 +25,7 @@ _LINE_END = re.compile(rb"[ \t]*\r|--")
 """What may stand behind a boundary. (The boundary is looked for without `re`, which would compile, and remember, one pattern for each form.)"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class MultipartForm:
     """`fields`: by name, each sent once. `files`: in the order of the form."""
 

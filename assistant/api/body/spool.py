@@ -14,6 +14,7 @@ from pathlib import Path
 from assistant.api.settings import ApiLimits
 from assistant.contracts.errors import FileTooLarge, InvalidRequest, NoSuchFile, RequestTooLarge, StoreUnavailable
 from assistant.contracts.messages import human_size
+from assistant.contracts.records import record
 from assistant.contracts.turns import Upload
 from assistant.contracts.util import new_id
 
@@ -172,7 +173,7 @@ _WHITESPACE = b" \t\r\n"
 _LONGEST_MEDIA_TYPE = 512
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class EncodedFile:
     """A file in a JSON body: its base64 is `text` from `start` on, so that nothing is copied."""
 

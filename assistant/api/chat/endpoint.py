@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -25,6 +24,7 @@ from assistant.contracts.causes import Payer
 from assistant.contracts.errors import InvalidRequest, ModelNotFound, NanobotError
 from assistant.contracts.messages import Verbatim
 from assistant.contracts.models import ModelRequest
+from assistant.contracts.records import record
 from assistant.contracts.sessions import ONCE
 from assistant.contracts.turns import AgentFacts, Earlier, FollowedTurn, TurnFinished, TurnRequest
 from assistant.contracts.util import new_id
@@ -101,7 +101,7 @@ async def direct_request(asked: ChatInput, model_id: str, registry: ModelRegistr
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ChatService:
     """Agents and registered models, as chat completions and responses start them."""
 
@@ -174,7 +174,7 @@ async def wait_for_result(turn: RunningTurn, request: Request, *, cancels: bool)
             watcher.cancel()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ChatEndpoint:
     """The endpoint, an ASGI application. Its errors are answered by ErrorMiddleware."""
 

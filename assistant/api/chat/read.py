@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import takewhile
 from typing import Final, cast
 
@@ -40,6 +40,7 @@ from assistant.api.complaints import validated
 from assistant.contracts.errors import InvalidRequest, UnsupportedContent
 from assistant.contracts.messages import AssistantMessage, Json, ToolCall, ToolMessage, Verbatim
 from assistant.contracts.models import Sampling
+from assistant.contracts.records import record
 from assistant.contracts.turns import Earlier, HistoryMessage, Upload, UserText
 from assistant.contracts.util import display_name, new_id
 
@@ -259,7 +260,7 @@ _WHOLE_NUMBERS = ("max_tokens", "max_completion_tokens", "seed", "n")
 _NUMBERS = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ChatInput:
     """A checked request. Its files are in the spool."""
 

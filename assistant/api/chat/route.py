@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cache
 from typing import Final
 
@@ -13,6 +13,7 @@ from assistant.api.chat.wire import ChatOptions
 from assistant.contracts.errors import InvalidRequest, ModelNotFound, SessionNotFound
 from assistant.contracts.messages import Json
 from assistant.contracts.models import ToolChoice, ToolSpec
+from assistant.contracts.records import record
 from assistant.contracts.sessions import ONCE
 from assistant.contracts.turns import MAIN
 from channels.catalog import OWN, installed_names
@@ -72,7 +73,7 @@ _SESSION_HEADER: Final = "x-nanobot-session-key"
 _WORKFLOW: Final = "workflow:"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class AgentCatalog:
     """The agents and workflows that a request may name."""
 
@@ -86,7 +87,7 @@ class AgentCatalog:
     """Whether the default agent takes the client's history under its model's name, too (`api.history`)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class RoutingHints:
     """The fields and headers that choose who answers, and in which session."""
 
@@ -97,7 +98,7 @@ class RoutingHints:
     session_header: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ToAgent:
     """An agent answers."""
 
@@ -110,14 +111,14 @@ class ToAgent:
     """The model's name in the answer."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ToModel:
     """A registered model answers, without our tools and without a session. Whether it exists is not known yet."""
 
     id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ToWorkflow:
     """A workflow runs, and its outputs are the answer."""
 
@@ -198,7 +199,7 @@ def _session(named: RoutingHints, agent: str) -> str | None:
     return f"agent:{agent}:openai-user:{checked(named.user, 'user')}" if named.user else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ModelOptions:
     n: int = 1
     tools: tuple[ToolSpec, ...] = ()

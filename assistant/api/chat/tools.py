@@ -1,17 +1,17 @@
 """The client's tools: its functions as the model gets them, which of them may be called, and what is left out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from assistant.api.chat.wire import AllowedTools, ChatOptions, ChosenTool, FunctionSpec, OtherTool, WireTool
 from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.models import NamedTool, ToolChoice, ToolSpec
+from assistant.contracts.records import record
 
 _NO_ARGUMENTS: Final[dict[str, Any]] = {"type": "object", "properties": {}}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ClientTools:
     """What a model may call. `notice`: what was left out, for the client; empty: nothing."""
 

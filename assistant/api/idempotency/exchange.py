@@ -4,7 +4,6 @@ import asyncio
 import logging
 import re
 from collections.abc import Coroutine
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final, Literal
@@ -15,6 +14,7 @@ from starlette.types import Message, Scope, Send
 from assistant.api.middleware.errors import FailedAfterActing, error_answer
 from assistant.api.middleware.request import header, headers_named
 from assistant.contracts import errors
+from assistant.contracts.records import record
 from assistant.contracts.util import new_id
 from assistant.store.idempotency import IdempotencyClaim, IdempotencyStore, StoredAnswer
 
@@ -22,7 +22,7 @@ LONGEST_KEY: Final = 255
 _KEY_FORM = re.compile(rb"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class IdempotencyInfo:
     """How a request is recognised when it is sent again."""
 
@@ -189,7 +189,7 @@ _LAST_LOOK_AGAIN: Final = 1.0
 """Seconds between two checks of an answer that another process makes."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class First:
     """A first request, to be ended by `keep`, `release` or `leave` of FirstAnswers."""
 

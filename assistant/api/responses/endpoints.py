@@ -1,6 +1,6 @@
 """/v1/responses: create, get, delete, list input items."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from assistant.api.responses.items import kept_items
 from assistant.api.responses.wire import ResponseRequest
 from assistant.api.settings import ApiSettings
 from assistant.contracts.errors import InvalidRequest, NanobotError, ResponseNotFound
+from assistant.contracts.records import record
 from assistant.contracts.turns import TurnFailed, TurnFinished
 from assistant.store.responses import KeptResponse, ResponseStore, SentFile
 from assistant.turns.handle import RunningTurn
@@ -35,7 +36,7 @@ _EITHER: Final = "The response; or, with `stream: true`, events from response.cr
 _known = partial(known_id, prefix="resp", missing=ResponseNotFound, param="response_id")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ResponseEndpoints:
     asking: ChatService
     store: ResponseStore

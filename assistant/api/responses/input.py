@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
@@ -31,6 +31,7 @@ from assistant.api.responses.items import (
 )
 from assistant.contracts.errors import InvalidRequest
 from assistant.contracts.messages import Json, ToolCall, ToolMessage, Verbatim
+from assistant.contracts.records import record
 from assistant.contracts.turns import Earlier, HistoryMessage, Upload, UserText
 from assistant.store.responses import KeptResponse, ResponseStore
 
@@ -47,7 +48,7 @@ class NoPreviousResponse(InvalidRequest):
     code = "previous_response_not_found"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ResponseInput:
     """A request that was read. Its files are in the spool."""
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -12,10 +11,11 @@ from assistant.api.sockets.codec import Frame
 from assistant.api.sockets.wire import MAX_MANIFEST_BYTES, ClientToolResult, Manifest
 from assistant.contracts.errors import InvalidRequest, RequestTooLarge, ToolFailed
 from assistant.contracts.models import ToolSpec
+from assistant.contracts.records import record
 from assistant.contracts.tools import ToolContext, ToolResult
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ClientTool:
     """One of them, as the tool of a turn."""
 

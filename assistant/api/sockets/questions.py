@@ -1,6 +1,5 @@
 """From a message over a WebSocket to the turn that it starts."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from assistant.access.authenticator import Authenticator
@@ -15,13 +14,14 @@ from assistant.api.sockets.wire import ClientMessage, take_in
 from assistant.contracts.causes import Payer
 from assistant.contracts.errors import InvalidRequest, ModelNotFound
 from assistant.contracts.models import Sampling
+from assistant.contracts.records import record
 from assistant.contracts.turns import AgentFacts, HistoryMessage, TurnRequest, Upload, UserText
 from assistant.contracts.util import new_id
 from assistant.contracts.workflows import Workflows
 from assistant.turns.direct import DirectRequest
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class SocketServices:
     """What every conversation needs."""
 
@@ -33,7 +33,7 @@ class SocketServices:
     spool_folder: Path
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Question:
     """A checked message, and the turn that it starts."""
 

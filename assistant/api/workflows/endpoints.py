@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -21,6 +20,7 @@ from assistant.api.settings import ApiSettings
 from assistant.api.workflows.wire import EVENTS, JobAnswer, JobList, JobStream, RunAnswer, WorkflowAnswer, WorkflowList
 from assistant.contracts.errors import InvalidRequest, ShuttingDown
 from assistant.contracts.messages import Json
+from assistant.contracts.records import record
 from assistant.contracts.turns import Upload
 from assistant.contracts.util import display_name
 from assistant.contracts.workflows import Job, JobCancelled, JobFailed, JobNotFound, WorkflowInfo
@@ -104,7 +104,7 @@ _START: Final = errors(400, 401, 404, 408, 413, 415, 503)
 known_job = partial(known_id, prefix="job", missing=JobNotFound, param="job_id")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class WorkflowEndpoints:
     workflows: Service
     settings: ApiSettings

@@ -5,12 +5,12 @@ see docs/gguf.md of https://github.com/ggml-org/ggml.
 """
 
 import struct
-from dataclasses import dataclass
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 from typing import Final
 
+from assistant.contracts.records import record
 from assistant.contracts.util import expand_home
 
 NOT_INSTALLED: Final = "is a local file, and llama.cpp is not installed: install the extra 'local'"
@@ -34,7 +34,7 @@ class NotGguf(Exception):
     """Not a GGUF file, or a damaged one. The text completes "The model …": "is not a GGUF file"."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class GgufHeader:
     architecture: str
     """"llama", "qwen3", "bert" …"""

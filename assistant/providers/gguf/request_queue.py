@@ -31,6 +31,7 @@ from assistant.contracts.errors import (
     ProviderTimeout,
     ShuttingDown,
 )
+from assistant.contracts.records import record
 
 _LONGEST_LINE: Final = 1_048_576
 """Bytes; no vector is that long."""
@@ -133,7 +134,7 @@ class ModelProcess:
             await self.child.wait()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class GgufLimits:
     """In seconds, except `queue`."""
 
