@@ -1,8 +1,9 @@
 """The words of claims, in English and German: what says that something was done, and what shows that a sentence does not say it."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
+from itertools import groupby
 from typing import Final, Literal
 
 from assistant.contracts.util import lazy_pattern
@@ -230,7 +231,16 @@ STEMS: Final[dict[ClaimKind, tuple[str, ...]]] = {
     "stopped": ("stopp", "abort", "terminat", "cancel", "kill", "halt", "abgebrochen", "beendet"),
 }
 """Every claim has one of these of its kind: most answers are done after one look."""
-ANY_STEMS: Final = frozenset({*BARE_STEMS, *(stem for stems in STEMS.values() for stem in stems)})
+
+
+def _any_of(words: Iterable[str]) -> str:
+    """A pattern that finds one of these. Grouped by their first letters: it takes half the time of a look for each, and of a plain list."""
+    by_letter = groupby(sorted(set(words)), key=lambda word: word[0])
+    return "|".join([f"{re.escape(letter)}(?:{'|'.join([re.escape(word[1:]) for word in group])})" for letter, group in by_letter])
+
+
+ANY_STEM: Final = lazy_pattern(_any_of([*BARE_STEMS, *(stem for stems in STEMS.values() for stem in stems)]))
+"""In an answer in lower case."""
 
 # What is not the assistant speaking about now.
 CODE: Final = lazy_pattern(r"(`{3,}|~{3,}).*?(?:\1|\Z)|`[^`\n]*`|<(pre|code|blockquote)\b.*?(?:</\2>|\Z)", re.DOTALL)

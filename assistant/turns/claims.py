@@ -64,7 +64,7 @@ def claimed(answer: str, asked: str) -> tuple[AnswerClaim, ...]:
     first person ("Reminder set."), or stands in a list, counts only where they asked for it."""
     answer = (answer if len(answer) <= 2 * MOST_CHARS else f"{answer[:MOST_CHARS]}\n{answer[-MOST_CHARS:]}").replace("’", "'")
     lowered = answer.lower()
-    if not any(map(lowered.__contains__, words.ANY_STEMS)):
+    if not words.ANY_STEM.search(lowered):
         return ()
     kinds = _named(lowered, list(words.STEMS))
     bare = any(map(lowered.__contains__, words.BARE_STEMS))
