@@ -72,7 +72,7 @@ class Loop:
         doubted = any(not step.tool_calls for step in made)
         checked, note = len(said) if doubted else 0, list[Message]()
         thought = [step.reasoning for step in made if step.reasoning]
-        usage = sum((step.usage for step in made), Usage())
+        used = [step.usage for step in made]
         for step in range(min(len(made), self.max_steps), self.max_steps + 1):
             last = step == self.max_steps
             if step:
@@ -83,7 +83,7 @@ class Loop:
             if last and forced:
                 request = replace(request, tools=self.toolbox.client_specs)
             answer = await self.model.complete(request, self._speaker(request.stream, after_words=bool(said), after_thoughts=bool(thought)))
-            usage += answer.usage
+            used.append(answer.usage)
             if answer.text:
                 said.append(answer.text)
             if answer.reasoning:
@@ -106,14 +106,14 @@ class Loop:
                 continue
             words, thoughts = BETWEEN_STEPS.join(said), BETWEEN_STEPS.join(thought)
             if ends:
-                return LoopResult(last=answer, text=words, reasoning=thoughts, usage=usage)
+                return LoopResult(last=answer, text=words, reasoning=thoughts, usage=Usage.total(used))
             before = self.toolbox.specs
             results = await self.toolbox.run([call for call in answer.tool_calls if call not in asks], ctx, self.emit, step=step)
             if self.toolbox.specs is not before:
                 request = replace(request, tools=self.toolbox.specs)
             if asks:
                 answer = replace(answer, finish_reason="tool_calls")
-                return LoopResult(last=answer, results=tuple(results), asks=asks, text=words, reasoning=thoughts, usage=usage)
+                return LoopResult(last=answer, results=tuple(results), asks=asks, text=words, reasoning=thoughts, usage=Usage.total(used))
             await self.append([answer, *results])
             if brought := [image for result in results for image in result.images]:
                 request = replace(request, images={**request.images, **await self.pictures(brought)})

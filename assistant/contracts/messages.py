@@ -1,6 +1,6 @@
 """Messages made of parts. Immutable: a session only gains messages."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Annotated, Final, Literal, NoReturn
 
@@ -136,6 +136,11 @@ class Usage:
             cached_tokens=self.cached_tokens + other.cached_tokens,
             reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
         )
+
+    @staticmethod
+    def total(usages: Sequence["Usage"]) -> "Usage":
+        """Their sum; what one alone says."""
+        return usages[0] if len(usages) == 1 else sum(usages, Usage())
 
 
 @record

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import field, replace
+from operator import attrgetter
 from typing import Literal, Protocol
 
 from assistant.contracts.causes import Payer
@@ -28,8 +29,15 @@ class Sampling:
 
     def over(self, defaults: "Sampling") -> "Sampling":
         """The same with its open fields taken from `defaults`."""
-        given = {name: value for name in self.__dataclass_fields__ if (value := getattr(self, name)) not in (None, ())}
-        return replace(defaults, **given) if given else defaults
+        values = _VALUES(self)
+        if values == _OPEN:
+            return defaults
+        given = {name: value for name, value in zip(Sampling.__dataclass_fields__, values, strict=True) if value not in (None, ())}
+        return replace(defaults, **given)
+
+
+_VALUES = attrgetter(*Sampling.__dataclass_fields__)
+_OPEN = _VALUES(Sampling())
 
 
 @record

@@ -167,15 +167,16 @@ def heal(messages: Sequence[Message], waiting: Mapping[str, str] | None = None) 
     """Answer every tool call that others follow without a result, truthfully, and leave out results that answer no call: providers refuse both.
     `waiting`: the calls that the messages before left open. Those that the last message leaves open stay so."""
     healed: list[Message] = []
-    open_calls = dict(waiting or {})
-
+    open_calls = dict(waiting) if waiting else {}
     for message in messages:
         if isinstance(message, ToolMessage):
             if open_calls.pop(message.call_id, None) is not None:
                 healed.append(message)
             continue
-        for call_id, name in open_calls.items():
-            healed.append(ToolMessage(id=new_id("msg"), call_id=call_id, name=name, text=NO_RESULT, ok=False))
-        open_calls = {call.id: call.name for call in message.tool_calls} if isinstance(message, AssistantMessage) else {}
+        if open_calls:
+            healed += [ToolMessage(id=new_id("msg"), call_id=id, name=name, text=NO_RESULT, ok=False) for id, name in open_calls.items()]
+            open_calls = {}
+        if isinstance(message, AssistantMessage) and message.tool_calls:
+            open_calls = {call.id: call.name for call in message.tool_calls}
         healed.append(message)
     return healed

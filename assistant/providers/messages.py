@@ -129,6 +129,7 @@ class EncodedPrompt:
 
 @dataclass(slots=True)
 class _Conversation:
+    form: PromptForm
     stored: tuple[Message, ...]
     walk: TranscriptPass
     prompt: EncodedPrompt
@@ -154,18 +155,19 @@ class EncodedMessages:
         """Bytes kept."""
         self._limit = limit
         self._most = most
-        self._conversations: OrderedDict[tuple[str, PromptForm], _Conversation] = OrderedDict()
+        self._conversations: OrderedDict[str, _Conversation] = OrderedDict()
 
     def all(self, messages: tuple[Message, ...], form: PromptForm, encode: Encode) -> EncodedPrompt:
-        """The messages in their form. Only what a conversation gained is encoded; where it differs from before (a result was shortened), all."""
+        """The messages in their form. Only what a conversation gained is encoded; where it differs from before (a result was shortened, the form is
+        another), all."""
         if not messages:
             return EncodedPrompt()
-        key = messages[0].id, form
+        key = messages[0].id
         known = self._conversations.pop(key, None)
         self.size -= known.cost if known else 0
         # Messages that are the same objects compare at once; only where they are not is their content compared.
-        if known is None or messages[: len(known.stored)] != known.stored:
-            known = _Conversation((), TranscriptPass(form), EncodedPrompt())
+        if known is None or not (known.form is form or known.form == form) or messages[: len(known.stored)] != known.stored:
+            known = _Conversation(form, (), TranscriptPass(form), EncodedPrompt())
         elif any(map(is_not, known.stored, messages)):
             known.hold(messages)
         for message in messages[len(known.stored) :]:

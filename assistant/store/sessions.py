@@ -106,8 +106,8 @@ class PreparedStep:
 
 def prepare_step(turn: str, at: int, messages: Sequence[AssistantMessage | ToolMessage], payer: Payer | None = None) -> PreparedStep:
     """`at`: microseconds, for all of them. `payer`: of its turn, for the journal."""
-    usage = sum((message.usage for message in messages if message.role == "assistant"), Usage())
-    rows = tuple((message.role, encode_message(message)) for message in messages)
+    usage = Usage.total([message.usage for message in messages if message.role == "assistant"])
+    rows = tuple([(message.role, encode_message(message)) for message in messages])
     if not any(message.role == "tool" for message in messages):
         return PreparedStep(turn=turn, at=at, rows=rows, usage=usage, read=0, deeds=())
     read, deeds = encode_provenances(sources(messages)), prepare_deeds(turn, at, messages, payer)

@@ -92,7 +92,7 @@ async def toolbox_of(request: TurnRequest, agents: Mapping[str, Agent]) -> Toolb
     """What a turn may use. Raises as `Toolbox.for_turn`."""
     agent = agents[request.agent]
     box = await agent.toolbox.in_session(request.owner, request.session)
-    only, few = request.only_tools, agent.context.tools
+    only, few = request.only_tools, agent.context.chosen[0]
     if few is not None:
         only = few if only is None else only & few
     box = box.for_turn(only, request.tools, request.client_tools)

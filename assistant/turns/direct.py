@@ -106,7 +106,7 @@ class Direct:
             except BaseExceptionGroup as errors:
                 raise errors.exceptions[0] from None
         answers = tuple([task.result() for task in tasks])
-        first, usage = answers[0], sum((answer.usage for answer in answers), Usage())
+        first, usage = answers[0], Usage.total([answer.usage for answer in answers])
         return TurnFinished(
             turn_id=turn.id,
             text=first.text,

@@ -208,7 +208,7 @@ def _finished(turn_id: str, said: Sequence[AssistantMessage | ToolMessage], hear
         turn_id=turn_id,
         text=text,
         finish_reason=last.finish_reason,
-        usage=sum((step.usage for step in steps), Usage()),
+        usage=Usage.total([step.usage for step in steps]),
         model=last.model,
         answers=(replace(last, text=text, tool_calls=asks),) if asks else (),
         reasoning=BETWEEN_STEPS.join([step.reasoning for step in steps if step.reasoning]),

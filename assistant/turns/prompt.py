@@ -170,28 +170,31 @@ class Context:
         self._model = model
         self._instructions = instructions
         self._specs = tools
+        self._chose: tuple[int, frozenset[str] | None, int] | None = None
+        """Of the context asked about last, its tokens first."""
 
     @cached_property
     def _tools(self) -> dict[str, int]:
         """What each takes, counted when that is first asked: the server's start does not wait for their schemas."""
         return {tool.name: tool_tokens(tool) for tool in sorted(self._specs, key=lambda tool: _SOONEST.get(tool.name, len(_SOONEST)))}
 
-    @cached_property
-    def _tools_tokens(self) -> int:
-        return sum(self._tools.values())
-
     @property
-    def tools(self) -> frozenset[str] | None:
-        """The tools that a third of a small context has room for, the most useful ones first; None: all."""
-        left = self.total // 3
-        if self._tools_tokens <= left:
-            return None
-        chosen: set[str] = set()
+    def chosen(self) -> tuple[frozenset[str] | None, int]:
+        """The tools that a third of a small context has room for, the most useful ones first (None: all), and the tokens that they take."""
+        total, known = self.total, self._chose
+        if known is None or known[0] != total:
+            known = self._chose = total, *self._choose(total // 3)
+        return known[1:]
+
+    def _choose(self, left: int) -> tuple[frozenset[str] | None, int]:
+        if (tokens := sum(self._tools.values())) <= left:
+            return None, tokens
+        chosen: dict[str, int] = {}
         for name, tokens in self._tools.items():
             if tokens <= left:
-                chosen.add(name)
+                chosen[name] = tokens
                 left -= tokens
-        return frozenset(chosen)
+        return frozenset(chosen), sum(chosen.values())
 
     @property
     def pictures(self) -> int:
@@ -202,7 +205,7 @@ class Context:
     def total(self) -> int:
         """Tokens, prompt and answer together: as configured, or as its server turned out to take."""
         learned = self._model.info.learned_context if self._model else None
-        return min(self._configured, learned or self._configured)
+        return self._configured if learned is None else min(self._configured, learned or self._configured)
 
     def room(
         self,
@@ -217,11 +220,8 @@ class Context:
         tools besides the agent's. Raises ContextLengthExceeded where the new message alone, or the results of the client's tools, would not fit."""
         instructions = (self._instructions.text(datetime.now(zone), person, profile), *request.instructions)
         brought = sum(map(tool_tokens, (*more, *(tool.spec for tool in request.tools), *request.client_tools)))
-        tools, few = self._tools_tokens, self.tools
-        if few is not None:
-            tools = sum([self._tools[name] for name in few])
-        fixed = tools + brought + sum(map(text_tokens, instructions))
         total = self.total
+        fixed = self.chosen[1] + brought + sum(map(text_tokens, instructions))
         answer = min(request.sampling.max_tokens or ANSWER_TOKENS, total // 4)
         left = total - answer - fixed
         needed = sum(map(message_tokens, request.results if message is None else (*request.results, message)))

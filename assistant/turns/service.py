@@ -296,7 +296,7 @@ class Turns:
             transcript.extend(step, seq)
             steps = [message for message in step if isinstance(message, AssistantMessage)]
             said = "" if request.stream else BETWEEN_STEPS.join(words_of(steps, withdrawn=False))
-            turn.step_made(sum((each.usage for each in steps), Usage()), said)
+            turn.step_made(Usage.total([each.usage for each in steps]), said)
 
         loop = Loop(
             model=agent.model,
