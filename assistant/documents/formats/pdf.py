@@ -23,7 +23,7 @@ from assistant.documents.formats.images import encode_page
 from assistant.documents.formats.markdown import DocumentBuilder, clean, count, shorten
 from assistant.documents.formats.pdf_layout import PdfLine, read_lines, to_texts
 from assistant.documents.formats.pdf_stamps import draws_words, read_drawn
-from assistant.documents.formats.pdf_text import RIGHT_TO_LEFT, PageText, are_torn, join_lines, read_turn
+from assistant.documents.formats.pdf_text import PageText, are_torn, join_lines, read_turn
 from assistant.documents.formats.pictures import DocumentPictures, EncodedPicture
 from assistant.documents.protocol import MIB, FileRefused, IllustratedDocument, ReadLimits, damaged, encrypted, too_large
 
@@ -164,7 +164,7 @@ def _read_page(document: pypdfium2.PdfDocument, index: int, *, tables: bool) -> 
         unsure = characters.unmapped >= _UNSURE_SHARE
         # Some programs map a whole right-to-left word to one glyph without a letter, which pdfium reads backwards.
         doubtful = are_torn(words) or (
-            bool(RIGHT_TO_LEFT.search(words))
+            characters.right_to_left
             and (characters.doubtful or any(raw.FPDFText_HasUnicodeMapError(text, index) == 1 for index in range(characters.count)))
         )
         drawn = unsure or _is_drawn(page, words)
@@ -194,7 +194,7 @@ def _is_drawn(page: pypdfium2.PdfPage, words: str) -> bool:
     number = raw.FPDFPage_CountObjects(page)
     if not words.strip() or not number:
         return number > 0
-    if len(words.split()) >= _FEW_WORDS:
+    if len(words.split(maxsplit=_FEW_WORDS)) >= _FEW_WORDS:
         return False
     width, height = page.get_size()
     for index in range(min(number, _MAX_OBJECTS)):
