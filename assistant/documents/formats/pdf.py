@@ -157,8 +157,8 @@ def _read_page(document: pypdfium2.PdfDocument, index: int, *, tables: bool) -> 
         return _DAMAGED
     shown = page.get_rotation()
     try:
-        text = _open_text(page)
-        characters = PageText(text)
+        text, turn = _open_text(page)
+        characters = PageText(text, turn)
         words = characters.words
         annotations = _read_annotations(document, page, index, text)
         unsure = characters.unmapped >= _UNSURE_SHARE
@@ -173,20 +173,24 @@ def _read_page(document: pypdfium2.PdfDocument, index: int, *, tables: bool) -> 
     except pypdfium2.PdfiumError:
         return _DAMAGED
     finally:
-        page.set_rotation(shown)
+        if page.get_rotation() != shown:
+            page.set_rotation(shown)
         page.close()
     return _PdfPage(lines, "\n\n".join(filter(None, (_UNSURE * unsure, annotations))), len(words), doubtful, drawn)
 
 
-def _open_text(page: pypdfium2.PdfPage) -> pypdfium2.PdfTextPage:
-    """The text of a page with its letters upright: where they are shown lying on their side, pdfium reads the lines from last to first."""
+def _open_text(page: pypdfium2.PdfPage) -> tuple[pypdfium2.PdfTextPage, int]:
+    """The text of a page with its letters upright, and how they are turned then: where they are shown lying on their side, pdfium reads the lines
+    from last to first."""
     text = page.get_textpage()
-    upright = -90 * read_turn(text.raw, text.count_chars()) % 360
+    turn = read_turn(text)
+    upright = -90 * turn % 360
     if upright == page.get_rotation():
-        return text
+        return text, turn
     text.close()
     page.set_rotation(upright)
-    return page.get_textpage()
+    text = page.get_textpage()
+    return text, read_turn(text)
 
 
 def _is_drawn(page: pypdfium2.PdfPage, words: str) -> bool:

@@ -55,6 +55,7 @@ def _by_address(function: object, result: type, *more: type) -> Callable[..., An
 letter = _by_address(raw.FPDFText_GetUnicode, ctypes.c_uint)
 is_generated = _by_address(raw.FPDFText_IsGenerated, _INTEGER)
 is_unknown = _by_address(raw.FPDFText_HasUnicodeMapError, _INTEGER)
+letter_angle = _by_address(raw.FPDFText_GetCharAngle, ctypes.c_float)
 type_size = _by_address(raw.FPDFText_GetFontSize, _NUMBER)
 type_weight = _by_address(raw.FPDFText_GetFontWeight, _INTEGER)
 type_name = _by_address(raw.FPDFText_GetFontInfo, ctypes.c_ulong, _POINTER, ctypes.c_ulong, _POINTER)
@@ -63,9 +64,16 @@ origin = _by_address(raw.FPDFText_GetCharOrigin, _INTEGER, _POINTER, _POINTER)
 box = _by_address(raw.FPDFText_GetCharBox, _INTEGER, _POINTER, _POINTER, _POINTER, _POINTER)
 
 
-def read_turn(page: object, count: int) -> int:
-    """Quarters by which most sampled letters of a text page of so many characters are turned with the clock, as the page is drawn."""
-    angles = [raw.FPDFText_GetCharAngle(page, index) for index in range(0, count, max(1, count // _MAX_ANGLES))]
+def address_of(text: pypdfium2.PdfTextPage) -> int:
+    return ctypes.cast(text.raw, _POINTER).value or 0
+
+
+def read_turn(text: pypdfium2.PdfTextPage) -> int:
+    """Quarters by which most sampled letters of a text page are turned with the clock, as the page is drawn."""
+    page, count = address_of(text), text.count_chars()
+    angles = [letter_angle(page, index) for index in range(0, count, max(1, count // _MAX_ANGLES))]
+    if not any(angles):
+        return 0
     turns = Counter(round(angle / (math.pi / 2)) % 4 for angle in angles if angle >= 0)
     return turns.most_common(1)[0][0] if turns else 0
 
@@ -83,10 +91,11 @@ def are_torn(words: str) -> bool:
 class PageText:
     """A page's characters by index, as pdfium orders them for reading."""
 
-    def __init__(self, text: pypdfium2.PdfTextPage) -> None:
+    def __init__(self, text: pypdfium2.PdfTextPage, turn: int) -> None:
+        """`turn`: what `read_turn` says of it."""
         self.raw = text
         self.count = text.count_chars()
-        self.address = ctypes.cast(text.raw, _POINTER).value or 0
+        self.address = address_of(text)
         self._fixes: list[tuple[int, int, str]] = []
         self._letters: _Letters = ()
         self.doubtful = False
@@ -97,7 +106,7 @@ class PageText:
         if self.right_to_left:
             self._order_ligatures()
         self.words = self._fix(words, 0, self.count)
-        self.turn = read_turn(text.raw, self.count)
+        self.turn = turn
 
     @property
     def unmapped(self) -> float:
