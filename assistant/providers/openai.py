@@ -69,7 +69,8 @@ class OpenAIProvider(HttpWire):
                 self._system = request.instructions, said
             messages = [self._system[1], *messages]
         body: dict[str, Any] = dict(request.extra_fields)
-        body.update({"model": self.info.id, "messages": orjson.Fragment(b"[" + b",".join(messages) + b"]")})
+        # Each by itself: joined, they would be copied three times, and pictures are of many MB.
+        body.update({"model": self.info.id, "messages": list(map(orjson.Fragment, messages))})
         if request.tools:
             body.update(self._tool_fields(request))
         if request.top_logprobs is not None:
@@ -191,10 +192,14 @@ def _content(message: UserMessage, images: Images, vision: bool) -> str | Sequen
             texts.append(text)
             content.append({"type": "text", "text": text})
         if image is not None:
-            data = base64.b64encode(images[image.attachment_id]).decode("ascii")
             detail = {"detail": image.detail} if image.detail else {}
-            content.append({"type": "image_url", "image_url": {"url": f"data:{image.media_type};base64,{data}", **detail}})
+            content.append({"type": "image_url", "image_url": {"url": _data_url(image.media_type, images[image.attachment_id]), **detail}})
     return content if len(content) > len(texts) else "\n\n".join(texts)
+
+
+def _data_url(media_type: str, data: bytes) -> orjson.Fragment:
+    """As JSON: base64 has nothing to escape, and as a text it would be copied twice more and searched."""
+    return orjson.Fragment(b"".join((orjson.dumps(f"data:{media_type};base64,")[:-1], base64.b64encode(data), b'"')))
 
 
 class OpenAIEmbeddings(HttpWire):

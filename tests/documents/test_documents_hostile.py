@@ -3,12 +3,15 @@
 import random
 import struct
 import time
+import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from assistant.contracts.errors import FileTooLarge, NanobotError, UnreadableFile
+from assistant.documents.formats.office.package import OfficeArchive
 from assistant.documents.reader import ChildReader
 from assistant.documents.settings import DocumentSettings
 from tests.documents.making import SLOW, ReadText, Spool, element, limited, office, pack, paragraph, pdf, refusal, relations, word
@@ -135,6 +138,36 @@ async def test_what_no_reader_looks_into_is_no_reason_to_refuse(read: ReadText) 
     main = element("w:document", f"<w:body>{paragraph('x')}</w:body>")
     statistics = {"docProps/app.xml": bytes(40 * MIB), "customXml/item1.xml": bytes(5 * MIB)}
     assert (await read("a.docx", pack({**MAIN, "word/document.xml": main, **statistics}))).text == "x"
+
+
+def _changed(old: bytes, new: bytes, place: int) -> bytes:
+    """A document of which one of the two directories, 0 or -1, says something else of the part with the text."""
+    data = pack({**MAIN, "word/document.xml": element("w:document", f"<w:body>{paragraph('x')}</w:body>")})
+    parts = data.split(old)
+    assert len(parts) > 2
+    cut = place % (len(parts) - 1) + 1
+    return old.join(parts[:cut]) + new + old.join(parts[cut:])
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"word/document.xml", b"word/Document.xml"),
+        (struct.pack("<I", zlib.crc32(element("w:document", f"<w:body>{paragraph('x')}</w:body>").encode())), b"abcd"),
+    ],
+    ids=["name", "sum"],
+)
+async def test_a_part_that_is_not_what_the_directory_says_is_damaged(reader: ChildReader, spool: Spool, old: bytes, new: bytes) -> None:
+    with pytest.raises(UnreadableFile, match=r"^a\.docx can't be read as a Word document: it is damaged"):
+        await reader.read(spool("a.docx", _changed(old, new, -1)))
+
+
+@pytest.mark.parametrize("memory_mib", [1, 20, 512])
+def test_each_part_is_read_whatever_memory_holds(memory_mib: int) -> None:
+    parts: dict[str, str | bytes] = {f"{number}.xml": f"<a>{number}{'x' * 300_000}</a>" for number in range(20)}
+    archive = OfficeArchive(pack(parts), replace(DocumentSettings().limits(), memory_mib=memory_mib, archive_ratio=10_000), what="a book")
+    for _ in range(2):
+        assert [archive.part(name) for name in parts] == [str(content).encode() for content in parts.values()]
 
 
 def _typed(name: str = "word/document.xml", *, before: str = "", encoding: str = "UTF-8") -> bytes:

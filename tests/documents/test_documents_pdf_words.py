@@ -185,3 +185,12 @@ async def test_hyphens_of_a_page_are_joined_as_it_is_drawn(read: ReadText) -> No
     )
     text = (await read("a.pdf", data)).text
     assert "COVID-19 virus is confirmed at foo.example/a-b today" in " ".join(text.split())
+
+
+@pytest.mark.parametrize("hidden", ["", "\\000" * 40])
+async def test_characters_without_text_do_not_shift_what_a_heading_is(read: ReadText, hidden: str) -> None:
+    body = "".join(f"0 -16 Td (Some words of the body, number {number}.) Tj " for number in range(12))
+    page = f"BT /F1 12 Tf 72 720 Td (The first line{hidden} of it.) Tj {body}/F1 20 Tf 0 -40 Td (A heading) Tj /F1 12 Tf {body}ET"
+    text = (await read("a.pdf", pdf([page]))).text
+    assert [line for line in text.split("\n") if line.startswith("###")] == ["### A heading"]
+    assert "The first line of it." in text

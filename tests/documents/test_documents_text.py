@@ -1,7 +1,10 @@
 """Text in any encoding, pages, messages; and that a file's content, not its name, says what it is."""
 
+import unicodedata
+
 import pytest
 
+from assistant.documents.formats.markdown import clean
 from tests.documents.making import ReadText, pdf, show
 
 GERMAN = "Grüße aus Köln, schöne Straße – größer als gestern"
@@ -53,6 +56,46 @@ async def test_line_ends_are_one_kind_and_control_characters_go(read: ReadText) 
     text = (await read("a.log", data)).text
     assert text.startswith("one\ntwo\nthree[31m ")
     assert text.endswith("\nend")
+
+
+async def test_of_all_characters_only_controls_and_noncharacters_go(read: ReadText) -> None:
+    breaks, rest = "\n\x0b\x0c\r\x85\u2028\u2029", [*range(0xD800), *range(0xE000, 0x110000)]
+    gone = {chr(code) for code in (*range(0xFDD0, 0xFDF0), 0xFFFE, 0xFFFF)}
+
+    def shown(sign: str) -> str:
+        return "\n" if sign in breaks else "" if sign in gone or (unicodedata.category(sign) == "Cc" and sign != "\t") else sign
+
+    signs = [chr(code) for code in rest]
+    text = (await read("a.txt", "".join(f"a{sign}b\n" for sign in signs).encode())).text
+    assert text == "".join(f"a{shown(sign)}b\n" for sign in signs).strip()
+
+
+@pytest.mark.parametrize("sign", "\x00\x0e\x1b\x7f\x80\x9f\ud800\udfff\ufdd0\ufdef\ufffe\uffff")
+def test_each_of_them_goes_where_it_is_the_only_one(sign: str) -> None:
+    assert clean(f"é{sign}中") == "é中"
+
+
+@pytest.mark.parametrize("sign", ["\x0b", "\x0c", "\r", "\r\n", "\x85", "\u2028", "\u2029"])
+def test_each_line_break_is_one_where_it_is_the_only_one(sign: str) -> None:
+    assert clean(f"é{sign}中") == "é\n中"
+
+
+@pytest.mark.parametrize("plain", ["", "plain words and more\n" * 50_000, "Wörter – und mehr\n" * 50_000])
+async def test_what_goes_is_found_anywhere_in_a_long_text(read: ReadText, plain: str) -> None:
+    text = (await read("a.txt", (plain + "ab\r\nc\x85" * 200_000 + plain + "\x1b\u2028end").encode())).text
+    assert text == plain + "ab\nc\n" * 200_000 + plain + "\nend"
+
+
+@pytest.mark.parametrize(
+    ("words", "end", "shown"),
+    [
+        ("plain words\n", GERMAN.encode("cp1252"), GERMAN),
+        (f"{GERMAN}\n", b"\xfc", "\ufffd"),
+    ],
+)
+async def test_a_text_whose_end_alone_is_not_utf_8_is_read(read: ReadText, words: str, end: bytes, shown: str) -> None:
+    text = (await read("a.txt", (words * 200_000).encode() + end)).text
+    assert text == words * 200_000 + shown
 
 
 async def test_chapters_of_markdown_are_sections(read: ReadText) -> None:

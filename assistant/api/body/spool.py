@@ -201,7 +201,10 @@ def decode_to_disk(file: EncodedFile, spool: Spool) -> Upload:
     carried = b""
     try:
         for position in range(file.start, len(file.text), _BASE64_PIECE):
-            piece = carried + file.text[position : position + _BASE64_PIECE].encode("ascii").translate(None, _WHITESPACE)
+            piece = file.text[position : position + _BASE64_PIECE].encode("ascii")
+            if any(space in piece for space in _WHITESPACE):  # in most there is none, and a copy takes as long as decoding
+                piece = piece.translate(None, _WHITESPACE)
+            piece = carried + piece
             whole = len(piece) // 4 * 4
             last = position + _BASE64_PIECE >= len(file.text)
             carried = b"" if last else piece[whole:]

@@ -6,7 +6,14 @@ from collections.abc import Iterable, Sequence
 from assistant.contracts.documents import ReadDocument, Section
 
 _DROPPED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
-_BREAKS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
+_BREAKS = re.compile("[\x0b\x0c\x85\u2028\u2029]")
+_CONTROLS = bytes({*range(32), 127} - {*b"\t\n"})
+_UNWANTED = tuple(
+    map(re.compile, (rb"\xc2[\x80-\x9f]", rb"\xe2\x80[\xa8\xa9]", rb"\xed[\xa0-\xbf]", rb"\xef(?:\xb7[\x90-\xaf]|\xbf[\xbe\xbf])"))
+)
+"""What `_DROPPED` and `_BREAKS` match beyond ASCII, in UTF-8: each begins with a byte of its own, which is found at once."""
+_PIECE = 1 << 18
+"""Characters that are looked at together: their copy in UTF-8 stays small."""
 _HEADING = re.compile(r"^#{1,2} +(.+)$", re.MULTILINE)
 _LINK = re.compile(r"\[([^\[\]]*)\]\([^()\s]*\)")
 NOTHING = "(No text was found in this file.)"
@@ -18,7 +25,21 @@ _MOST_EVEN = 2_000_000
 
 def clean(text: str) -> str:
     """The text with "\n" for every kind of line break, without other control characters (except tabs), lone surrogates and noncharacters."""
-    return _DROPPED.sub("", _BREAKS.sub("\n", text))
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if all(map(_is_clean, _pieces(text))):
+        return text
+    return "".join([piece if _is_clean(piece) else _DROPPED.sub("", _BREAKS.sub("\n", piece)) for piece in _pieces(text)])
+
+
+def _pieces(text: str) -> Iterable[str]:
+    return (text[start : start + _PIECE] for start in range(0, len(text), _PIECE))
+
+
+def _is_clean(piece: str) -> bool:
+    """Whether text without "\r" has nothing to take out, as nearly all has: its bytes show that in a fifth of the time that the expressions take."""
+    data = piece.encode("utf-8", "surrogatepass")
+    return len(data.translate(None, _CONTROLS)) == len(data) and (piece.isascii() or not any(found.search(data) for found in _UNWANTED))
 
 
 def count(number: int, noun: str) -> str:
@@ -88,7 +109,7 @@ class DocumentBuilder:
     def add(self, block: str) -> None:
         """Appends a block; an empty one is ignored."""
         text = clean(block).strip("\n")
-        if self.full or not text.strip():
+        if self.full or not text or text.isspace():
             return
         if self._size + len(text) > self._limit:
             text = text[: max(0, self._limit - self._size)]
@@ -100,7 +121,7 @@ class DocumentBuilder:
         """Starts a section at every heading of level 1 or 2."""
         offset = 0
         for block in self._blocks:
-            for heading in _HEADING.finditer(block):
+            for heading in _HEADING.finditer(block) if "#" in block else ():
                 self._size = offset + heading.start()
                 full, self.full = self.full, False
                 self.begin(_LINK.sub(r"\1", heading[1]))
@@ -116,4 +137,7 @@ class DocumentBuilder:
             cut = f"everything after the first {self._limit:,} characters of text"
             missing = f"{missing}; {cut}" if missing else cut
         sections = tuple(section for section in self._sections if section.start <= len(text))
-        return ReadDocument(format=name, text=text, sections=sections, facts=facts or (count(len(words.split()), "word"),), missing=missing)
+        return ReadDocument(format=name, text=text, sections=sections, facts=facts or (self._count_words(),), missing=missing)
+
+    def _count_words(self) -> str:
+        return count(sum(len(block.split()) for block in self._blocks), "word")

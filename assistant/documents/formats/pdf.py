@@ -23,7 +23,7 @@ from assistant.documents.formats.images import encode_page
 from assistant.documents.formats.markdown import DocumentBuilder, clean, count, shorten
 from assistant.documents.formats.pdf_layout import PdfLine, read_lines, to_texts
 from assistant.documents.formats.pdf_stamps import draws_words, read_drawn
-from assistant.documents.formats.pdf_text import RIGHT_TO_LEFT, PageText, are_torn, join_lines, read_turn
+from assistant.documents.formats.pdf_text import PageText, are_torn, join_lines, read_turn
 from assistant.documents.formats.pictures import DocumentPictures, EncodedPicture
 from assistant.documents.protocol import MIB, FileRefused, IllustratedDocument, ReadLimits, damaged, encrypted, too_large
 
@@ -157,14 +157,14 @@ def _read_page(document: pypdfium2.PdfDocument, index: int, *, tables: bool) -> 
         return _DAMAGED
     shown = page.get_rotation()
     try:
-        text = _open_text(page)
-        characters = PageText(text)
+        text, turn = _open_text(page)
+        characters = PageText(text, turn)
         words = characters.words
         annotations = _read_annotations(document, page, index, text)
         unsure = characters.unmapped >= _UNSURE_SHARE
         # Some programs map a whole right-to-left word to one glyph without a letter, which pdfium reads backwards.
         doubtful = are_torn(words) or (
-            bool(RIGHT_TO_LEFT.search(words))
+            characters.right_to_left
             and (characters.doubtful or any(raw.FPDFText_HasUnicodeMapError(text, index) == 1 for index in range(characters.count)))
         )
         drawn = unsure or _is_drawn(page, words)
@@ -173,20 +173,24 @@ def _read_page(document: pypdfium2.PdfDocument, index: int, *, tables: bool) -> 
     except pypdfium2.PdfiumError:
         return _DAMAGED
     finally:
-        page.set_rotation(shown)
+        if page.get_rotation() != shown:
+            page.set_rotation(shown)
         page.close()
     return _PdfPage(lines, "\n\n".join(filter(None, (_UNSURE * unsure, annotations))), len(words), doubtful, drawn)
 
 
-def _open_text(page: pypdfium2.PdfPage) -> pypdfium2.PdfTextPage:
-    """The text of a page with its letters upright: where they are shown lying on their side, pdfium reads the lines from last to first."""
+def _open_text(page: pypdfium2.PdfPage) -> tuple[pypdfium2.PdfTextPage, int]:
+    """The text of a page with its letters upright, and how they are turned then: where they are shown lying on their side, pdfium reads the lines
+    from last to first."""
     text = page.get_textpage()
-    upright = -90 * read_turn(text.raw, text.count_chars()) % 360
+    turn = read_turn(text)
+    upright = -90 * turn % 360
     if upright == page.get_rotation():
-        return text
+        return text, turn
     text.close()
     page.set_rotation(upright)
-    return page.get_textpage()
+    text = page.get_textpage()
+    return text, read_turn(text)
 
 
 def _is_drawn(page: pypdfium2.PdfPage, words: str) -> bool:
@@ -194,7 +198,7 @@ def _is_drawn(page: pypdfium2.PdfPage, words: str) -> bool:
     number = raw.FPDFPage_CountObjects(page)
     if not words.strip() or not number:
         return number > 0
-    if len(words.split()) >= _FEW_WORDS:
+    if len(words.split(maxsplit=_FEW_WORDS)) >= _FEW_WORDS:
         return False
     width, height = page.get_size()
     for index in range(min(number, _MAX_OBJECTS)):

@@ -12,7 +12,7 @@ from statistics import fmean
 from pypdfium2 import raw
 
 from assistant.documents.formats.pdf_grids import Grid, turned, turned_box
-from assistant.documents.formats.pdf_text import PageText
+from assistant.documents.formats.pdf_text import PageText, letter, origin
 
 _MAX_RECTANGLES = 3_000
 _LEAST_ROWS, _MIN_ROWS, _MIN_COLUMNS, _MAX_COLUMNS = 2, 3, 3, 20
@@ -87,11 +87,13 @@ def _looks(text: PageText, turn: int) -> tuple[bool, bool]:
     if not _LEAST_ROWS * _MIN_COLUMNS <= count <= _MAX_RECTANGLES:
         return False, False
     left, top, right, bottom = (ctypes.c_double() for _ in range(4))
-    chunks: list[_Chunk] = []
+    page, boxes = text.raw.raw, list[tuple[float, float, float, float]]()
     for index in range(count):
-        raw.FPDFText_GetRect(text.raw.raw, index, left, top, right, bottom)
-        low, base, high, upper = turned_box(left.value, bottom.value, right.value, top.value, turn)
-        chunks.append(_Chunk(low, high, base, upper, 1))
+        raw.FPDFText_GetRect(page, index, left, top, right, bottom)
+        boxes.append(turned_box(left.value, bottom.value, right.value, top.value, turn))
+    if all(other - one >= _NEAR for one, other in pairwise(sorted(base for _, base, _, _ in boxes))):
+        return False, False  # each stands on a line of its own
+    chunks = [_Chunk(low, high, base, upper, 1) for low, base, high, upper in boxes]
     table = sum(1 for row in _rows(chunks) if _gaps(row) >= _MIN_COLUMNS - 1) >= _LEAST_ROWS
     beside = sum(1 for one, other in pairwise(chunks) if abs(one.base - other.base) < _NEAR and other.left - one.right >= _WIDE_GAP)
     return table, beside >= _PROSE_ROWS
@@ -103,11 +105,12 @@ def _gaps(row: _Row) -> int:
 
 def _chunks(text: PageText, turn: int) -> Iterator[_Chunk]:
     """The words of the page joined where the gap between them is that of a space."""
-    page, origin = text.raw.raw, raw.FPDFText_GetCharOrigin
+    page = text.address
     x, y = ctypes.c_double(), ctypes.c_double()
+    x_at, y_at = ctypes.addressof(x), ctypes.addressof(y)
     now: _Chunk | None = None
     for index, left, _, right, upper in text.letters(turn):
-        origin(page, index, x, y)
+        origin(page, index, x_at, y_at)
         base = turned(x.value, y.value, turn)[1] if turn else y.value
         if now is not None and -_NEAR < base - now.base < _NEAR and -_NEAR < left - now.right < now.space:
             now.length += 1
@@ -118,7 +121,7 @@ def _chunks(text: PageText, turn: int) -> Iterator[_Chunk]:
             continue
         if now is not None:
             yield now
-        now = _Chunk(left, right, base, upper, 1, goes_on=chr(raw.FPDFText_GetUnicode(page, index)).islower())
+        now = _Chunk(left, right, base, upper, 1, goes_on=chr(letter(page, index)).islower())
         now.measure()
     if now is not None:
         yield now

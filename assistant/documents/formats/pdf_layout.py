@@ -17,7 +17,7 @@ from pypdfium2 import raw
 from assistant.documents.formats.markdown import table
 from assistant.documents.formats.pdf_columns import find_columns
 from assistant.documents.formats.pdf_grids import Grid, find_grids, turned, turned_box
-from assistant.documents.formats.pdf_text import PageText
+from assistant.documents.formats.pdf_text import PageText, box, letter, matrix, origin, type_name, type_size, type_weight
 
 _LINE = re.compile(r"[^\r\n]+")
 _BOLD = re.compile(rb"bold|black|heavy|semibold|demi", re.IGNORECASE)
@@ -83,11 +83,13 @@ class _Places:
 
 class _Layout:
     def __init__(self, page: pypdfium2.PdfPage, text: PageText, *, tables: bool) -> None:
-        self._text, self._raw = text, text.raw.raw
+        self._text, self._raw, self._address = text, text.raw.raw, text.address
         self._turn = text.turn
         self._x, self._y = ctypes.c_double(), ctypes.c_double()
         self._sides = [ctypes.c_double() for _ in range(4)]
         self._matrix, self._name, self._flags = raw.FS_MATRIX(), ctypes.create_string_buffer(_LONGEST_NAME), ctypes.c_int()
+        written = (self._x, self._y), self._sides, (self._matrix,), (self._name, self._flags)
+        self._x_y_at, self._sides_at, self._matrix_at, self._name_at = (tuple(map(ctypes.addressof, to)) for to in written)
         self.lines: list[PdfLine] = []
         if not tables or not self._read_around(page):
             self.lines = []
@@ -159,28 +161,37 @@ class _Layout:
 
     def _add_lines(self, start: int, count: int) -> None:
         words = self._text.read(start, count)
+        units = len(words) if words.isascii() else len(words.encode("utf-16-le", "surrogatepass")) // 2
+        wide = units > len(words)  # pdfium counts characters beyond U+FFFF twice
         first = raw.FPDFText_GetTextIndexFromCharIndex(self._raw, start)
-        wide = not words.isascii() and max(words) > "\uffff"  # pdfium counts those twice
+        place = self._index(first)
+        # Unless characters without text lie between, as they hardly do, all lie as far apart as their text.
+        close = self._index(first + units - 1) - place == units - 1
         for match in _LINE.finditer(words):
-            if not match[0].strip():
+            line = match[0]
+            if line.isspace():
                 continue
-            begin, end = (len(words[: match.start()].encode("utf-16-le")) // 2, len(match[0])) if wide else (match.start(), len(match[0]))
-            index = raw.FPDFText_GetCharIndexFromTextIndex(self._raw, first + begin)
-            last = raw.FPDFText_GetCharIndexFromTextIndex(self._raw, first + begin + end - 1)
+            begin, end = len(words[: match.start()].encode("utf-16-le")) // 2 if wide else match.start(), len(line)
+            index = place + begin if close else self._index(first + begin)
+            last = index + end - 1 if close else self._index(first + begin + end - 1)
             size, bold = self._size(index), self._is_bold(index)
-            if last > index and not match[0][-1].isspace():
+            if last > index and not line[-1].isspace():
                 size, bold = min(size, self._size(last)), bold and self._is_bold(last)
-            raw.FPDFText_GetCharOrigin(self._raw, index, self._x, self._y)
+            origin(self._address, index, *self._x_y_at)
             height = turned(self._x.value, self._y.value, self._turn)[1]
-            parted = bold and len(match[0]) <= _LONGEST_HEADING and self._is_parted(index, last)
-            self.lines.append(PdfLine(match[0].rstrip(), size, bold, height, parted=parted))
+            parted = bold and end <= _LONGEST_HEADING and self._is_parted(index, last)
+            self.lines.append(PdfLine(line.rstrip(), size, bold, height, False, parted))
+
+    def _index(self, place: int) -> int:
+        """The index of the character at a place of the page's text."""
+        return raw.FPDFText_GetCharIndexFromTextIndex(self._raw, place)
 
     def _is_parted(self, first: int, last: int) -> bool:
         end = math.inf
         for index in range(first, last + 1):
-            if raw.FPDFText_GetUnicode(self._raw, index) <= ord(" "):
+            if letter(self._address, index) <= ord(" "):
                 continue
-            raw.FPDFText_GetCharBox(self._raw, index, *self._sides)
+            box(self._address, index, *self._sides_at)
             low, high, bottom, top = (side.value for side in self._sides)
             left, _, right, _ = turned_box(low, bottom, high, top, self._turn)
             if left - end > _WIDE_GAP:
@@ -190,15 +201,16 @@ class _Layout:
 
     def _size(self, index: int) -> float:
         """Points of a character's type."""
-        size = raw.FPDFText_GetFontSize(self._raw, index)
-        if raw.FPDFText_GetMatrix(self._raw, index, self._matrix):
+        size = type_size(self._address, index)
+        if matrix(self._address, index, *self._matrix_at):
             size *= math.hypot(self._matrix.c, self._matrix.d)
         return round(size * 2) / 2
 
     def _is_bold(self, index: int) -> bool:
         self._name[0] = b"\0"  # a longer name is not written
-        raw.FPDFText_GetFontInfo(self._raw, index, self._name, _LONGEST_NAME, self._flags)
-        return _is_bold(self._name.value) or raw.FPDFText_GetFontWeight(self._raw, index) >= _BOLD_WEIGHT
+        name, flags = self._name_at
+        type_name(self._address, index, name, _LONGEST_NAME, flags)
+        return _is_bold(self._name.value) or type_weight(self._address, index) >= _BOLD_WEIGHT
 
 
 @lru_cache(maxsize=1_024)

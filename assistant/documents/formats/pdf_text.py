@@ -9,8 +9,9 @@ import re
 import unicodedata
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
+from typing import Any
 
 import pypdfium2
 from pypdfium2 import raw
@@ -21,8 +22,9 @@ RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 _LAM_ALEF = re.compile("\u0644[\u0622\u0623\u0625\u0627\u0671]")
 _PRESENTATION_FORMS = (range(0xFB1D, 0xFDFF), range(0xFE70, 0xFEFD))
 
-_HYPHEN = re.compile("[\ufffe\x02]")
+_MARKS = "\ufffe\x02"
 """What pdfium puts for a hyphen at the end of a line, in place of the line's end."""
+_HYPHEN = re.compile(f"[{_MARKS}]")
 _HALVES = re.compile("\\w*[\ufffe\x02]\\w*")
 _WORD = re.compile(r"\w+(?:-\w+)*")
 _END_OF_WORD, _START_OF_WORD = re.compile(r"\w*$"), re.compile(r"\w*")
@@ -39,46 +41,87 @@ _USUAL_ALONE = frozenset("aeiouykvwszаеиоуявкс")
 _TORN, _LEAST_WORDS = 0.05, 30
 _Letters = tuple["array[int] | array[float]", ...]
 
+_NUMBER, _INTEGER, _POINTER = ctypes.c_double, ctypes.c_int, ctypes.c_void_p
 
-def read_turn(page: object, count: int) -> int:
-    """Quarters by which most sampled letters of a text page of so many characters are turned with the clock, as the page is drawn."""
-    angles = [raw.FPDFText_GetCharAngle(page, index) for index in range(0, count, max(1, count // _MAX_ANGLES))]
+
+def _by_address(function: object, result: type, *more: type) -> Callable[..., Any]:
+    """pdfium's function of a text page's address and a character's index. `more`: its further parameters, those it writes to as addresses.
+
+    For those called for each letter or line: the binding checks a typed pointer each time, which takes up to a third of a call.
+    """
+    return ctypes.CFUNCTYPE(result, _POINTER, _INTEGER, *more)(ctypes.cast(function, _POINTER).value or 0)  # pyright: ignore[reportArgumentType]
+
+
+letter = _by_address(raw.FPDFText_GetUnicode, ctypes.c_uint)
+is_generated = _by_address(raw.FPDFText_IsGenerated, _INTEGER)
+is_unknown = _by_address(raw.FPDFText_HasUnicodeMapError, _INTEGER)
+letter_angle = _by_address(raw.FPDFText_GetCharAngle, ctypes.c_float)
+type_size = _by_address(raw.FPDFText_GetFontSize, _NUMBER)
+type_weight = _by_address(raw.FPDFText_GetFontWeight, _INTEGER)
+type_name = _by_address(raw.FPDFText_GetFontInfo, ctypes.c_ulong, _POINTER, ctypes.c_ulong, _POINTER)
+matrix = _by_address(raw.FPDFText_GetMatrix, _INTEGER, _POINTER)
+origin = _by_address(raw.FPDFText_GetCharOrigin, _INTEGER, _POINTER, _POINTER)
+box = _by_address(raw.FPDFText_GetCharBox, _INTEGER, _POINTER, _POINTER, _POINTER, _POINTER)
+
+
+def address_of(text: pypdfium2.PdfTextPage) -> int:
+    return ctypes.cast(text.raw, _POINTER).value or 0
+
+
+def read_turn(text: pypdfium2.PdfTextPage) -> int:
+    """Quarters by which most sampled letters of a text page are turned with the clock, as the page is drawn."""
+    page, count = address_of(text), text.count_chars()
+    angles = [letter_angle(page, index) for index in range(0, count, max(1, count // _MAX_ANGLES))]
+    if not any(angles):
+        return 0
     turns = Counter(round(angle / (math.pi / 2)) % 4 for angle in angles if angle >= 0)
     return turns.most_common(1)[0][0] if turns else 0
 
 
 def are_torn(words: str) -> bool:
     """Whether letters stand apart from the words that they belong to: "Singapor e"."""
-    number = len(words.split())
+    tokens = words.split()
+    number = len(tokens)
+    if number < _LEAST_WORDS or sum(1 for token in tokens if len(token) == 1 and token not in _USUAL_ALONE) < _TORN * number:
+        return False  # few of one letter, wherever they stand
     alone = sum(1 for letter in _LETTER_ALONE.findall(words) if letter.lower() not in _USUAL_ALONE and letter.lower() != letter.upper())
-    return number >= _LEAST_WORDS and alone >= _TORN * number
+    return alone >= _TORN * number
 
 
 class PageText:
     """A page's characters by index, as pdfium orders them for reading."""
 
-    def __init__(self, text: pypdfium2.PdfTextPage) -> None:
+    def __init__(self, text: pypdfium2.PdfTextPage, turn: int) -> None:
+        """`turn`: what `read_turn` says of it."""
         self.raw = text
         self.count = text.count_chars()
+        self.address = address_of(text)
         self._fixes: list[tuple[int, int, str]] = []
         self._letters: _Letters = ()
         self.doubtful = False
         """The order of some letters can't be told from pdfium's characters."""
         words = text.get_text_range()
-        if RIGHT_TO_LEFT.search(words):
+        self.right_to_left = not words.isascii() and RIGHT_TO_LEFT.search(words) is not None
+        """Whether there are letters of a script that runs that way."""
+        if self.right_to_left:
             self._order_ligatures()
         self.words = self._fix(words, 0, self.count)
-        self.turn = read_turn(text.raw, self.count)
+        self.turn = turn
 
     @property
     def unmapped(self) -> float:
         """The share of sampled letters of which their font doesn't say which characters they are."""
         places = range(0, self.count, max(1, self.count // _SAMPLES))
-        letters = [index for index in places if raw.FPDFText_IsGenerated(self.raw, index) != 1]
-        return sum(raw.FPDFText_HasUnicodeMapError(self.raw, index) == 1 for index in letters) / max(1, len(letters))
+        unknown = {index for index in places if is_unknown(self.address, index) == 1}
+        if not unknown:
+            return 0.0
+        letters = [index for index in places if is_generated(self.address, index) != 1]
+        return len(unknown.intersection(letters)) / max(1, len(letters))
 
     def read(self, start: int, count: int) -> str:
         """The words of a range of characters."""
+        if not start and count == self.count:
+            return self.words
         return self._fix(self.raw.get_text_range(start, count), start, count)
 
     def letters(self, turn: int) -> Iterator[tuple[int, float, float, float, float]]:
@@ -88,12 +131,13 @@ class PageText:
         return zip(*self._letters, strict=True)
 
     def _measure(self, turn: int) -> _Letters:
-        page, letter, box = self.raw.raw, raw.FPDFText_GetUnicode, raw.FPDFText_GetCharBox
+        page = self.address
         low, high, bottom, top = (ctypes.c_double() for _ in range(4))
+        places = [ctypes.addressof(side) for side in (low, high, bottom, top)]
         indexes = array("L", (index for index in range(self.count) if letter(page, index) > 32))
         sides = lefts, bottoms, rights, tops = array("d"), array("d"), array("d"), array("d")
         for index in indexes:
-            box(page, index, low, high, bottom, top)
+            box(page, index, *places)
             left, base, right, upper = turned_box(low.value, bottom.value, high.value, top.value, turn)
             lefts.append(left)
             bottoms.append(base)
@@ -168,7 +212,7 @@ def join_lines(pages: list[str]) -> list[str]:
     The hyphen stays in addresses, beside digits, before a capital, in a word that has another one, behind a single letter, and
     where the document writes the word with one elsewhere or uses both halves as words.
     """
-    if not any(_HYPHEN.search(page) for page in pages):
+    if not any(mark in page for page in pages for mark in _MARKS):
         return pages
     words = {word.lower() for page in pages for word in _WORD.findall(_HALVES.sub(" ", page))}
     return [_join(page, words) for page in pages]

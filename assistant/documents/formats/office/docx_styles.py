@@ -26,9 +26,12 @@ class DocxStyles:
         for element in children(root, "style"):
             name, based_on = (attribute(child(element, key), "val") for key in ("name", "basedOn"))
             self._styles[attribute(element, "styleId")] = _ParagraphStyle(name, based_on, child(element, "pPr"))
+        self._has_nameless = "" in self._styles
 
     def level(self, properties: XmlElement | None) -> int:
         """The heading level of a paragraph, 1 to 9; 0 for text."""
+        if properties is None and not self._has_nameless:
+            return 0
         for style, found in self._chain(properties):
             outline = child(found, "outlineLvl")
             if outline is not None:
@@ -42,6 +45,8 @@ class DocxStyles:
 
     def numbering(self, properties: XmlElement | None) -> tuple[str, int]:
         """The id of a paragraph's numbering and its level from 0; ("", 0) where it has none."""
+        if properties is None and not self._has_nameless:
+            return "", 0
         number, level = "", -1
         for _, found in self._chain(properties):
             place = child(found, "numPr")

@@ -11,6 +11,7 @@ import re
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from io import BytesIO
 from typing import Any, Protocol, cast
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
@@ -30,6 +31,10 @@ _UNDERSTOOD = re.compile(
 )
 """Namespaces whose words are found here by their local names; not those of ink, 3D models, slide zooms."""
 _PIECE = 256 * 1024
+_FED = 64 * 1024
+"""Bytes that are inflated at a time: what they leave is copied for each piece."""
+_KEPT = 10
+"""What part of the memory may hold parts that were inflated to be measured, until they are read."""
 _HEAD = 30
 """Bytes of a local file header before the name."""
 _DOCTYPES = tuple("<!DOCTYPE".encode(encoding) for encoding in ("ascii", "utf-16-le", "utf-16-be"))
@@ -67,6 +72,8 @@ class OfficeArchive:
         if len(entries) > limits.archive_entries:
             raise too_large(f"has more than {limits.archive_entries:,} parts inside.")
         self._entries = {entry.filename.replace("\\", "/").lstrip("/").lower(): entry for entry in entries}
+        self._kept: dict[int, bytes] = {}
+        self._room = limits.memory_mib * MIB // _KEPT
         left = limits.archive_mib * MIB
         for entry in entries:
             left -= self._measure(entry, left)
@@ -79,8 +86,11 @@ class OfficeArchive:
         entry = self._entries.get(name.lower())
         if entry is None:
             return None
+        kept = self._kept.pop(entry.header_offset, b"")
+        self._room += len(kept)
         try:
-            return self.zip.read(entry)
+            with self.zip.open(entry) as opened:  # compares both headers
+                return kept if len(kept) == entry.file_size and zlib.crc32(kept) == entry.CRC else opened.read()
         except (BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
             raise damaged(self._what) from error
 
@@ -89,8 +99,13 @@ class OfficeArchive:
         name, size, end = entry.filename.lower(), 0, b""
         tree = not self._streamed(name) and not name.startswith(_UNREAD)
         parsed = name.endswith(_BOOK_TREES if self._document_types else _TREES)
+        pieces: list[bytes] = []
         for piece in self._inflate(entry):
             size += len(piece)
+            if size <= self._room:
+                pieces.append(piece)
+            else:
+                pieces.clear()
             if size > left:
                 raise too_large(f"unpacks to more than {self._limits.archive_mib} MiB (documents.archiveMib).")
             if tree and parsed and size > self._limits.archive_part_mib * MIB:
@@ -98,9 +113,12 @@ class OfficeArchive:
             if tree and parsed and size > MIB and size > self._limits.archive_ratio * max(1, entry.compress_size):
                 raise too_large("unpacks to far more than its size, as only harmful files do.")
             window = end + piece
-            if parsed and not self._document_types and any(mark in window for mark in _DOCTYPES):
+            if parsed and not self._document_types and any(mark in window for mark in (_DOCTYPES if b"\0" in window else _DOCTYPES[:1])):
                 raise damaged(self._what)
             end = window[-_LONGEST_MARK:]
+        if pieces:
+            self._kept[entry.header_offset] = b"".join(pieces)
+            self._room -= size
         return size
 
     def _inflate(self, entry: ZipInfo) -> Iterator[bytes]:
@@ -110,9 +128,11 @@ class OfficeArchive:
         elif entry.compress_type == ZIP_DEFLATED:
             inflate = zlib.decompressobj(-15)
             try:
-                while packed and not inflate.eof:
-                    yield inflate.decompress(packed, _PIECE)
-                    packed = memoryview(inflate.unconsumed_tail)
+                for start in range(0, len(packed), _FED):
+                    fed: memoryview | bytes = packed[start : start + _FED]
+                    while fed and not inflate.eof:
+                        yield inflate.decompress(fed, _PIECE)
+                        fed = inflate.unconsumed_tail
             except zlib.error as error:
                 raise damaged(self._what) from error
         else:
@@ -245,7 +265,12 @@ def _alternative(element: XmlElement) -> XmlElement | None:
 def local(element: XmlElement) -> str:
     """An element's name without its namespace; "" for comments and instructions."""
     tag = element.tag
-    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
+    return _bare(tag) if isinstance(tag, str) else ""
+
+
+@lru_cache(maxsize=1_024)
+def _bare(tag: str) -> str:
+    return tag.rpartition("}")[2]
 
 
 def attribute(element: XmlElement | None, name: str, default: str = "") -> str:
@@ -268,7 +293,12 @@ def child(element: XmlElement | None, *path: str) -> XmlElement | None:
     for name in path:
         if element is None:
             return None
-        element = next((item for item in element if local(item) == name), None)
+        for item in element:
+            if local(item) == name:
+                element = item
+                break
+        else:
+            return None
     return element
 
 
