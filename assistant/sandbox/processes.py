@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import ClassVar, Final
 
+from assistant.contracts.errors import ToolFailed
 from assistant.contracts.sandbox import Ended
 from assistant.sandbox.watch import Over
 
@@ -16,7 +17,8 @@ _LOOK: Final = 0.2
 
 
 class Confined:
-    """A SandboxProcess. `first`: the process that all others of it descend from; they end with it, and it may have ended already."""
+    """A SandboxProcess. `first`: the process that all others of it descend from; they end with it, and it may have ended already. Raises ToolFailed
+    where the kernel has no handle for it (before Linux 5.3, gVisor); then it is the caller's to end."""
 
     _fatal: ClassVar[signal.Signals] = signal.SIGKILL
 
@@ -33,6 +35,8 @@ class Confined:
             self._first = os.pidfd_open(first)
         except ProcessLookupError:  # a command that is over already: nothing of it is left to end
             self._first = -1
+        except OSError as error:
+            raise ToolFailed(f"Not run: this kernel gives no handle for a process ({error.strerror}).") from None
         self._over, self._clean = over, clean
         self.ended: Ended = "exit"
         self._watching = asyncio.create_task(self._watch())

@@ -85,10 +85,15 @@ async def in_landlock(command: SandboxCommand, guarded: Guarded, *, piped: bool)
             process = await _spawn(launcher(descriptor), [descriptor], {}, piped=piped)
         finally:
             os.close(descriptor)
+        try:
+            return Started(Launched(process, process.pid, _over(process.pid, command, folders), clean, command.seconds), folders)
+        except ToolFailed:
+            process.terminate()
+            await process.wait()
+            raise
     except BaseException:
         await clean()
         raise
-    return Started(Launched(process, process.pid, _over(process.pid, command, folders), clean, command.seconds), folders)
 
 
 def _before(*folders: Path | None) -> list[FolderBefore]:

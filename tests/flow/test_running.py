@@ -10,6 +10,7 @@ import subprocess
 import sys
 from configparser import RawConfigParser
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -17,7 +18,7 @@ from assistant.cli.service import launchd_agent, systemd_unit
 from assistant.config import load_config
 from assistant.contracts.errors import InvalidRequest
 from assistant.sandbox.bubblewrap import programs
-from tests.doubles.live_server import free_port
+from tests.doubles.live_server import free_port, live_server
 
 from .nanobot_process import LIMIT, ROOT, Nanobot
 
@@ -193,3 +194,17 @@ def test_it_is_installed_shown_and_removed(nanobot: Nanobot) -> None:
     (home / "broken").touch()
     failed = nanobot("service", "install")
     assert (failed.returncode, failed.stderr) == (1, "nanobot: `systemctl --user daemon-reload` failed: no bus\n")
+
+
+@pytest.mark.usefixtures("bwrap")
+def test_where_the_kernel_has_no_handles_of_processes_all_but_commands_works(tmp_path: Path) -> None:
+    with live_server(
+        tmp_path, config={"agents": {"defaults": {"model": "offline"}}}, program="tests.doubles.old_kernel", forked=False
+    ) as server:
+        asked = json.dumps({"messages": [{"role": "user", "content": "hello"}]}).encode()
+        request = Request(f"{server.url}/v1/chat/completions", asked, {"Content-Type": "application/json"})
+        with urlopen(request, timeout=LIMIT) as answer:
+            assert json.load(answer)["choices"][0]["message"]["content"]
+        with urlopen(Request(f"{server.url}/v1/doctor", method="POST"), timeout=LIMIT) as found:
+            said = found.read().decode()
+    assert "no handle for a process" in said
