@@ -24,23 +24,27 @@ class BlobStore:
 
     Files are owner-only, appear whole or not at all, and are synced to the disk. Every method but `take` blocks. A failing disk raises
     StoreUnavailable.
+
+    Paths within are texts: pathlib keeps every name it sees in the interpreter's table of names, which grows by those that are gone.
     """
 
     def __init__(self, folder: Path, *, guarded: bool = False) -> None:
         """Folders are made when the first file is written. `guarded`: a lock keeps files from being placed while others are removed."""
         self._folder = folder
+        self._root = str(folder)
         self._unfinished = folder / "tmp"
         self._guarded = guarded
 
     def path(self, digest: str, suffix: str = "") -> Path:
         """Where the file is, if it is. Raises ValueError for anything but a digest."""
-        if not _DIGEST.fullmatch(digest):
-            raise ValueError("not a SHA-256 in hexadecimal")
-        return self._folder / digest[:2] / f"{digest}{suffix}"
+        return Path(self._place_of(digest, suffix))
+
+    def has(self, digest: str, suffix: str = "") -> bool:
+        return os.path.isfile(self._place_of(digest, suffix))
 
     def read(self, digest: str, suffix: str = "") -> bytes | None:
         try:
-            file = os.open(self.path(digest, suffix), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            file = os.open(self._place_of(digest, suffix), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -54,14 +58,14 @@ class BlobStore:
             with BytesIO(contents) if isinstance(contents, bytes) else contents.open("rb") as source:
                 while block := source.read(_BLOCK):
                     _write(file, block)
-            self._place(file, unfinished, self.path(digest, suffix))
+            self._place(file, unfinished, self._place_of(digest, suffix))
 
     def write_hashed(self, source: BinaryIO) -> tuple[str, int]:
         """Copy a file in; returns its digest and size. Raises OSError where `source` can't be read."""
         with self._new_file() as (file, unfinished):
             digest, size = copy_hashed(source, lambda block: _write(file, block))
             with _storing():
-                self._place(file, unfinished, self.path(digest))
+                self._place(file, unfinished, self._place_of(digest))
         return digest, size
 
     async def take(self, blocks: AsyncIterator[bytes], digest: str, suffix: str, checksum: str) -> bool:
@@ -74,14 +78,14 @@ class BlobStore:
                 hashed.update(block)
             if hashed.hexdigest() == checksum:
                 with _storing():
-                    await asyncio.to_thread(self._place, file, unfinished, self.path(digest, suffix))
+                    await asyncio.to_thread(self._place, file, unfinished, self._place_of(digest, suffix))
         finally:
             await asyncio.to_thread(opened.close)
         return hashed.hexdigest() == checksum
 
     def sync(self, digest: str) -> None:
         """Make the names of a digest's files durable."""
-        for folder in (self.path(digest).parent, self._folder):
+        for folder in (os.path.dirname(self._place_of(digest)), self._root):
             with _storing():
                 descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
                 try:
@@ -95,11 +99,12 @@ class BlobStore:
         with self._locked(), self._unheld() as unheld:
             if not unheld:
                 return False
-            there = [path for path in (self.path(digest, suffix) for suffix in (*suffixes, "")) if path.exists()]
+            there = [path for path in [self._place_of(digest, suffix) for suffix in (*suffixes, "")] if os.path.exists(path)]
             if not all(_is_older(path, before) for path in there):
                 return False
             for path in there:
-                path.unlink(missing_ok=True)
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)
         return bool(there)
 
     def digests(self, before: float = math.inf) -> list[str]:
@@ -113,24 +118,31 @@ class BlobStore:
             if _is_older(path, before):
                 path.unlink(missing_ok=True)
 
+    def _place_of(self, digest: str, suffix: str = "") -> str:
+        if not _DIGEST.fullmatch(digest):
+            raise ValueError("not a SHA-256 in hexadecimal")
+        return f"{self._root}/{digest[:2]}/{digest}{suffix}"
+
     @contextlib.contextmanager
-    def _new_file(self) -> Generator[tuple[FileIO, Path]]:
+    def _new_file(self) -> Generator[tuple[FileIO, str]]:
         with _storing():
             for folder in (self._folder, self._unfinished):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path = self._unfinished / new_id("tmp")
+            path = f"{self._unfinished}/{new_id('tmp')}"
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             with open(descriptor, "wb", buffering=0) as file:
                 yield file, path
         finally:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
 
-    def _place(self, file: FileIO, unfinished: Path, path: Path) -> None:
+    def _place(self, file: FileIO, unfinished: str, path: str) -> None:
         os.fsync(file.fileno())
-        path.parent.mkdir(mode=0o700, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(os.path.dirname(path), 0o700)
         with self._locked():
-            unfinished.rename(path)
+            os.rename(unfinished, path)
 
     @contextlib.contextmanager
     def _locked(self) -> Generator[None]:
@@ -181,10 +193,10 @@ def _open_lock(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
 
-def _is_older(path: Path, before: float) -> bool:
+def _is_older(path: Path | str, before: float) -> bool:
     """Whether the file was last written before this time (seconds since 1970). False: another process removed it."""
     try:
-        return path.stat(follow_symlinks=False).st_mtime < before
+        return os.lstat(path).st_mtime < before
     except FileNotFoundError:
         return False
 

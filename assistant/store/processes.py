@@ -189,9 +189,9 @@ class PipeNotifier:
     def notify(self) -> None:
         self._call()
         with contextlib.suppress(OSError):
-            for path in self._folder.glob(f"*{PIPE_SUFFIX}"):
-                if path != self._own:
-                    _write(path, _BELL)
+            for name in os.listdir(self._folder):
+                if name.endswith(PIPE_SUFFIX) and name != self._own.name:
+                    _write(f"{self._folder}/{name}", _BELL)
 
     def listen(self, heard: Callable[[], None]) -> None:
         self._listeners.append(heard)
@@ -253,7 +253,7 @@ class PipeNotifier:
             heard()
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write(path: Path | str, data: bytes) -> None:
     """Write to the pipe of one process, all of it or nothing. If the pipe has no reader (ENXIO), is full or is gone, there is no one to tell."""
     with contextlib.suppress(OSError):
         pipe = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)

@@ -62,7 +62,7 @@ class ReadingStore(BlobStore):
     def store(self, digest: str, reading: ReadDocument | ReadImage, source: Path | None) -> bool:
         """Store the reading, and the bytes in `source` if there are any. What is stored already stays, unless this has the words in its pictures
         and that has not. Returns whether the reading was written."""
-        if source is not None and not self.path(digest).is_file():
+        if source is not None and not self.has(digest):
             self.write(digest, source)
         stored = self.read(digest, _READING)
         if isinstance(reading, ReadImage):
@@ -70,7 +70,7 @@ class ReadingStore(BlobStore):
         else:
             suffix, pictures = _PICTURES, b"".join(picture.data for picture in reading.pictures)
         known = None if stored is None or not is_current(stored) else decode_document(stored) or decode_image(stored, b"")
-        if known is None or (lacks_words(known) and not lacks_words(reading)) or (pictures and not self.path(digest, suffix).is_file()):
+        if known is None or (lacks_words(known) and not lacks_words(reading)) or (pictures and not self.has(digest, suffix)):
             if pictures:
                 self.write(digest, pictures, suffix)
             self.write(digest, encode_reading(reading), _READING)
@@ -121,7 +121,7 @@ class ReadingStore(BlobStore):
         return self.remove(digest, _READING, _IMAGE, _PICTURES)
 
     def _is_whole(self, digest: str, source: Path | None) -> bool:
-        return self.path(digest, _READING).is_file() and (source is None or self.path(digest).is_file())
+        return self.has(digest, _READING) and (source is None or self.has(digest))
 
 
 def _suffixes_of(reading: ReadDocument | ReadImage, source: Path | None) -> list[str]:

@@ -53,7 +53,7 @@ class SharedFolder:
 
     async def fetch(self, digest: str, suffixes: Sequence[str] = ("",)) -> None:
         """Put into the folder what it lacks of a file. The last suffix is there only where the others are, as far as they exist."""
-        if await asyncio.to_thread(self._files.path(digest, suffixes[-1]).is_file):
+        if await asyncio.to_thread(self._files.has, digest, suffixes[-1]):
             return
         names = {self._name(digest, suffix): suffix for suffix in suffixes}
         for _ in range(2):
@@ -125,7 +125,7 @@ class SharedFolder:
     def _there(self, digests: Collection[str]) -> dict[str, tuple[str, str]]:
         """The files of the folder, by name."""
         files = [(digest, suffix) for digest in digests for suffix in self._suffixes]
-        return {self._name(*file): file for file in files if self._files.path(*file).is_file()}
+        return {self._name(*file): file for file in files if self._files.has(*file)}
 
     async def _held(self, digests: Sequence[str], tables: Sequence[str]) -> list[str]:
         def look(connection: Transaction) -> list[str]:
