@@ -88,7 +88,8 @@ async def in_landlock(command: SandboxCommand, guarded: Guarded, *, piped: bool)
         try:
             return Started(Launched(process, process.pid, _over(process.pid, command, folders), clean, command.seconds), folders)
         except ToolFailed:
-            process.terminate()
+            with suppress(ProcessLookupError):
+                process.terminate()
             await process.wait()
             raise
     except BaseException:
