@@ -33,7 +33,7 @@ _MOST_REMEMBERED: Final = 2_000
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TranscriptRules:
-    """What a provider demands of the messages it is sent. Equal if it is the same object: forms are looked up by it with every request."""
+    """What a provider demands of the messages it is sent. Equal if it is the same object: forms are compared by it with every request."""
 
     ids: re.Pattern[str] = re.compile(r"[\x21-\x7e]{1,40}")
     """Of calls. One that does not match, or was used before, gets a new one, the same in every request.

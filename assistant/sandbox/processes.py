@@ -18,7 +18,7 @@ _LOOK: Final = 0.2
 
 class Confined:
     """A SandboxProcess. `first`: the process that all others of it descend from; they end with it, and it may have ended already. Raises ToolFailed
-    where the kernel has no handle for it (before Linux 5.3, gVisor); then it is the caller's to end."""
+    where the kernel gives no handle for it (before Linux 5.3, gVisor; too many files are open); then it is the caller's to end."""
 
     _fatal: ClassVar[signal.Signals] = signal.SIGKILL
 
@@ -36,7 +36,7 @@ class Confined:
         except ProcessLookupError:  # a command that is over already: nothing of it is left to end
             self._first = -1
         except OSError as error:
-            raise ToolFailed(f"Not run: this kernel gives no handle for a process ({error.strerror}).") from None
+            raise ToolFailed(f"Not run: the kernel gives no handle for a process ({error.strerror}).") from None
         self._over, self._clean = over, clean
         self.ended: Ended = "exit"
         self._watching = asyncio.create_task(self._watch())

@@ -51,11 +51,14 @@ async def in_bubblewrap(bwrap: str, command: SandboxCommand, guarded: Guarded, p
         for descriptor in told:
             os.close(descriptor)
         told.clear()
-        first = await _first(info, process)
+        first, served = await _first(info, process), None
         try:
-            served = await proxy.serve(await listen_inside(first, PROXY_PORT), command.hosts) if command.hosts else None
+            if command.hosts:
+                served = await proxy.serve(await listen_inside(first, PROXY_PORT), command.hosts)
             confined = Confined(process, first, _over(first, command, folders), _closing(served), command.seconds)
         except BaseException:
+            if served is not None:
+                served.close()
             with suppress(ProcessLookupError):
                 os.kill(first, signal.SIGKILL)
             await process.wait()
@@ -88,7 +91,8 @@ async def in_landlock(command: SandboxCommand, guarded: Guarded, *, piped: bool)
         try:
             return Started(Launched(process, process.pid, _over(process.pid, command, folders), clean, command.seconds), folders)
         except ToolFailed:
-            process.terminate()
+            with suppress(ProcessLookupError):
+                process.terminate()
             await process.wait()
             raise
     except BaseException:

@@ -1,6 +1,8 @@
 """The network of a command: the hosts that it named, by a proxy of ours, and nothing else."""
 
 import asyncio
+import errno
+import os
 from collections.abc import AsyncGenerator, Mapping
 
 import pytest
@@ -84,6 +86,25 @@ async def with_hosts(house: House, sandbox: MachineSandbox, *private: str) -> Ma
     if rung == "landlock":
         pytest.skip("this rung gives no network")
     return MachineSandbox(sandbox_in(house, rung, hosts=private).settings, sandbox.guarded, house.root, OneSecret())
+
+
+async def test_a_command_that_gets_no_handle_leaves_no_proxy(
+    monkeypatch: pytest.MonkeyPatch, sandbox: MachineSandbox, house: House
+) -> None:
+    box = await with_hosts(house, sandbox, "localhost")
+    assert await box.rung() == await sandbox.rung()
+
+    def none_left(_pid: int, _flags: int = 0) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    async def refused() -> int:
+        with pytest.raises(ToolFailed, match="no handle for a process"):
+            await python(box, house, "print(1)", hosts=("localhost",))
+        return len(os.listdir("/proc/self/fd"))
+
+    monkeypatch.setattr(os, "pidfd_open", none_left)
+    before = await refused()
+    assert await refused() == before
 
 
 async def test_a_named_host_is_reached(echo: Echo, sandbox: MachineSandbox, house: House) -> None:

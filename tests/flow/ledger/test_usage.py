@@ -83,12 +83,15 @@ async def test_metrics_count_what_happened(tmp_path: Path, upstream: ModelServer
         assert (await house.chat("CALLTOOL list_attachments {}")).status_code == 200
         assert (await house.chat(model="plain")).status_code == 200
         assert (await house.chat(max_tokens=40_000)).status_code == 429
+        closed = await key(house, "ben", "usage")
+        assert (await house.client.post("/v1/chat/completions", json={}, headers=closed)).status_code == 403
         upstream.configure(mode="401")
         assert (await house.chat(model="plain")).status_code == 502
         found = await samples(house)
         assert found["nanobot_requests_total", "POST,/v1/chat/completions,200"] == 2
         assert found["nanobot_requests_total", "POST,/v1/chat/completions,429"] == 1
-        assert found["nanobot_request_seconds_count", "/v1/chat/completions"] == 4
+        assert found["nanobot_requests_total", "POST,/v1/chat/completions,403"] == 1
+        assert found["nanobot_request_seconds_count", "/v1/chat/completions"] == 5
         assert found["nanobot_turns_total", "main,finished"] == 1
         assert found["nanobot_turns_total", "main,insufficient_quota"] == 1
         assert found["nanobot_tool_calls_total", "ok,list_attachments"] == 1

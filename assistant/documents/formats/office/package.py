@@ -87,7 +87,6 @@ class OfficeArchive:
         if entry is None:
             return None
         kept = self._kept.pop(entry.header_offset, b"")
-        self._room += len(kept)
         try:
             with self.zip.open(entry) as opened:  # compares both headers
                 return kept if len(kept) == entry.file_size and zlib.crc32(kept) == entry.CRC else opened.read()
