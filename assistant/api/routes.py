@@ -24,6 +24,7 @@ from assistant.api.docs_page import HEADERS as PAGE_HEADERS
 from assistant.api.docs_page import docs_page
 from assistant.api.idempotency.middleware import describe_repeats
 from assistant.api.middleware.errors import NotThisMethod
+from assistant.api.middleware.request import principal
 from assistant.api.page import page_routes
 from assistant.contracts.errors import InvalidRequest, NotFound
 
@@ -40,7 +41,8 @@ class Routes(FastAPI):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.chat is not None and scope["type"] == "http" and scope["path"] == self.chat.path and scope["method"] == "POST":
             scope["route"] = self.chat  # as the router does, for the metrics: of refusals, too
-            await self.chat.handle(scope, receive, send)
+            principal(scope).require(_SCOPE)
+            await self.chat.app(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
@@ -133,10 +135,11 @@ _PARAMETERS: Final = [
         ("x-nanobot-session-key", "The conversation that this belongs to; beats `session_id` and `user`.", _SESSION_ID),
     )
 ]
+_SCOPE: Final = "chat"
 _CHAT: Final[dict[str, Any]] = {
     "summary": "Ask",
     "responses": CHAT_ANSWERS,
-    "openapi_extra": openapi.needs("chat", {**openapi.takes(ChatRequest, form=CHAT_FORM), "parameters": _PARAMETERS}),
+    "openapi_extra": openapi.needs(_SCOPE, {**openapi.takes(ChatRequest, form=CHAT_FORM), "parameters": _PARAMETERS}),
 }
 
 

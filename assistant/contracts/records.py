@@ -24,7 +24,8 @@ def record(kind: type[T]) -> type[T]:
             return values(self) == values(other) if other.__class__ is self.__class__ else NotImplemented
 
         made.__eq__ = equal
-        made.__hash__ = lambda self: hash(values(self))
+        if "__hash__" not in own:
+            made.__hash__ = lambda self: hash(values(self))
     if "__repr__" not in own:
         made.__repr__ = _said
     return made

@@ -6,6 +6,7 @@ import fcntl
 import math
 import os
 import re
+import stat
 from collections.abc import AsyncIterator, Generator
 from hashlib import sha256
 from io import BytesIO, FileIO
@@ -40,7 +41,7 @@ class BlobStore:
         return Path(self._place_of(digest, suffix))
 
     def has(self, digest: str, suffix: str = "") -> bool:
-        return os.path.isfile(self._place_of(digest, suffix))
+        return _is_there(self._place_of(digest, suffix))
 
     def read(self, digest: str, suffix: str = "") -> bytes | None:
         try:
@@ -99,7 +100,7 @@ class BlobStore:
         with self._locked(), self._unheld() as unheld:
             if not unheld:
                 return False
-            there = [path for path in [self._place_of(digest, suffix) for suffix in (*suffixes, "")] if os.path.exists(path)]
+            there = [path for path in [self._place_of(digest, suffix) for suffix in (*suffixes, "")] if _is_there(path)]
             if not all(_is_older(path, before) for path in there):
                 return False
             for path in there:
@@ -191,6 +192,14 @@ def removals_held(folder: Path) -> Generator[None]:
 
 def _open_lock(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+
+def _is_there(path: str) -> bool:
+    """Whether there is a file. Raises OSError where the disk can't tell, which `os.path.isfile` takes for none."""
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def _is_older(path: Path | str, before: float) -> bool:

@@ -73,3 +73,16 @@ def test_what_a_class_says_itself_stays() -> None:
     assert Named(name="Ada") == Named(name="ADA")
     assert len({Named(name="Ada"), Named(name="ADA")}) == 1
     assert repr(Named(name="Ada")) == "Ada"
+
+
+@record
+class Numbered:
+    number: int
+
+    def __hash__(self) -> int:
+        return self.number % 10
+
+
+def test_a_class_keeps_its_own_hash() -> None:
+    assert hash(Numbered(number=42)) == 2
+    assert Numbered(number=42) != Numbered(number=32)
