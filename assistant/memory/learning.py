@@ -25,7 +25,7 @@ from assistant.contracts.tasks import TASK_SESSION
 from assistant.contracts.turns import TurnRequest
 from assistant.contracts.util import Clock, new_id, utc_now
 from assistant.contracts.workflows import JOB_SESSION
-from assistant.store.learned import SERVER, LearnedStore, Unlearned
+from assistant.store.learned import SERVER, LearnedStore, LeftSession, Unlearned
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +45,12 @@ _ANSWER: Final = Sampling(max_tokens=1_500)
 _SECONDS: Final = 60.0
 _MOST_LEARNED: Final = 20
 _AT_ONCE: Final = 2
+MOST_DUE: Final = 1_000
+"""Sessions to remember by name; where more wait, the store finds them."""
+_PAGE: Final = 200
+"""Sessions that are taken up from the store at a time."""
+_OVERFLOWED: Final = timedelta(minutes=1)
+"""How much earlier than it overflowed the sessions may be from: the store's clock may be another process's."""
 _NO_TALK: Final = (ONCE, JOB_SESSION, SCHEDULE_SESSION, TASK_SESSION)
 """How the sessions begin in which no person speaks to the assistant."""
 OpenLearner = Callable[[], Awaitable[ModelProvider]]
@@ -70,7 +76,15 @@ class Learning:
     """Learns from sessions that fall idle. Nothing is polled: the end of a turn sets a timer. `model`: opens the one that is asked."""
 
     def __init__(
-        self, store: LearnedStore, model: OpenLearner, people: PeopleDirectory, *, enabled: bool, idle: float, clock: Clock = utc_now
+        self,
+        store: LearnedStore,
+        model: OpenLearner,
+        people: PeopleDirectory,
+        *,
+        enabled: bool,
+        idle: float,
+        clock: Clock = utc_now,
+        most: int = MOST_DUE,
     ) -> None:
         self._store = store
         self._model = model
@@ -78,10 +92,16 @@ class Learning:
         self._enabled = enabled
         self._idle = idle
         self._clock = clock
+        self._most = most
         self._due: dict[tuple[str, str], float] = {}
         """When each session is looked at, on the loop's clock, the next one first. A turn moves it to the end."""
         self._timer: asyncio.TimerHandle | None = None
         """For the next one; a timer for each session would take a KiB of memory for each of the last ten minutes."""
+        self._overflowed: datetime | None = None
+        """Since when sessions are due that are not in `_due`: they are taken up from the store when it is empty, page by page."""
+        self._behind: LeftSession | None = None
+        """The last one of the page before."""
+        self._filling: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[Sequence[Memory]]] = set()
         self._seats = asyncio.Semaphore(_AT_ONCE)
         self._open = True
@@ -89,10 +109,13 @@ class Learning:
     async def start(self) -> None:
         """Begin, or note that it is off; sessions that a dead process left are due. Raises StoreUnavailable."""
         await self._store.switch(SERVER, learn=self._enabled)
-        now = self._clock()
-        for owner, session, updated in reversed(await self._store.left() if self._enabled else ()):
-            if not session.startswith(_NO_TALK):
-                self._arm((owner, session), max(0.0, self._idle - (now - updated).total_seconds()))
+        if self._enabled:
+            self._take_up(await self._store.left(_PAGE))
+
+    @property
+    def waits(self) -> int:
+        """How many sessions are remembered that are due or looked at, or more of which the store knows; 0: nothing is to be done."""
+        return len(self._due) + len(self._tasks) or int(self._overflowed is not None)
 
     def touch(self, request: TurnRequest) -> None:
         """A turn ended: its session is looked at when it has been idle for a while. Nothing else is done here."""
@@ -132,10 +155,11 @@ class Learning:
         if self._timer is not None:
             self._timer.cancel()
         self._due.clear()
-        for task in self._tasks:
+        running = [*self._tasks, *([self._filling] if self._filling else [])]
+        for task in running:
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        if running:
+            await asyncio.wait(running)
 
     async def _may(self, owner: str) -> bool:
         """People alone are learned about, and those who did not switch it off: a group's words are not one person's."""
@@ -144,12 +168,40 @@ class Learning:
 
     def _arm(self, key: tuple[str, str], seconds: float) -> None:
         self._due.pop(key, None)
-        self._due[key] = asyncio.get_running_loop().time() + seconds
+        if len(self._due) < self._most:
+            self._due[key] = asyncio.get_running_loop().time() + seconds
+        else:
+            self._overflowed, self._behind = self._overflowed or self._clock() - _OVERFLOWED, None
         self._wait()
 
     def _wait(self) -> None:
-        if self._timer is None and self._due and len(self._tasks) < _AT_ONCE:
+        if self._timer is not None or len(self._tasks) >= _AT_ONCE or not self._open:
+            return
+        if self._due:
             self._timer = asyncio.get_running_loop().call_at(next(iter(self._due.values())), self._fire)
+        elif self._overflowed is not None and self._filling is None:
+            self._filling = asyncio.create_task(self._fill())
+
+    async def _fill(self) -> None:
+        """Take up the next page of what was too much; behind the last one, there is nothing more. A store that fails is asked when a turn ends."""
+        try:
+            found = await self._store.left(min(_PAGE, self._most), since=self._overflowed, behind=self._behind)
+        except NanobotError as error:
+            log.warning("memory.not_learned code=%s", error.code)
+            return
+        finally:
+            self._filling = None
+        self._overflowed, self._behind = (self._overflowed, found[-1]) if found else (None, None)
+        self._take_up(found)
+
+    def _take_up(self, found: Sequence[LeftSession]) -> None:
+        """What the store has, the latest first."""
+        now, loop_now = self._clock(), asyncio.get_running_loop().time()
+        for owner, session, updated, _ in found:
+            if not session.startswith(_NO_TALK):
+                self._due.setdefault((owner, session), loop_now + max(0.0, self._idle - (now - updated).total_seconds()))
+        self._due = dict(sorted(self._due.items(), key=lambda due: due[1]))
+        self._wait()
 
     def _fire(self) -> None:
         """Look at those that are due, as many as may be at once; the others wait as entries, which take less memory than tasks."""

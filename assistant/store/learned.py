@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from assistant.contracts.memory import Memory, Statement
 from assistant.contracts.messages import UserMessage
@@ -15,8 +15,10 @@ from assistant.store.memories import add, memory
 from assistant.store.processes import Notifier
 
 WAITING = """
-    SELECT s.owner, s.key, s.updated FROM sessions AS s LEFT JOIN memory_learned AS m ON m.session_id = s.id
-    WHERE s.messages > coalesce(m.seq, 0) AND substr(s.key, 1, 5) <> :once AND s.updated > :since ORDER BY s.updated DESC LIMIT :limit"""
+    SELECT s.owner, s.key, s.updated, s.id FROM sessions AS s LEFT JOIN memory_learned AS m ON m.session_id = s.id
+    WHERE s.messages > coalesce(m.seq, 0) AND substr(s.key, 1, 5) <> :once AND s.updated > :since
+        AND (s.updated < :before OR (s.updated = :before AND s.id < :row))
+    ORDER BY s.updated DESC, s.id DESC LIMIT :limit"""
 CLAIM = """
     INSERT INTO memory_learned (session_id, seq, claim) SELECT id, 0, CAST(:until AS BIGINT) FROM sessions WHERE owner = :owner AND key = :key
     ON CONFLICT (session_id) DO UPDATE SET claim = excluded.claim WHERE memory_learned.claim < :now
@@ -35,6 +37,7 @@ SERVER: Final = ""
 _MESSAGES: Final = 200
 """Looked at in one call."""
 _CLAIM: Final = timedelta(minutes=3)
+_EVER: Final = 2**62
 _LEFT: Final = timedelta(days=14)
 """How old a session may be that a dead process left unsearched."""
 
@@ -52,6 +55,16 @@ class Unlearned:
     more: bool
 
 
+class LeftSession(NamedTuple):
+    """A session with messages that were not searched."""
+
+    owner: str
+    session: str
+    updated: datetime
+    """When it was used last."""
+    row: int
+
+
 class LearnedStore:
     """Raises StoreUnavailable."""
 
@@ -60,11 +73,16 @@ class LearnedStore:
         self._notifier = notifier
         self._clock = clock
 
-    async def left(self, limit: int = 200) -> Sequence[tuple[str, str, datetime]]:
-        """(owner, session, last used) of sessions with messages that were not searched, the latest first."""
-        since = to_micros(self._clock() - _LEFT)
-        rows = await self._database.select(WAITING, {"since": since, "limit": limit, "once": ONCE})
-        return [(unescape(owner), unescape(key), from_micros(updated)) for owner, key, updated in rows]
+    async def left(self, limit: int = 200, *, since: datetime | None = None, behind: LeftSession | None = None) -> Sequence[LeftSession]:
+        """Sessions with messages that were not searched, the latest first: those behind the last one of a page, used after `since` (None: in the
+        last two weeks)."""
+        values: dict[str, SqlValue] = {
+            "since": to_micros(since or self._clock() - _LEFT),
+            "before": _EVER if behind is None else to_micros(behind.updated),
+            "row": 0 if behind is None else behind.row,
+        }
+        rows = await self._database.select(WAITING, {**values, "limit": limit, "once": ONCE})
+        return [LeftSession(unescape(owner), unescape(key), from_micros(updated), row) for owner, key, updated, row in rows]
 
     async def claim(self, owner: str, session: str, *, up_to: int | None = None) -> Unlearned | None:
         """What of a session is to be searched now (up to message `up_to`); None: nothing, or another process does it."""

@@ -29,14 +29,16 @@ def found(text: str, message: int = 1, **more: object) -> str:
     return json.dumps({"memories": [{"text": text, "kind": "person", "message": message, **more}]})
 
 
-def learning(store: Store, clock: TurnedClock, *replies: Reply, enabled: bool = True, idle: float = 600) -> tuple[Learning, ScriptedModel]:
+def learning(
+    store: Store, clock: TurnedClock, *replies: Reply, enabled: bool = True, idle: float = 600, most: int = 1_000
+) -> tuple[Learning, ScriptedModel]:
     model = ScriptedModel(*replies)
 
     async def opened() -> ScriptedModel:
         return model
 
     people = Household({"anna": "Europe/Berlin"})
-    return Learning(store.learned, opened, people, enabled=enabled, idle=idle, clock=clock), model
+    return Learning(store.learned, opened, people, enabled=enabled, idle=idle, clock=clock, most=most), model
 
 
 async def say(store: Store, id: str, *parts: str | Text | Document, owner: str = "anna", session: str = "api:one") -> None:
@@ -197,8 +199,30 @@ async def test_the_end_of_a_turn_sets_a_timer_and_a_start_finds_what_was_left(st
     for cause in ("job", "schedule", "task"):
         learner.touch(TurnRequest(id="t", owner="anna", session="api:one", content=(), cause=Cause(kind=cause)))
     learner.touch(TurnRequest(id="t", owner="anna", session="once:1", content=()))
-    assert not learner._due  # pyright: ignore[reportPrivateUsage] - that nothing was armed shows nowhere else
+    assert not learner.waits
     learner.touch(request)
     async with asyncio.timeout(30):
         await model.asked_times(1)
     await learner.close()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_more_sessions_than_are_remembered_by_name_are_found_in_the_store_once(store: Store, clock: TurnedClock, fails: bool) -> None:
+    await store.learned.switch(SERVER, learn=True)
+    replies: list[Reply] = [ProviderFailed("no") if fails else found(f"I like tea number {number}") for number in range(7)]
+    learner, model = learning(store, clock, *replies, idle=0.2, most=2)
+    await learner.start()
+    for number in range(7):  # of one moment, by their clock
+        await say(store, f"turn_{number}", f"I like tea number {number}", session=f"api:{number}")
+    for number in range(7):
+        learner.touch(TurnRequest(id="t", owner="anna", session=f"api:{number}", content=()))
+    assert learner.waits == 2
+    async with asyncio.timeout(60):
+        await model.asked_times(7)
+        while learner.waits:  # noqa: ASYNC110 - behind the last page, and the last answer is kept
+            await asyncio.sleep(0.01)
+    await learner.close()
+    asked = [str(request.messages) for request in model.requests]
+    counts = [sum(f"number {number}" in each for each in asked) for number in range(7)]
+    assert all(1 <= each <= (2 if fails else 1) for each in counts), counts
+    assert len(await store.learned.left()) == (7 if fails else 0)
