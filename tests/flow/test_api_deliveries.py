@@ -309,7 +309,8 @@ async def test_a_message_to_a_person_goes_to_their_chat_and_says_whom_it_is_for(
             check(shown.json(), {"$ref": "#/components/schemas/DeliveryAnswer"}, document)
             assert (shown.json()["to"], shown.json()["channel"], shown.json()["chat_id"], shown.json()["parts"]) == ("Anna", None, None, [])
             assert shown.json()["error"] == {"code": "undelivered", "message": "It could not be delivered yet."}
-            assert not [word for word in ("42", "elegram") if word in shown.text.replace(hidden.id, "")]
+            told = {name: value for name, value in shown.json().items() if not name.endswith("_at")}  # a time may hold any two digits
+            assert not [word for word in ("42", "elegram") if word in str(told).replace(hidden.id, "")]
             listed = (await api.client.get(PATH, params={"channel": "telegram"})).json()["data"]
             assert hidden.id not in [each["id"] for each in listed]
             assert hidden.id in [each["id"] for each in (await api.client.get(PATH)).json()["data"]]
