@@ -34,7 +34,7 @@ _DESCRIPTION = "An assistant that keeps its promises, by OpenAI's chat completio
 class Routes(FastAPI):
     """FastAPI, with what it does not describe by itself: bodies and answers that are read and written by hand, keys, and headers. Its own 422
     is left out, since 400 is answered in its place. `chat` is called without FastAPI's routing and middleware, which would have nothing to do, and
-    would take a twentieth of a turn's processor time."""
+    would take three in a hundred of a turn's instructions."""
 
     chat: "ChatRoute | None" = None
 

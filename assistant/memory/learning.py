@@ -115,7 +115,7 @@ class Learning:
     @property
     def waits(self) -> int:
         """How many sessions are remembered that are due or looked at, or more of which the store knows; 0: nothing is to be done."""
-        return len(self._due) + len(self._tasks) or int(self._overflowed is not None)
+        return len(self._due) + len(self._tasks) or int(self._overflowed is not None or self._filling is not None)
 
     def touch(self, request: TurnRequest) -> None:
         """A turn ended: its session is looked at when it has been idle for a while. Nothing else is done here."""
@@ -183,15 +183,21 @@ class Learning:
             self._filling = asyncio.create_task(self._fill())
 
     async def _fill(self) -> None:
-        """Take up the next page of what was too much; behind the last one, there is nothing more. A store that fails is asked when a turn ends."""
+        """Take up the next page of what was too much; behind the last one, there is nothing more. A store that fails is asked again
+        behind the next session that is looked at."""
+        since, self._overflowed = self._overflowed, None  # it may overflow again meanwhile
         try:
-            found = await self._store.left(min(_PAGE, self._most), since=self._overflowed, behind=self._behind)
+            found = await self._store.left(min(_PAGE, self._most), since=since, behind=self._behind)
         except NanobotError as error:
             log.warning("memory.not_learned code=%s", error.code)
+            self._overflowed = since
             return
         finally:
             self._filling = None
-        self._overflowed, self._behind = (self._overflowed, found[-1]) if found else (None, None)
+        if self._overflowed is not None:  # then from the latest on again
+            self._overflowed = since
+        elif found:
+            self._overflowed, self._behind = since, found[-1]
         self._take_up(found)
 
     def _take_up(self, found: Sequence[LeftSession]) -> None:

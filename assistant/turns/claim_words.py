@@ -234,7 +234,8 @@ STEMS: Final[dict[ClaimKind, tuple[str, ...]]] = {
 
 
 def _any_of(words: Iterable[str]) -> str:
-    """A pattern that finds one of these. Grouped by their first letters: it takes half the time of a look for each, and of a plain list."""
+    """A pattern that finds one of these. Grouped by their first letters: in a short answer it takes half the time of a look for each word, in a
+    long one five sixths."""
     by_letter = groupby(sorted(set(words)), key=lambda word: word[0])
     return "|".join([f"{re.escape(letter)}(?:{'|'.join([re.escape(word[1:]) for word in group])})" for letter, group in by_letter])
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
+from datetime import datetime
 
 import pytest
 
@@ -14,7 +16,7 @@ from assistant.contracts.turns import TurnRequest, UserText
 from assistant.contracts.workflows import JOB_SESSION
 from assistant.memory.command import memory_line
 from assistant.memory.learning import Learning
-from assistant.store.learned import SERVER
+from assistant.store.learned import SERVER, LearnedStore, LeftSession
 from assistant.store.store import Store
 from assistant.testing.scripted import Reply, ScriptedModel
 from tests.doubles.people import Household
@@ -226,3 +228,38 @@ async def test_more_sessions_than_are_remembered_by_name_are_found_in_the_store_
     counts = [sum(f"number {number}" in each for each in asked) for number in range(7)]
     assert all(1 <= each <= (2 if fails else 1) for each in counts), counts
     assert len(await store.learned.left()) == (7 if fails else 0)
+
+
+async def test_what_overflows_while_the_store_is_asked_is_found_too(store: Store, clock: TurnedClock) -> None:
+    await store.learned.switch(SERVER, learn=True)
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    class SlowStore(LearnedStore):
+        async def left(
+            self, limit: int = 200, *, since: datetime | None = None, behind: LeftSession | None = None
+        ) -> Sequence[LeftSession]:
+            found = await super().left(limit, since=since, behind=behind)
+            if since is not None and not asked.is_set():
+                asked.set()
+                await answered.wait()
+            return found
+
+    learner, model = learning(store, clock, *[found(f"I like tea number {number}") for number in range(5)], idle=0.05, most=1)
+    learner._store = SlowStore(store.database, store.notifier, clock=clock)  # pyright: ignore[reportPrivateUsage]
+
+    async def end(number: int) -> None:
+        await say(store, f"turn_{number}", f"I like tea number {number}", session=f"api:{number}")
+        learner.touch(TurnRequest(id="t", owner="anna", session=f"api:{number}", content=()))
+
+    async with asyncio.timeout(60):
+        await end(0)
+        await end(1)
+        await asked.wait()
+        for number in (2, 3, 4):
+            await end(number)
+        answered.set()
+        await model.asked_times(5)
+        while learner.waits:  # noqa: ASYNC110 - the last answer is kept
+            await asyncio.sleep(0.01)
+    await learner.close()
+    assert await store.learned.left() == []
